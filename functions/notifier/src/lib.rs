@@ -1,0 +1,1 @@
+//! The notifier function: mail that a person can read.

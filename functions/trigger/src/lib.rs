@@ -1,0 +1,1 @@
+//! The trigger function: starts builds, pipelines and deployments.

@@ -1,0 +1,1 @@
+//! AWS as the functions see it: paged readers, error classes, conditional writes.

@@ -1,0 +1,263 @@
+//! The names that events, policies and rules are made of: one newtype each, checked when it is made.
+//!
+//! The checks are no stricter than what AWS really sends and documents: placeholder ids such as `7dd1EXAMPLE...` pass,
+//! what could break a key, a header or a log line does not.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A name that does not have the shape of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} {value:?} {problem}")]
+pub struct InvalidName {
+    /// What it should have been, for instance `repository name`.
+    pub kind: &'static str,
+    /// What was given, cut to 80 characters.
+    pub value: String,
+    /// What is wrong with it.
+    pub problem: &'static str,
+}
+
+fn check_text(kind: &'static str, value: &str, longest: usize) -> Result<(), InvalidName> {
+    let wrong = |problem| InvalidName { kind, value: value.chars().take(80).collect(), problem };
+    if value.is_empty() {
+        return Err(wrong("is empty"));
+    }
+    if value.chars().count() > longest {
+        return Err(wrong("is too long"));
+    }
+    if value.chars().any(char::is_control) {
+        return Err(wrong("holds a control character"));
+    }
+    Ok(())
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $longest:literal $(, $check:expr)?) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks and wraps; the error says what is wrong.
+            pub fn parse(value: impl Into<String>) -> Result<Self, InvalidName> {
+                let value = value.into();
+                check_text($kind, &value, $longest)?;
+                $(
+                    let check: fn(&str) -> Option<&'static str> = $check;
+                    if let Some(problem) = check(&value) {
+                        return Err(InvalidName { kind: $kind, value: value.chars().take(80).collect(), problem });
+                    }
+                )?
+                Ok(Self(value))
+            }
+
+            /// The text itself.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+            fn try_from(value: String) -> Result<Self, InvalidName> {
+                Self::parse(value)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> String {
+                name.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+fn no_space_or_slash(value: &str) -> Option<&'static str> {
+    value.chars().any(|c| c.is_whitespace() || c == '/' || c == '\\').then_some("holds a space or a slash")
+}
+
+fn no_space(value: &str) -> Option<&'static str> {
+    value.chars().any(char::is_whitespace).then_some("holds white space")
+}
+
+name!(
+    /// The `id` of an EventBridge envelope: the key under which an event is claimed.
+    EventId, "event id", 256, no_space_or_slash
+);
+name!(
+    /// A CodeCommit repository name: 1 to 100 of `[A-Za-z0-9._-]`, not ending in `.git`.
+    RepositoryName, "repository name", 100, |value| {
+        if !value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')) {
+            Some("holds something other than letters, digits, '.', '_' and '-'")
+        } else {
+            value.ends_with(".git").then_some("ends in .git")
+        }
+    }
+);
+name!(
+    /// A full ref name such as `refs/heads/main` or `refs/tags/v1`.
+    RefName, "ref name", 4096, |value| {
+        if !value.starts_with("refs/") || value.ends_with('/') || value.split('/').count() < 3 {
+            Some("is not a full ref name such as refs/heads/main")
+        } else {
+            no_space(value)
+        }
+    }
+);
+name!(
+    /// The id of a git commit as events carry it; 40 hex digits on AWS, placeholders in documented samples.
+    CommitId, "commit id", 64, no_space_or_slash
+);
+name!(
+    /// A pull request's id: digits, as text.
+    PullRequestId, "pull request id", 20, no_space_or_slash
+);
+name!(
+    /// A pull request's revision id: 64 hex digits.
+    RevisionId, "revision id", 128, no_space_or_slash
+);
+name!(
+    /// A comment's id.
+    CommentId, "comment id", 256, no_space
+);
+name!(
+    /// A CodeBuild project name.
+    ProjectName, "project name", 255, no_space_or_slash
+);
+name!(
+    /// A CodeBuild build id as the API takes it: `PROJECT:UUID`.
+    BuildId, "build id", 512, |value| {
+        match value.split_once(':') {
+            Some((project, uuid)) if !project.is_empty() && !uuid.is_empty() => no_space_or_slash(value),
+            _ => Some("is not of the form PROJECT:UUID"),
+        }
+    }
+);
+name!(
+    /// A CodePipeline pipeline name.
+    PipelineName, "pipeline name", 100, no_space_or_slash
+);
+name!(
+    /// A CodePipeline execution id.
+    ExecutionId, "execution id", 256, no_space
+);
+name!(
+    /// A CodeDeploy application name.
+    ApplicationName, "application name", 100
+);
+name!(
+    /// A CodeDeploy deployment group name.
+    DeploymentGroupName, "deployment group name", 100
+);
+name!(
+    /// A CodeDeploy deployment id such as `d-ABC123`.
+    DeploymentId, "deployment id", 64, no_space_or_slash
+);
+name!(
+    /// An Amazon Resource Name, or the principal id that old pull-request events carry in its place.
+    Arn, "ARN", 2048
+);
+name!(
+    /// An AWS region such as `eu-west-1`.
+    Region, "region", 32, no_space_or_slash
+);
+name!(
+    /// An AWS account id: 12 digits on AWS, placeholders in documented samples.
+    AccountId, "account id", 32, no_space_or_slash
+);
+
+/// What a ref is: branches and tags have rules of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RefKind {
+    /// `refs/heads/...`
+    Branch,
+    /// `refs/tags/...`
+    Tag,
+    /// Anything else below `refs/`.
+    Other,
+}
+
+impl RefName {
+    /// The ref of a branch given by its short name.
+    pub fn branch(short: &str) -> Result<Self, InvalidName> {
+        Self::parse(format!("refs/heads/{short}"))
+    }
+
+    /// Whether it is a branch, a tag or something else.
+    pub fn kind(&self) -> RefKind {
+        if self.0.starts_with("refs/heads/") {
+            RefKind::Branch
+        } else if self.0.starts_with("refs/tags/") {
+            RefKind::Tag
+        } else {
+            RefKind::Other
+        }
+    }
+
+    /// The name without `refs/heads/` or `refs/tags/`; it may hold slashes itself.
+    pub fn short(&self) -> &str {
+        self.0.strip_prefix("refs/heads/").or_else(|| self.0.strip_prefix("refs/tags/")).unwrap_or(&self.0)
+    }
+}
+
+impl CommitId {
+    /// The first seven characters, as people quote commits.
+    pub fn short(&self) -> &str {
+        self.0.get(..7).unwrap_or(&self.0)
+    }
+}
+
+impl BuildId {
+    /// From the full ARN that events carry: `arn:aws:codebuild:REGION:ACCOUNT:build/PROJECT:UUID`.
+    pub fn from_arn(arn: &str) -> Result<Self, InvalidName> {
+        Self::parse(arn.split_once(":build/").map_or(arn, |(_, id)| id))
+    }
+
+    /// The part before the colon.
+    pub fn project(&self) -> &str {
+        self.0.split_once(':').map_or(&*self.0, |(project, _)| project)
+    }
+
+    /// The part behind the colon.
+    pub fn uuid(&self) -> &str {
+        self.0.split_once(':').map_or(&*self.0, |(_, uuid)| uuid)
+    }
+}
+
+impl Arn {
+    /// Who it is, as people know them: the user's name, or the session's name of an assumed role.
+    ///
+    /// `user/system/cc-xxx` gives `cc-xxx`, `assumed-role/ROLE/anna@example.com` gives `anna@example.com`, the account's
+    /// root gives `root`. A CodeCommit console session's number is no name: then the role's name is given.
+    pub fn person(&self) -> &str {
+        let resource = self.0.splitn(6, ':').nth(5).unwrap_or(&self.0);
+        if let Some(assumed) = resource.strip_prefix("assumed-role/") {
+            let (role, session) = assumed.split_once('/').unwrap_or((assumed, ""));
+            let names_nobody = session.is_empty() || session.chars().all(|c| c.is_ascii_digit());
+            return if names_nobody { role } else { session };
+        }
+        resource.rsplit('/').next().unwrap_or(resource)
+    }
+}

@@ -1,0 +1,1 @@
+//! What every main() needs: environment, tracing, clients, SQS batches, deadlines.

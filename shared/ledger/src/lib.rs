@@ -1,0 +1,1 @@
+//! Claims, reports and small state over conditional S3 writes.

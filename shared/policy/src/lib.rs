@@ -1,0 +1,1 @@
+//! The policy file: parsed, checked, and asked.

@@ -1,0 +1,1 @@
+//! Scenarios with their transcripts, and the template held against the code.
