@@ -1,1 +1,21 @@
-//! The local cloud and the signalbox command.
+//! The local cloud: the parts of AWS that Signalbox lives on, on one machine, with no account.
+//!
+//! One HTTP endpoint on loopback serves every service; the service is read from the signature's scope. Each service is a
+//! module with its own state; what one service does to another goes through that service's own operations.
+
+pub mod auth;
+pub mod cloud;
+pub mod codebuild;
+pub mod codecommit;
+pub mod error;
+pub mod eventbridge;
+mod http;
+pub mod kept;
+pub mod lambda;
+pub mod logs;
+pub mod s3;
+pub mod sns;
+pub mod sqs;
+pub mod sts;
+pub mod template;
+pub mod world;

@@ -1,0 +1,131 @@
+//! The cloud as a whole: all services of one world, wired together, with the server in front.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tokio::task::JoinSet;
+
+use crate::auth::Keys;
+use crate::codebuild::CodeBuild;
+use crate::codecommit::CodeCommit;
+use crate::eventbridge::EventBridge;
+use crate::http;
+use crate::logs::Logs;
+use crate::s3::S3;
+use crate::sns::Sns;
+use crate::sqs::Sqs;
+use crate::sts::Sts;
+use crate::world::World;
+
+/// How a cloud is started.
+#[derive(Debug)]
+pub struct Settings {
+    /// The folder that everything is kept below; made if it is not there.
+    pub dir: PathBuf,
+    /// The port on loopback; 0 takes any that is free.
+    pub port: u16,
+    /// The region that is played.
+    pub region: String,
+    /// The seed of all ids.
+    pub seed: u64,
+}
+
+/// All services of one world.
+#[derive(Debug)]
+pub struct Cloud {
+    /// What all services share.
+    pub world: Arc<World>,
+    /// The keys that are good here.
+    pub keys: Arc<Keys>,
+    /// Repositories and git over HTTP.
+    pub codecommit: Arc<CodeCommit>,
+    /// Projects and builds.
+    pub codebuild: Arc<CodeBuild>,
+    /// The default event bus and its rules.
+    pub eventbridge: Arc<EventBridge>,
+    /// Log groups and streams.
+    pub logs: Arc<Logs>,
+    /// Buckets.
+    pub s3: Arc<S3>,
+    /// Topics and the inbox.
+    pub sns: Arc<Sns>,
+    /// Queues.
+    pub sqs: Arc<Sqs>,
+    /// Who am I.
+    pub sts: Arc<Sts>,
+}
+
+/// A cloud that runs; dropped, its server ends.
+#[derive(Debug)]
+pub struct Running {
+    /// The cloud.
+    pub cloud: Arc<Cloud>,
+    tasks: JoinSet<()>,
+}
+
+impl Cloud {
+    /// Opens the world in `settings.dir` and starts to listen.
+    ///
+    /// # Errors
+    /// A folder that cannot be used, a spoilt state file, a port that is taken, no git.
+    pub async fn start(settings: Settings) -> anyhow::Result<Running> {
+        std::fs::create_dir_all(&settings.dir)
+            .with_context(|| format!("cannot make the folder {}", settings.dir.display()))?;
+        let dir =
+            settings.dir.canonicalize().with_context(|| format!("cannot use the folder {}", settings.dir.display()))?;
+        let world = Arc::new(World::new(dir, &settings.region, settings.seed));
+        let keys = Arc::new(Keys::default());
+        let logs = Arc::new(Logs::open(&world)?);
+        let sqs = Arc::new(Sqs::open(&world)?);
+        let sns = Arc::new(Sns::open(&world)?);
+        let s3 = Arc::new(S3::open(&world)?);
+        let sts = Arc::new(Sts::new(&world, &keys));
+        let eventbridge = Arc::new(EventBridge::open(&world, &sqs)?);
+        let codecommit = Arc::new(CodeCommit::open(&world, &eventbridge)?);
+        let codebuild = Arc::new(CodeBuild::open(&world, &keys, &eventbridge, &logs)?);
+        let cloud = Arc::new(Self { world, keys, codecommit, codebuild, eventbridge, logs, s3, sns, sqs, sts });
+
+        let listener = http::listen(settings.port).await?;
+        let address = listener.local_addr().context("the listener has no address")?;
+        cloud.world.listens_at(format!("http://{address}"));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(http::serve(listener, Arc::clone(&cloud)));
+        Ok(Running { cloud, tasks })
+    }
+
+    /// Writes all state that changed to the disk.
+    ///
+    /// # Errors
+    /// The disk is full or the folder is gone.
+    pub fn save(&self) -> anyhow::Result<()> {
+        self.logs.save()?;
+        self.sqs.save()?;
+        self.sns.save()?;
+        self.s3.save()?;
+        self.eventbridge.save()?;
+        self.codecommit.save()?;
+        self.codebuild.save()
+    }
+
+    /// A page for a browser, if there is one at this path.
+    pub(crate) fn page(&self, path: &str) -> Option<http::Response> {
+        self.sns.page(path)
+    }
+}
+
+impl Running {
+    /// Ends the server and writes all state.
+    ///
+    /// # Errors
+    /// The state cannot be written.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        self.codebuild_stop().await;
+        self.tasks.shutdown().await;
+        self.cloud.save()
+    }
+
+    async fn codebuild_stop(&self) {
+        self.cloud.codebuild.stop_all().await;
+    }
+}

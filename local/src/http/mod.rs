@@ -1,0 +1,125 @@
+//! The one endpoint: takes a request in, finds out who calls which service, and answers in that service's protocol.
+
+mod protocol;
+
+pub(crate) use protocol::Parameters;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited, combinators::BoxBody};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::cloud::Cloud;
+use crate::error::ServiceError;
+
+/// The largest body that an AWS operation may have here. Git packs are streamed and have no limit.
+const LARGEST_BODY: usize = 64 * 1024 * 1024;
+
+/// A response's body: whole, or streamed as a git pack is.
+pub(crate) type Body = BoxBody<Bytes, std::io::Error>;
+
+/// A response on its way out.
+pub(crate) type Response = hyper::Response<Body>;
+
+/// A body that is there as a whole.
+pub(crate) fn whole(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed()
+}
+
+/// An AWS call after its signature was checked.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// Who calls.
+    pub(crate) caller: crate::auth::Caller,
+    /// The request's head.
+    pub(crate) head: hyper::http::request::Parts,
+    /// The request's body.
+    pub(crate) body: Bytes,
+}
+
+/// Listens on loopback only.
+///
+/// # Errors
+/// A port that is taken, with what to do about it.
+pub(crate) async fn listen(port: u16) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await.with_context(|| {
+        format!("cannot listen on 127.0.0.1:{port}; is another local cloud running? choose another port with --port, or 0 for any")
+    })
+}
+
+/// Answers until the task is dropped; its connections end with it.
+pub(crate) async fn serve(listener: TcpListener, cloud: Arc<Cloud>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let cloud = Arc::clone(&cloud);
+                    connections.spawn(async move {
+                        let service = service_fn(move |request| {
+                            let cloud = Arc::clone(&cloud);
+                            async move { Ok::<_, Infallible>(route(&cloud, request).await) }
+                        });
+                        let served = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new())
+                            .serve_connection(TokioIo::new(stream), service)
+                            .await;
+                        if let Err(error) = served {
+                            tracing::debug!(%error, "a connection ended early");
+                        }
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+async fn route(cloud: &Arc<Cloud>, request: hyper::Request<Incoming>) -> Response {
+    let path = request.uri().path().to_owned();
+    if path.starts_with("/v1/repos/") {
+        return cloud.codecommit.git_http(request, &cloud.keys).await;
+    }
+    let anonymous_get = !request.headers().contains_key("authorization") && request.method() == hyper::Method::GET;
+    if anonymous_get && let Some(page) = cloud.page(&path) {
+        return page;
+    }
+    let (head, body) = request.into_parts();
+    let id = cloud.world.uuid();
+    let body = match Limited::new(body, LARGEST_BODY).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => {
+            let refused = ServiceError::with_status(
+                413,
+                "RequestEntityTooLargeException",
+                format!("cannot read the body: {error}"),
+            );
+            return protocol::render_error(&head, "", &refused, &id);
+        }
+    };
+    let signed = crate::auth::SignedParts {
+        method: head.method.as_str(),
+        path: head.uri.path(),
+        query: head.uri.query().unwrap_or_default(),
+        headers: &head.headers,
+        body: &body,
+    };
+    match cloud.keys.check(&signed, cloud.world.now()) {
+        Ok((caller, scope)) => {
+            let call = Call { caller, head, body };
+            protocol::dispatch(cloud, &scope.service, call, &id).await
+        }
+        Err(refused) => protocol::render_error(&head, "", &refused, &id),
+    }
+}

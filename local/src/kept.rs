@@ -1,0 +1,93 @@
+//! State that outlives a `serve`: one JSON file a service, written whole and swapped in.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::Context;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A service's state behind a lock, with the file that it is kept in.
+#[derive(Debug)]
+pub struct Kept<T> {
+    file: PathBuf,
+    state: Mutex<T>,
+    dirty: AtomicBool,
+}
+
+impl<T: Serialize + DeserializeOwned + Default> Kept<T> {
+    /// Reads `DIR/state/NAME.json`; starts empty where there is none.
+    ///
+    /// # Errors
+    /// A file that is there and cannot be read, or is not this state, is an error: nothing is thrown away.
+    pub fn open(dir: &Path, name: &str) -> anyhow::Result<Self> {
+        let folder = dir.join("state");
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        let file = folder.join(format!("{name}.json"));
+        let state = match std::fs::read(&file) {
+            Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| {
+                format!("{} is not the state of {name}; move it away to start anew", file.display())
+            })?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => T::default(),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
+        };
+        Ok(Self { file, state: Mutex::new(state), dirty: AtomicBool::new(false) })
+    }
+
+    /// Looks at the state.
+    pub fn read<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the state; it reaches the disk with the next [`Kept::save`].
+    pub fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
+        let result = change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.dirty.store(true, Ordering::Release);
+        result
+    }
+
+    /// Writes the state if it changed since the last time: to a file beside, then swapped in.
+    ///
+    /// # Errors
+    /// The disk is full or the folder is gone; the old file is still whole and the next call tries again.
+    pub fn save(&self) -> anyhow::Result<()> {
+        if !self.dirty.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let written = self.write();
+        if written.is_err() {
+            self.dirty.store(true, Ordering::Release);
+        }
+        written.with_context(|| format!("cannot write {}", self.file.display()))
+    }
+
+    fn write(&self) -> anyhow::Result<()> {
+        let bytes = self.read(|state| serde_json::to_vec_pretty(state))?;
+        let beside = self.file.with_extension("json.new");
+        let mut file = std::fs::File::create(&beside)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        Ok(std::fs::rename(&beside, &self.file)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_saved_is_there_again_and_a_spoilt_file_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = Kept::<Vec<String>>::open(dir.path(), "names").unwrap();
+        kept.change(|names| names.push("demo".to_owned()));
+        kept.save().unwrap();
+        let again = Kept::<Vec<String>>::open(dir.path(), "names").unwrap();
+        assert_eq!(again.read(Clone::clone), ["demo"]);
+
+        std::fs::write(dir.path().join("state/names.json"), "{").unwrap();
+        let error = Kept::<Vec<String>>::open(dir.path(), "names").unwrap_err();
+        assert!(error.to_string().contains("move it away"), "{error}");
+    }
+}

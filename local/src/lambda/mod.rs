@@ -1,0 +1,1 @@
+//! Lambda: the Runtime API and the real binaries behind it.

@@ -1,0 +1,1 @@
+//! The template: `template.yaml` read, its intrinsics resolved, its resources made.
