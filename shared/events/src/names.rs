@@ -33,6 +33,12 @@ fn check_text(kind: &'static str, value: &str, longest: usize) -> Result<(), Inv
     Ok(())
 }
 
+/// Lets a reader of fields say what it expected.
+pub(crate) trait Named: TryFrom<String, Error = InvalidName> {
+    /// What it is called in an error.
+    const KIND: &'static str;
+}
+
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $longest:literal $(, $check:expr)?) => {
         $(#[$doc])*
@@ -83,6 +89,10 @@ macro_rules! name {
             fn from(name: $name) -> String {
                 name.0
             }
+        }
+
+        impl Named for $name {
+            const KIND: &'static str = $kind;
         }
 
         impl AsRef<str> for $name {
@@ -163,6 +173,18 @@ name!(
     ExecutionId, "execution id", 256, no_space
 );
 name!(
+    /// The name of a pipeline's stage.
+    StageName, "stage name", 100
+);
+name!(
+    /// The name of a pipeline's action.
+    ActionName, "action name", 100
+);
+name!(
+    /// The name of a pipeline's artifact.
+    ArtifactName, "artifact name", 100
+);
+name!(
     /// A CodeDeploy application name.
     ApplicationName, "application name", 100
 );
@@ -173,6 +195,30 @@ name!(
 name!(
     /// A CodeDeploy deployment id such as `d-ABC123`.
     DeploymentId, "deployment id", 64, no_space_or_slash
+);
+name!(
+    /// The id of an instance in a deployment: `i-...` on EC2, any name on premises.
+    InstanceId, "instance id", 256
+);
+name!(
+    /// The name of an approval rule of a pull request.
+    ApprovalRuleName, "approval rule name", 100
+);
+name!(
+    /// The id of an approval rule: a UUID on AWS.
+    ApprovalRuleId, "approval rule id", 64, no_space_or_slash
+);
+name!(
+    /// The name of an approval rule template.
+    TemplateName, "approval rule template name", 100
+);
+name!(
+    /// The id of an approval rule template: a UUID on AWS.
+    TemplateId, "approval rule template id", 64, no_space_or_slash
+);
+name!(
+    /// The name of an EventBridge rule.
+    RuleName, "rule name", 64, no_space_or_slash
 );
 name!(
     /// An Amazon Resource Name, or the principal id that old pull-request events carry in its place.
