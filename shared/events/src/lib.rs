@@ -15,6 +15,7 @@ mod fields;
 mod kinds;
 mod names;
 mod scheduled;
+mod starts;
 mod words;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,7 @@ pub use error::ParseError;
 pub use kinds::DETAIL_TYPES;
 pub use names::*;
 pub use scheduled::Scheduled;
+pub use starts::BuildStart;
 
 /// What bytes turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
