@@ -268,6 +268,13 @@ impl RefName {
     }
 }
 
+impl EventId {
+    /// An id for something that has none of its own, from a digest of its content.
+    pub fn of_malformed(digest: u128) -> Self {
+        Self(format!("malformed-{digest:032x}"))
+    }
+}
+
 impl CommitId {
     /// The first seven characters, as people quote commits.
     pub fn short(&self) -> &str {
