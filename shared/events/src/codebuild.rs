@@ -234,3 +234,65 @@ impl BuildInformation {
         self.phases.iter().find(|phase| phase.status.is_some_and(PhaseStatus::is_failure))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn information(location: &str) -> BuildInformation {
+        BuildInformation {
+            initiator: None,
+            build_number: None,
+            start_time: None,
+            source_type: Some(SourceType::CodeCommit),
+            source_location: Some(location.to_owned()),
+            source_version: None,
+            timeout_in_minutes: None,
+            queued_timeout_in_minutes: None,
+            complete: false,
+            logs: None,
+            phases: Vec::new(),
+            environment_variables: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_repository_is_known_from_codecommits_own_address() {
+        for location in [
+            "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/payments",
+            "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/payments/",
+            "https://git-codecommit.cn-north-1.amazonaws.com.cn/v1/repos/payments",
+            "https://git-codecommit-fips.us-east-1.amazonaws.com/v1/repos/payments",
+        ] {
+            let repository = information(location).source_repository();
+            assert_eq!(repository.as_ref().map(RepositoryName::as_str), Some("payments"), "{location}");
+        }
+    }
+
+    #[test]
+    fn no_other_address_is_taken_for_a_repository() {
+        for location in [
+            "https://github.com/v1/repos/payments",
+            "https://git-codecommit.eu-west-1.example.com/v1/repos/payments",
+            "https://git-codecommit.eu-west-1.amazonaws.com.example.com/v1/repos/payments",
+            "https://git-codecommit..amazonaws.com/v1/repos/payments",
+            "http://git-codecommit.eu-west-1.amazonaws.com/v1/repos/payments",
+            "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/",
+            "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/a/b",
+            "https://git-codecommit.eu-west-1.amazonaws.com/payments",
+            "payments-bucket/source.zip",
+            "",
+        ] {
+            assert_eq!(information(location).source_repository(), None, "{location}");
+        }
+    }
+
+    #[test]
+    fn only_a_build_in_progress_has_not_ended() {
+        for status in BuildStatus::ALL {
+            assert_eq!(status.is_terminal(), *status != BuildStatus::InProgress, "{status}");
+            assert_eq!(BuildStatus::from_aws(status.as_aws()), Some(*status));
+        }
+        assert_eq!(serde_json::to_string(&BuildStatus::TimedOut).unwrap(), "\"timed_out\"");
+    }
+}

@@ -54,3 +54,17 @@ fn unexpected_event(
         None => ParseError::Unknown { field: detail.at("event"), value: cut(event), known },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_event_name_belongs_to_two_detail_types() {
+        let mut names: Vec<_> = EVENTS.iter().flat_map(|(_, events)| events.iter()).collect();
+        let all = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}

@@ -27,7 +27,8 @@ impl fmt::Display for Detail {
                 )
             }
             Self::CommentReaction(reaction) => {
-                let codes = reaction.shortcodes.join(" ");
+                // Escaped, as nothing has checked them: a line break must not make two log lines of one.
+                let codes = reaction.shortcodes.join(" ").escape_debug().to_string();
                 write!(f, "{}: reaction {codes} {}", reaction.repository, reaction.change)
             }
             Self::ApprovalRuleTemplate(template) => {
@@ -46,7 +47,9 @@ impl fmt::Display for Detail {
             Self::PipelineExecution(run) => {
                 write!(f, "pipeline {} {}", run.pipeline, run.state)?;
                 match &run.trigger {
-                    Some(ExecutionTrigger::Start { trigger_type, .. }) => write!(f, " by {trigger_type}"),
+                    Some(ExecutionTrigger::Start { trigger_type, .. }) => {
+                        write!(f, " by {}", trigger_type.escape_debug())
+                    }
                     Some(ExecutionTrigger::Commit(commit)) => match &commit.commit {
                         Some(id) => write!(f, " for {}", id.short()),
                         None => Ok(()),

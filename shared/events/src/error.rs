@@ -35,12 +35,12 @@ pub enum ParseError {
         looks_like: &'static str,
     },
     /// A field that must be there is not.
-    #[error("{field} is missing; expected {expected}")]
+    #[error("{field} is missing or empty; expected {expected}")]
     Missing {
         /// The path of the field, for instance `detail.commitId`.
         field: String,
         /// What belongs there.
-        expected: &'static str,
+        expected: String,
     },
     /// A field holds another type of JSON value.
     #[error("{field} is {found}; expected {expected}")]

@@ -43,6 +43,12 @@ fn wrong_type(field: String, value: &Value, expected: &'static str) -> ParseErro
     ParseError::WrongType { field, found: kind_of(value), expected }
 }
 
+/// `a commit id`, `an event id`.
+fn with_article(kind: &str) -> String {
+    let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u', 'A']) { "an" } else { "a" };
+    format!("{article} {kind}")
+}
+
 /// Makes a name of a text, or says which field cannot be one.
 fn name_at<T: Named>(field: String, text: &str) -> Result<T, ParseError> {
     T::try_from(text.to_owned()).map_err(|error| ParseError::Invalid { field, problem: error.to_string() })
@@ -87,8 +93,9 @@ impl<'a> Fields<'a> {
         self.map.get(key).filter(|value| !value.is_null())
     }
 
-    fn missing(&self, key: &str, expected: &'static str) -> ParseError {
-        ParseError::Missing { field: self.at(key), expected }
+    /// An error about a field that is not there.
+    pub(crate) fn missing(&self, key: &str, expected: impl Into<String>) -> ParseError {
+        ParseError::Missing { field: self.at(key), expected: expected.into() }
     }
 
     /// An error about the value of a field.
@@ -117,7 +124,10 @@ impl<'a> Fields<'a> {
 
     /// A name that must be there.
     pub(crate) fn name<T: Named>(&self, key: &str) -> Result<T, ParseError> {
-        name_at(self.at(key), self.text(key, T::KIND)?)
+        match self.optional_name(key)? {
+            Some(name) => Ok(name),
+            None => Err(self.missing(key, with_article(T::KIND))),
+        }
     }
 
     /// A name that may be absent.
@@ -143,8 +153,10 @@ impl<'a> Fields<'a> {
 
     /// One of a closed set of words.
     pub(crate) fn word<T: Word>(&self, key: &str) -> Result<T, ParseError> {
-        let text = self.text(key, "one of AWS's words for it")?;
-        self.known_word(key, text)
+        match self.optional_word(key)? {
+            Some(word) => Ok(word),
+            None => Err(self.missing(key, format!("one of {}", T::KNOWN.join(", ")))),
+        }
     }
 
     /// One of a closed set of words, if it is there.
@@ -229,5 +241,57 @@ impl<'a> Item<'a> {
             Value::Object(map) => Ok(Fields { path: self.path.clone(), map }),
             other => Err(wrong_type(self.path.clone(), other, "an object")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_count_is_an_integer_a_float_or_a_text_and_never_negative() {
+        for (value, count) in [
+            (json!(60), Some(60)),
+            (json!(60.0), Some(60)),
+            (json!("60"), Some(60)),
+            (json!(0.7), Some(0)),
+            (json!(u64::MAX), Some(u64::MAX)),
+            (json!(-1), None),
+            (json!(-0.5), None),
+            (json!(1e300), None),
+            (json!("sixty"), None),
+            (json!(true), None),
+        ] {
+            assert_eq!(count_of(&value), count, "{value}");
+        }
+    }
+
+    #[test]
+    fn absent_null_and_empty_are_the_same() {
+        let value = json!({ "null": null, "empty": "", "text": "x" });
+        let fields = Fields::root(value.as_object().unwrap());
+        assert_eq!(fields.optional_text("absent").unwrap(), None);
+        assert_eq!(fields.optional_text("null").unwrap(), None);
+        assert_eq!(fields.optional_text("empty").unwrap(), None);
+        assert_eq!(fields.optional_text("text").unwrap(), Some("x"));
+        assert!(fields.texts("absent").unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_error_names_the_whole_path() {
+        let value = json!({ "detail": { "phases": [{}, { "phase-type": 3 }] } });
+        let detail = Fields::root(value.as_object().unwrap()).object("detail", "an object").unwrap();
+        let phases = detail.list("phases").unwrap();
+        let error = phases[1].object().unwrap().text("phase-type", "a phase").unwrap_err();
+        assert_eq!(error.to_string(), "detail.phases[1].phase-type is a number; expected a text");
+    }
+
+    #[test]
+    fn a_long_value_is_cut_before_it_is_quoted() {
+        let value = json!({ "isMerged": "x".repeat(5_000) });
+        let error = Fields::root(value.as_object().unwrap()).flag("isMerged").unwrap_err();
+        assert!(error.to_string().len() < 200, "{error}");
     }
 }

@@ -23,3 +23,29 @@ impl Scheduled {
         Self { rule }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::{AccountId, Arn, EventId, Region};
+
+    fn rule_of(arns: &[&str]) -> Option<String> {
+        let envelope = Envelope {
+            id: EventId::parse("1").unwrap(),
+            account: AccountId::parse("111122223333").unwrap(),
+            region: Region::parse("eu-west-1").unwrap(),
+            time: None,
+            resources: arns.iter().map(|arn| Arn::parse(*arn).unwrap()).collect(),
+            replay_name: None,
+        };
+        Scheduled::from_envelope(&envelope).rule.map(String::from)
+    }
+
+    #[test]
+    fn the_rule_is_the_last_part_of_its_arn() {
+        assert_eq!(rule_of(&["arn:aws:events:eu-west-1:111122223333:rule/sweep"]).as_deref(), Some("sweep"));
+        assert_eq!(rule_of(&["arn:aws:events:eu-west-1:111122223333:rule/bus/sweep"]).as_deref(), Some("sweep"));
+        assert_eq!(rule_of(&["arn:aws:codebuild:eu-west-1:111122223333:project/unit"]), None);
+        assert_eq!(rule_of(&[]), None);
+    }
+}

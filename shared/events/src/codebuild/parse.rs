@@ -153,3 +153,72 @@ fn parse_variable_names(more: &Fields<'_>) -> Result<Vec<String>, ParseError> {
     let names = variables.iter().map(|variable| variable.object()?.optional_string("name"));
     Ok(names.collect::<Result<Vec<_>, ParseError>>()?.into_iter().flatten().collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_context_that_says_nothing_is_empty() {
+        for text in [None, Some(""), Some("[]"), Some("[: ]"), Some(": "), Some(" [ ] ")] {
+            assert_eq!(context_of(text), Vec::<String>::new(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_context_keeps_its_message_whole() {
+        for (text, message) in [
+            ("[CODE: went wrong]", "CODE: went wrong"),
+            ("[CODE: one, two: [three]]", "CODE: one, two: [three]"),
+            ("CODE: no brackets", "CODE: no brackets"),
+            ("[CODE: cut off", "[CODE: cut off"),
+        ] {
+            assert_eq!(context_of(Some(text)), [message], "{text}");
+        }
+    }
+
+    fn logs(raw: &serde_json::Value) -> Option<BuildLogs> {
+        let more = json!({ "logs": raw });
+        BuildLogs::parse(&Fields::root(more.as_object().unwrap())).unwrap()
+    }
+
+    #[test]
+    fn a_log_that_is_not_there_yet_is_none() {
+        let console = "https://console.aws.amazon.com/cloudwatch/home?region=eu-west-1";
+        for raw in [
+            json!({}),
+            json!({ "deep-link": format!("{console}#logEvent:group=null;stream=null") }),
+            json!({ "deep-link": format!("{console}#logsV2:log-groups") }),
+            json!({ "group-name": "null", "stream-name": null, "deep-link": "" }),
+        ] {
+            assert_eq!(logs(&raw), None, "{raw}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_is_there_keeps_its_link() {
+        let link = "https://console.aws.amazon.com/cloudwatch/home?region=eu-west-1#logsV2:log-groups/log-group/unit";
+        let found = logs(&json!({ "group-name": "unit", "stream-name": "s", "deep-link": link })).unwrap();
+        assert_eq!(
+            (found.group.as_deref(), found.stream.as_deref(), found.deep_link.as_deref()),
+            (Some("unit"), Some("s"), Some(link))
+        );
+    }
+
+    #[test]
+    fn a_build_id_must_be_the_arn_of_a_build() {
+        let read = |id: &str| {
+            let detail = json!({ "build-id": id });
+            parse_build(&Fields::root(detail.as_object().unwrap())).map(|(build, _)| build.to_string())
+        };
+        assert_eq!(read("arn:aws:codebuild:eu-west-1:111122223333:build/unit:1-2").unwrap(), "unit:1-2");
+        assert_eq!(read("arn:aws-cn:codebuild:cn-north-1:111122223333:build/unit:1-2").unwrap(), "unit:1-2");
+        for id in
+            ["unit:1-2", "arn:aws:codebuild:eu-west-1:111122223333:project/unit", "arn:aws:codebuild:e:1:build/unit"]
+        {
+            assert!(read(id).is_err(), "{id}");
+        }
+    }
+}

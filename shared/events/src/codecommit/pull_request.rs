@@ -160,10 +160,7 @@ impl PullRequestChange {
 fn parse_repository(detail: &Fields<'_>) -> Result<RepositoryName, ParseError> {
     match detail.list("repositoryNames")?.as_slice() {
         [one] => one.name(),
-        [] => Err(ParseError::Missing {
-            field: detail.at("repositoryNames"),
-            expected: "an array with the name of the pull request's repository",
-        }),
+        [] => Err(detail.missing("repositoryNames", "an array with the name of the pull request's repository")),
         more => Err(detail.invalid("repositoryNames", format!("it holds {} names; expected one", more.len()))),
     }
 }

@@ -216,3 +216,30 @@ fn parse_reference(detail: &Fields<'_>) -> Result<RefName, ParseError> {
     };
     RefName::parse(full).map_err(|error| detail.invalid("referenceName", error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn both_spellings_of_the_conflict_detail_level_are_read() {
+        for key in ["conflictDetailsLevel", "conflictDetailLevel"] {
+            let detail = json!({ "mergeOption": "SQUASH_MERGE", key: "FILE_LEVEL" });
+            let merge = MergeDetail::parse(&Fields::root(detail.as_object().unwrap())).unwrap();
+            assert_eq!(merge.conflict_detail_level, Some(ConflictDetailLevel::File), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_change_has_the_commits_that_it_can_have() {
+        let id = |text: &str| CommitId::parse(text).unwrap();
+        let created = RefChange::Created { new: id("1") };
+        let updated = RefChange::Updated { old: id("1"), new: id("2") };
+        let deleted = RefChange::Deleted { old: id("2") };
+        assert_eq!((created.old_commit(), created.new_commit()), (None, Some(&id("1"))));
+        assert_eq!((updated.old_commit(), updated.new_commit()), (Some(&id("1")), Some(&id("2"))));
+        assert_eq!((deleted.old_commit(), deleted.new_commit()), (Some(&id("2")), None));
+    }
+}
