@@ -28,6 +28,9 @@ pub struct BuildStart {
     pub attempt: u32,
     /// When it was started.
     pub at: jiff::Timestamp,
+    /// The newer commit of the same ref that the trigger stopped this build for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<CommitId>,
 }
 
 impl BuildStart {
