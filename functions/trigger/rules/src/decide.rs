@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, ProjectName, RefName, RepositoryName};
-use signalbox_policy::{GlobIndex, Globs, Mode, Policy, SkipCi, Supersede, Trigger};
+use signalbox_policy::{EnvironmentValue, GlobIndex, Globs, Mode, Policy, SkipCi, Start, Supersede, Trigger};
 
 use crate::facts::{Base, Facts, Push, TriggerFacts};
 use crate::needs::{concerned, state_key};
@@ -116,6 +116,11 @@ pub enum Idle {
         /// The words that do.
         marker: String,
     },
+    /// The commit's author is not one that it starts for.
+    OtherAuthor {
+        /// The author's address.
+        author_email: String,
+    },
     /// The commit is already green here.
     Green {
         /// The build that says so.
@@ -133,6 +138,10 @@ pub enum Idle {
         /// The commit.
         commit: CommitId,
     },
+    /// It has a path filter, and nobody has looked yet which files changed.
+    FilesUnknown,
+    /// It asks people first, which this version cannot do yet: then it must not start.
+    AskNotYet,
     /// The facts say nothing of this trigger: they were gathered for another policy.
     FactsMissing,
 }
@@ -191,7 +200,7 @@ pub struct StartBuild {
     /// The same for the same (repository, ref, commit, trigger, attempt), whoever decides it, however often.
     pub token: String,
     /// Variables for the build.
-    pub environment: BTreeMap<String, String>,
+    pub environment: BTreeMap<String, EnvironmentValue>,
 }
 
 impl Action {
@@ -243,7 +252,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
                     attempt: start.attempt,
                     because,
                 });
-                if trigger.supersede == Supersede::Older {
+                if trigger.supersede == Supersede::StopOlder {
                     supersede(push, &name, known, &start.commit, &mut decision);
                 }
                 decision.actions.push(Action::Start(Box::new(start)));
@@ -261,12 +270,18 @@ fn start_or_idle(
     facts: &Facts,
     first_match: Option<&str>,
 ) -> Result<(StartBuild, Because), Idle> {
+    if trigger.ask.is_some() {
+        return Err(Idle::AskNotYet);
+    }
     let commit = known.target.as_ref().ok_or(Idle::RefGone)?;
-    let message = known.message.as_deref().ok_or_else(|| Idle::CommitGone { commit: commit.clone() })?;
+    let head = known.head.as_ref().ok_or_else(|| Idle::CommitGone { commit: commit.clone() })?;
     if trigger.skip_ci == SkipCi::Honour
-        && let Some(marker) = skip_marker(message)
+        && let Some(marker) = skip_marker(&head.message)
     {
         return Err(Idle::SkipCi { marker: marker.to_owned() });
+    }
+    if trigger.authors.as_ref().is_some_and(|authors| !authors.matches(&head.author_email)) {
+        return Err(Idle::OtherAuthor { author_email: head.author_email.clone() });
     }
     let state = known.state.settle(&known.settled);
     let past = state.newest_of(commit, &push.reference);
@@ -276,6 +291,7 @@ fn start_or_idle(
         _ => {}
     }
     let because = match known.difference.and_then(|index| facts.differences.get(index)) {
+        None if trigger.on.push.as_ref().is_some_and(|filter| filter.paths.is_some()) => return Err(Idle::FilesUnknown),
         None => Because::Pushed,
         Some(difference) => {
             let (base, changed) = (difference.base.clone(), difference.paths.len());
@@ -290,7 +306,7 @@ fn start_or_idle(
 }
 
 fn start_build(push: &Push, trigger: &Trigger, commit: &CommitId, attempt: u32) -> Option<StartBuild> {
-    let build = trigger.start.build()?;
+    let Start::Build(build) = &trigger.start else { return None };
     let token = token(push, trigger, commit, attempt);
     let own = [
         ("SIGNALBOX_TRIGGER", trigger.name.to_string()),
@@ -299,13 +315,14 @@ fn start_build(push: &Push, trigger: &Trigger, commit: &CommitId, attempt: u32) 
         ("SIGNALBOX_COMMIT", commit.to_string()),
         ("SIGNALBOX_TOKEN", token.clone()),
     ];
-    let mut environment = build.environment.clone();
-    environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    let theirs = build.environment.iter().map(|(name, value)| (name.to_string(), value.clone()));
+    let own = own.into_iter().map(|(name, value)| (name.to_owned(), EnvironmentValue::Text(value)));
+    let environment = theirs.chain(own).collect();
     Some(StartBuild {
         trigger: trigger.name.to_string(),
         state_key: state_key(push, trigger),
         project: build.project.clone(),
-        buildspec: build.buildspec.clone(),
+        buildspec: build.buildspec.as_ref().map(ToString::to_string),
         repository: push.repository.clone(),
         reference: push.reference.clone(),
         commit: commit.clone(),

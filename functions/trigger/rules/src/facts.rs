@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, RefName, RepositoryName};
+use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, Event, RefName, RepositoryName};
+
+use crate::needs::{Needs, push_of};
 
 /// At most this many starts are remembered for a trigger on a ref.
 const REMEMBERED: usize = 50;
@@ -17,6 +19,25 @@ pub struct Facts {
     pub triggers: BTreeMap<String, TriggerFacts>,
     /// What changed between two commits, once for all triggers that ask for the same two.
     pub differences: Vec<Difference>,
+}
+
+impl Facts {
+    /// The facts as if nothing were known yet: never built, an ordinary commit, no file compared.
+    ///
+    /// For explaining an event by itself; a function always gathers.
+    pub fn before_gathering(event: &Event, needs: &Needs) -> Self {
+        let known = |commit: &CommitId| TriggerFacts {
+            target: Some(commit.clone()),
+            head: Some(Head::default()),
+            ..TriggerFacts::default()
+        };
+        let triggers = needs.push.iter().flat_map(|needs| needs.triggers.iter().map(|one| (one, &needs.push.commit)));
+        Self {
+            push: push_of(event),
+            triggers: triggers.map(|(one, commit)| (one.name.clone(), known(commit))).collect(),
+            differences: Vec::new(),
+        }
+    }
 }
 
 /// A ref that got a new commit.
@@ -40,8 +61,8 @@ pub struct TriggerFacts {
     /// What would be built: the pushed commit, or the branch's tip where only the newest commit matters. `None` where the
     /// branch is gone.
     pub target: Option<CommitId>,
-    /// The target's message; `None` where the commit is not in the repository any more.
-    pub message: Option<String>,
+    /// What the target says of itself; `None` where the commit is not in the repository any more.
+    pub head: Option<Head>,
     /// The state as it is in the bucket.
     pub state: RefState,
     /// How builds stand that the state did not know to have ended.
@@ -50,11 +71,22 @@ pub struct TriggerFacts {
     pub difference: Option<usize>,
 }
 
+/// What a commit says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The whole message.
+    pub message: String,
+    /// The author's e-mail address: claimed, not proven.
+    pub author_email: String,
+}
+
 /// The paths that changed, and since when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// What the target was compared with.
     pub base: Base,
+    /// What would be built.
+    pub target: CommitId,
     /// Both sides of renames, deletions too. They need not be sorted.
     pub paths: Vec<String>,
 }

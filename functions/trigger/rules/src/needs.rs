@@ -2,12 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use signalbox_events::{Detail, Event, RefChange, RefKind, RefName};
-use signalbox_policy::{Policy, Supersede, Trigger};
+use signalbox_policy::{Policy, Start, Supersede, Trigger};
 
 use crate::facts::Push;
-
-/// Branches below this prefix keep what the protector took off a branch: no job builds them.
-const QUARANTINE: &str = "refs/heads/quarantine/";
 
 /// What shall be gathered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +56,7 @@ pub enum WhichFiles {
 }
 
 /// The push that an event tells of, if it tells of one.
-pub(crate) fn push_of(event: &Event) -> Option<Push> {
+pub fn push_of(event: &Event) -> Option<Push> {
     let Detail::Reference(change) = &event.detail else { return None };
     let (commit, previous) = match &change.change {
         RefChange::Created { new } => (new.clone(), None),
@@ -75,22 +72,13 @@ pub(crate) fn push_of(event: &Event) -> Option<Push> {
     })
 }
 
-/// The triggers of the policy that a push to this ref concerns, each once, in the order of the policy.
-pub(crate) fn concerned<'a>(push: &Push, policy: &'a Policy) -> Vec<&'a Trigger> {
-    if push.reference.as_str().starts_with(QUARANTINE) {
-        return Vec::new();
-    }
-    let mut concerned: Vec<&Trigger> = Vec::new();
-    for section in policy.sections_for(&push.repository) {
-        for trigger in &section.triggers {
-            let wants = trigger.on.push.as_ref().is_some_and(|filter| filter.concerns(&push.reference));
-            let builds = trigger.start.build().is_some();
-            if wants && builds && concerned.iter().all(|there| there.name != trigger.name) {
-                concerned.push(trigger);
-            }
-        }
-    }
-    concerned
+/// The triggers of the policy that a push to this ref concerns and that start a build, in the order of the policy.
+pub(crate) fn concerned<'a>(push: &'a Push, policy: &'a Policy) -> Vec<&'a Trigger> {
+    let wants = |trigger: &&Trigger| {
+        let matches = trigger.on.push.as_ref().is_some_and(|filter| filter.matches_ref(&push.reference));
+        matches && matches!(trigger.start, Start::Build(_))
+    };
+    policy.triggers_for(&push.repository).into_iter().filter(wants).collect()
 }
 
 /// What a trigger's state is kept by: each branch alone, all tags together.
@@ -114,7 +102,7 @@ pub fn needs(event: &Event, policy: &Policy) -> Needs {
         TriggerNeeds {
             name: trigger.name.to_string(),
             state_key: state_key(&push, trigger),
-            target: if is_branch && trigger.supersede == Supersede::Older { Target::Tip } else { Target::Pushed },
+            target: if is_branch && trigger.supersede == Supersede::StopOlder { Target::Tip } else { Target::Pushed },
             files: if filtered { WhichFiles::SinceGreen } else { WhichFiles::NotWanted },
         }
     });

@@ -38,10 +38,13 @@ fn render_idle(idle: &Idle) -> String {
             format!("none of the {} {}{example}, matches its paths", files(*changed), render_base(base))
         }
         Idle::SkipCi { marker } => format!("the commit message says {marker}"),
+        Idle::OtherAuthor { author_email } => format!("the commit's author, {author_email}, is not one of its authors"),
         Idle::Green { build } => format!("the commit is already green here (build {build})"),
         Idle::Running { build } => format!("the commit is being built (build {build})"),
         Idle::RefGone => "the branch is gone".to_owned(),
         Idle::CommitGone { commit } => format!("commit {} is not in the repository any more", commit.short()),
+        Idle::FilesUnknown => "it has a path filter, and which files changed is not known yet".to_owned(),
+        Idle::AskNotYet => "it asks people first, which this version cannot do yet".to_owned(),
         Idle::FactsMissing => "the facts say nothing of it; gather them anew".to_owned(),
     }
 }
