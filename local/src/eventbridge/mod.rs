@@ -1,5 +1,8 @@
 //! EventBridge: the default bus, its rules, and the queues behind them.
 
+mod matching;
+pub mod pattern;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
