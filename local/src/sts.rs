@@ -14,7 +14,7 @@ use crate::world::World;
 const USUAL_SESSION: i64 = 3600;
 
 /// What `AssumeRole` knows and the local cloud does not honour: refused, because ignoring it would widen the session.
-const UNSUPPORTED: [&str; 9] = [
+const UNSUPPORTED: [&str; 8] = [
     "Policy",
     "PolicyArns.member.1.arn",
     "ProvidedContexts.member.1.ProviderArn",
@@ -23,7 +23,6 @@ const UNSUPPORTED: [&str; 9] = [
     "Tags.member.1.Key",
     "TokenCode",
     "TransitiveTagKeys.member.1",
-    "Tags",
 ];
 
 /// The service's state.

@@ -323,7 +323,8 @@ impl Sqs {
             let seconds = self.with(&name, |queue| queue.attributes.number("ReceiveMessageWaitTimeSeconds"))?;
             Ok(Duration::from_secs(seconds))
         };
-        let deadline = Instant::now() + wait.map_or_else(queues_own, Ok)?;
+        let wait = wait.map_or_else(queues_own, Ok)?;
+        let deadline = Instant::now() + wait;
         let bell = self.bell(&name);
         loop {
             // Listening starts before looking: a message that arrives in between rings.
