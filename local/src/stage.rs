@@ -3,14 +3,15 @@
 //! `demo`, `serve` and the scenario tests all start from here.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use serde_json::{Value, json};
 
 use crate::auth::Credentials;
 use crate::cloud::{Cloud, Running, Settings};
-use crate::lambda::Functions;
+use crate::lambda::{Functions, Settings as FunctionSettings, binaries};
 use crate::template::{Problems, Pseudo, Stack, Template};
 
 /// The name of the stack in the local cloud.
@@ -28,8 +29,17 @@ pub struct Setting {
     pub template: PathBuf,
     /// Values for the template's parameters.
     pub parameters: BTreeMap<String, String>,
+    /// What runs behind the queues.
+    pub programs: Programs,
+}
+
+/// What runs behind the queues.
+#[derive(Debug)]
+pub enum Programs {
     /// The functions' programs, under the names of their binaries.
-    pub binaries: BTreeMap<String, PathBuf>,
+    Run(BTreeMap<String, PathBuf>),
+    /// Nothing: events stay in their queues, and a test takes them from there itself.
+    None,
 }
 
 /// The local cloud, the stack in it, and its functions.
@@ -63,7 +73,10 @@ impl Stage {
         let running = Cloud::start(setting.cloud).await?;
         let cloud = Arc::clone(&running.cloud);
         let stack = Stack::create(&cloud, &template).await.context("the stack could not be made from the template")?;
-        let functions = Functions::start(&cloud, &stack.functions, &setting.binaries)?;
+        let functions = match &setting.programs {
+            Programs::Run(binaries) => Functions::start(&cloud, &stack.functions, binaries, FunctionSettings::default())?,
+            Programs::None => Functions::start(&cloud, &[], &BTreeMap::new(), FunctionSettings::default())?,
+        };
         let developer = cloud.keys.user(&cloud.world, "developer");
         Ok(Self { running, stack, functions, developer })
     }
@@ -97,9 +110,31 @@ impl Stage {
     ///
     /// # Errors
     /// An entry that is no JSON.
-    pub fn ledger_entry(&self, function: &str, event: &str) -> anyhow::Result<Option<serde_json::Value>> {
+    pub fn ledger_entry(&self, function: &str, event: &str) -> anyhow::Result<Option<Value>> {
         let found = self.cloud().s3.get(self.bucket()?, &format!("ledger/{function}/{event}"))?;
         found.map(|object| serde_json::from_slice(&object.bytes).context("a ledger entry is no JSON")).transpose()
+    }
+
+    /// The name that a function of this short name has in the stack: `trigger` is `signalbox-trigger`.
+    pub fn function(&self, short: &str) -> String {
+        format!("{}-{short}", self.stack.name)
+    }
+
+    /// The last lines of a function's log, oldest first.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn last_lines(&self, short: &str, count: usize) -> anyhow::Result<Vec<String>> {
+        let group = format!("/aws/lambda/{}", self.function(short));
+        let found = match self.cloud().logs.call("FilterLogEvents", json!({ "logGroupName": group })).await {
+            Ok(found) => found,
+            Err(refused) if refused.code == "ResourceNotFoundException" => return Ok(Vec::new()),
+            Err(refused) => return Err(refused.into()),
+        };
+        let messages = found.get("events").and_then(Value::as_array).into_iter().flatten();
+        let lines: Vec<String> =
+            messages.filter_map(|event| event.get("message")?.as_str().map(|line| line.trim_end().to_owned())).collect();
+        Ok(lines.into_iter().rev().take(count).rev().collect())
     }
 
     /// The environment in which a program is this stage's `developer`: keys, region and endpoint.
@@ -124,12 +159,12 @@ impl Stage {
     }
 }
 
-/// The file `template.yaml` of the workspace this program was built from.
+/// The file `template.yaml` of the workspace that this program was built from.
 ///
 /// # Errors
 /// The workspace is not where it was.
-pub fn template_of(workspace: &Path) -> anyhow::Result<PathBuf> {
-    let file = workspace.join("template.yaml");
+pub fn template() -> anyhow::Result<PathBuf> {
+    let file = binaries::workspace()?.join("template.yaml");
     if file.is_file() {
         return Ok(file);
     }

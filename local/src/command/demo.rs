@@ -7,8 +7,8 @@ use anyhow::Context;
 
 use super::{Outcome, Paint, block_on};
 use crate::cloud::Settings;
-use crate::lambda::Binaries;
-use crate::stage::{Setting, Stage, template_of};
+use crate::lambda::binaries;
+use crate::stage::{Programs, Setting, Stage, template};
 use crate::story::{Cast, Voice, play};
 
 /// Play the main job on this machine: a push starts a build, and its result arrives as mail.
@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     super::log_to_stderr(if arguments.verbose { "debug" } else { "warn" });
     let paint = Paint::for_stdout();
     let began = Instant::now();
-    let binaries = Binaries::build()?;
+    let programs = block_on(async { Ok(binaries::find().await?) })?;
     let built = began.elapsed();
     let began = Instant::now();
     let temporary = tempfile::tempdir().context("cannot make a temporary folder")?;
@@ -44,9 +44,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     block_on(async {
         let setting = Setting {
             cloud: Settings { dir: dir.join("cloud"), port: 0, region: "eu-west-1".to_owned(), seed: 1 },
-            template: template_of(&binaries.workspace)?,
+            template: template()?,
             parameters: [("Email".to_owned(), "team@example.com".to_owned())].into(),
-            binaries: binaries.programs.clone(),
+            programs: Programs::Run(programs),
         };
         let stage = Stage::set(setting).await?;
         let signalbox = std::env::current_exe().context("cannot find this program's own file")?;

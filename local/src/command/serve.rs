@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{Outcome, Paint, block_on};
 use crate::cloud::Settings;
-use crate::lambda::Binaries;
-use crate::stage::{Setting, Stage, template_of};
+use crate::lambda::binaries;
+use crate::stage::{Programs, Setting, Stage, template};
 
 /// How often changed state is written to the disk.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
@@ -40,8 +40,8 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     super::log_to_stderr(if arguments.verbose { "debug" } else { "warn" });
     let policy = arguments.policy.as_deref().map(read_policy).transpose()?;
-    let binaries = Binaries::build()?;
     block_on(async {
+        let programs = binaries::find().await?;
         let setting = Setting {
             cloud: Settings {
                 dir: arguments.dir.clone(),
@@ -49,9 +49,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
                 region: arguments.region.clone(),
                 seed: seed(),
             },
-            template: template_of(&binaries.workspace)?,
+            template: template()?,
             parameters: [("Email".to_owned(), arguments.email.clone())].into(),
-            binaries: binaries.programs.clone(),
+            programs: Programs::Run(programs),
         };
         let stage = Stage::set(setting).await?;
         if let (Some(file), Some(text)) = (&arguments.policy, &policy) {

@@ -1,6 +1,7 @@
 //! The scenes: broken, fixed, green, documentation only.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
@@ -183,7 +184,7 @@ async fn ended(watch: &mut Watch<'_>, voice: &mut Voice, build: &str, wanted: &s
     Ok(event_id(&last))
 }
 
-async fn arrives(watch: &mut Watch<'_>, voice: &mut Voice, about: &str) -> anyhow::Result<Mail> {
+async fn arrives(watch: &mut Watch<'_>, voice: &mut Voice, about: &str) -> anyhow::Result<Arc<Mail>> {
     let mail = watch.mail(about).await?;
     voice.does("inbox", &format!("mail to {}", mail.to));
     voice.quote(&format!("Subject: {}\n\n{}", mail.subject, mail.body));

@@ -1,5 +1,6 @@
 //! What the story waits for: events on the bus, reports in the ledger, mail in the inbox; each with a deadline.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -21,8 +22,8 @@ const BUILD_PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Watch<'a> {
     stage: &'a Stage,
-    events: broadcast::Receiver<Published>,
-    mail: broadcast::Receiver<Mail>,
+    events: broadcast::Receiver<Arc<Published>>,
+    mail: broadcast::Receiver<Arc<Mail>>,
 }
 
 impl<'a> Watch<'a> {
@@ -31,7 +32,7 @@ impl<'a> Watch<'a> {
     }
 
     /// The next event that `wanted` says yes to; each one that passes by before is shown to it.
-    pub(super) async fn event(&mut self, what: &str, mut wanted: impl FnMut(&Published) -> bool) -> anyhow::Result<Published> {
+    pub(super) async fn event(&mut self, what: &str, mut wanted: impl FnMut(&Published) -> bool) -> anyhow::Result<Arc<Published>> {
         let deadline = Instant::now() + BUILD_PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -58,7 +59,7 @@ impl<'a> Watch<'a> {
             }
             sleep(Duration::from_millis(50)).await;
         }
-        let log = self.stage.functions.last_lines(function, 12);
+        let log = self.stage.last_lines(function, 12).await?;
         let log = if log.is_empty() { "  (its log is empty: it was never invoked)".to_owned() } else { log.join("\n  ") };
         bail!(
             "the function {function} has not reported on event {event} within {} s. The end of its log:\n  {log}",
@@ -67,14 +68,14 @@ impl<'a> Watch<'a> {
     }
 
     /// The next mail.
-    pub(super) async fn mail(&mut self, about: &str) -> anyhow::Result<Mail> {
+    pub(super) async fn mail(&mut self, about: &str) -> anyhow::Result<Arc<Mail>> {
         let mail = timeout(PATIENCE, self.mail.recv()).await;
         mail.with_context(|| format!("no mail about {about} came within {} s", PATIENCE.as_secs()))?
             .with_context(|| format!("the inbox is gone while the story waited for mail about {about}"))
     }
 
     /// Whether any mail has come that nobody has asked for yet.
-    pub(super) fn unexpected_mail(&mut self) -> Option<Mail> {
+    pub(super) fn unexpected_mail(&mut self) -> Option<Arc<Mail>> {
         self.mail.try_recv().ok()
     }
 }
