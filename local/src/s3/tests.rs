@@ -344,3 +344,21 @@ fn other_parts_of_the_cloud_use_buckets_directly() {
     client.s3.set("demo", Setting::Policy, "{}").unwrap();
     assert_eq!(client.get("/demo?policy").text, "{}");
 }
+
+#[tokio::test]
+async fn a_signed_request_reaches_the_object_and_a_head_tells_its_length() {
+    let dir = tempfile::tempdir().unwrap();
+    let client = signed::Client::start(dir.path()).await;
+    client.running.cloud.s3.create_bucket("demo", Versioning::Enabled).unwrap();
+    let put = client.send("s3", "PUT", "/demo/a%20b", &[("if-none-match", "*")], "hello").await;
+    assert!(put.starts_with("HTTP/1.1 200"), "{put}");
+    assert!(put.contains("x-amz-version-id: "), "{put}");
+    let again = client.send("s3", "PUT", "/demo/a%20b", &[("if-none-match", "*")], "hello").await;
+    assert!(again.starts_with("HTTP/1.1 412") && again.contains("<Code>PreconditionFailed</Code>"), "{again}");
+    let head = client.send("s3", "HEAD", "/demo/a%20b", &[], "").await;
+    assert!(head.contains("content-length: 5\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+    let missing = client.send("s3", "HEAD", "/demo/none", &[], "").await;
+    assert!(missing.starts_with("HTTP/1.1 404") && missing.ends_with("\r\n\r\n"), "{missing}");
+    let listed = client.send("s3", "GET", "/demo?list-type=2", &[], "").await;
+    assert!(listed.contains("<Key>a b</Key>"), "{listed}");
+}
