@@ -384,8 +384,10 @@ impl Bucket {
             _ => None,
         };
         versions.insert(0, version.clone());
-        if let Some(old) = replaced {
-            remove_files(&folder, old.sequence)?;
+        if let Some(old) = replaced
+            && let Err(refused) = remove_files(&folder, old.sequence)
+        {
+            tracing::warn!(%refused, "a replaced object's files are still there; the next start clears them");
         }
         Ok(version)
     }
