@@ -141,6 +141,29 @@ mod tests {
     }
 
     #[test]
+    fn the_details_have_exactly_the_fields_of_events_that_were_really_delivered() {
+        let Some(corpus) = std::env::var_os("SIGNALBOX_EVENT_CORPUS").map(std::path::PathBuf::from) else {
+            println!("skipped: SIGNALBOX_EVENT_CORPUS names no folder of captured events");
+            return;
+        };
+        let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        for (kind, how) in [
+            ("created", Move::Created(id("1"))),
+            ("updated", Move::Updated(id("1"), id("2"))),
+            ("deleted", Move::Deleted(id("1"))),
+        ] {
+            let file = corpus.join(format!("captured/codecommit-reference-{kind}-branch-answerd.json"));
+            let captured: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+            assert_eq!(captured["detailType"], STATE_CHANGE);
+            let (_, ours) = event("refs/heads/x", how);
+            let (mut expected, mut got) = (fields(&captured["detail"]), fields(&ours));
+            expected.sort();
+            got.sort();
+            assert_eq!(got, expected, "{kind}");
+        }
+    }
+
+    #[test]
     fn an_annotated_tag_is_told_by_the_commit_behind_it() {
         assert_eq!(event_commit_id(&id("1"), Some(&id("2"))), id("2"));
         assert_eq!(event_commit_id(&id("1"), None), id("1"));

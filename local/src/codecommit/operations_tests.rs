@@ -116,6 +116,9 @@ async fn branches_are_made_listed_and_deleted_but_for_the_default_one() {
     assert_eq!(events.len(), 1, "the refused one is not told");
     assert_eq!((&events[0]["event"], &events[0]["referenceName"]), (&json!("referenceCreated"), &json!("feature/x")));
 
+    let inside = demo(json!({ "branchName": "feature/x/y", "commitId": commit }));
+    assert_eq!(site.refused("CreateBranch", inside).await, "InvalidBranchNameException");
+
     let delete = |name: &str| demo(json!({ "branchName": name }));
     assert_eq!(site.refused("DeleteBranch", delete("main")).await, "DefaultBranchCannotBeDeletedException");
     let deleted = site.call("DeleteBranch", delete("feature/x")).await.unwrap();
@@ -212,6 +215,13 @@ async fn the_parent_of_a_commit_must_be_the_tip() {
     let delete = demo(json!({ "branchName": "main", "filePath": "a", "parentCommitId": second }));
     let deleted = site.call("DeleteFile", delete).await.unwrap();
     assert_eq!(deleted["blobId"], written["blobId"]);
+    let parent = site.put("docs/deep/x", "1").await;
+    let delete = demo(json!({
+        "branchName": "main", "filePath": "docs/deep/x", "parentCommitId": parent, "keepEmptyFolders": true,
+    }));
+    site.call("DeleteFile", delete).await.unwrap();
+    let kept = site.call("GetFolder", demo(json!({ "folderPath": "docs/deep" }))).await.unwrap();
+    assert_eq!(kept["files"][0]["relativePath"], ".gitkeep");
     let list = site.call("GetFolder", demo(json!({ "folderPath": "/" }))).await.unwrap();
     assert_eq!(list["files"], json!([]));
 }

@@ -7,6 +7,7 @@ use signalbox_events::RefName;
 
 use super::Nothing;
 use super::events::{Move, RefChange, SOURCE, STATE_CHANGE, Subject, event_commit_id, state_change};
+use super::git::GitFailure;
 use super::names::{BranchName, ObjectId, is_ref_name};
 use super::pages::page;
 use super::repositories::{Repositories, Repository};
@@ -155,7 +156,16 @@ impl Repositories {
             // git's words differ between versions; what the ref is now does not.
             let now = self.tip_if_there(repository, branch).await?;
             let as_thought = now.as_ref().map_or(none, ObjectId::as_str) == old;
-            return if as_thought { Err(failure.into()) } else { Ok(Swap::Lost) };
+            if !as_thought {
+                return Ok(Swap::Lost);
+            }
+            // A ref is a file: beside `a` there can be no `a/b`. AWS's code for it is not known.
+            let in_the_way = matches!(&failure, GitFailure::Refused { stderr, .. } if stderr.contains("cannot create"));
+            return Err(if in_the_way {
+                ServiceError::bad("InvalidBranchNameException", format!("another branch is in the way of {name}"))
+            } else {
+                failure.into()
+            });
         }
         self.tell(repository, vec![RefChange { name, how }], caller).await;
         Ok(Swap::Done)

@@ -1,5 +1,6 @@
 //! git's smart HTTP protocol: `git http-backend` behind the password check, streamed both ways.
 
+use std::collections::HashSet;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,7 +17,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::mpsc;
 
-use super::git::Backend;
+use super::events::{Move, RefChange};
+use super::git::{Backend, GitFailure};
 use super::receive::{CommandReader, Commands, MOST_REFS, ReportReader};
 use super::repositories::{Repositories, Repository};
 use crate::auth::{Caller, Keys};
@@ -334,27 +336,46 @@ impl Exchange {
     }
 
     /// What a push changed: by git's report, or for a client that wants none by what the refs are now.
-    async fn changes(&self, commands: &Commands, report: Option<ReportReader>) -> Vec<super::events::RefChange> {
-        if let Some(report) = report {
-            return commands.changes(|name| report.is_done(name));
-        }
+    async fn changes(&self, commands: &Commands, report: Option<ReportReader>) -> Vec<RefChange> {
+        let looked = match report {
+            Some(report) => Ok(commands.changes(|name| report.is_done(name))),
+            None => self.changes_by_refs(commands).await,
+        };
+        let looked = match looked {
+            Ok(changes) => self.without_empty_deletions(changes).await,
+            failed => failed,
+        };
+        looked.unwrap_or_else(|error| {
+            tracing::error!(repo.name = %self.repository.name, %error, "cannot see what a push changed");
+            Vec::new()
+        })
+    }
+
+    async fn changes_by_refs(&self, commands: &Commands) -> Result<Vec<RefChange>, GitFailure> {
         let names: Vec<String> = commands.list.iter().map(|command| command.name().to_owned()).collect();
-        match self.repositories.git.objects(&self.repository.dir, &names).await {
-            Ok(now) => {
-                let done: std::collections::HashSet<&str> = commands
-                    .list
-                    .iter()
-                    .zip(now)
-                    .filter(|(command, now)| command.target() == now.as_ref())
-                    .map(|(command, _)| command.name())
-                    .collect();
-                commands.changes(|name| done.contains(name))
-            }
-            Err(error) => {
-                tracing::error!(repo.name = %self.repository.name, %error, "cannot see what a push changed");
-                Vec::new()
-            }
+        let now = self.repositories.git.objects(&self.repository.dir, &names).await?;
+        let pairs = commands.list.iter().zip(&now);
+        let done: HashSet<&str> = pairs
+            .filter(|(command, now)| command.target() == now.as_ref())
+            .map(|(command, _)| command.name())
+            .collect();
+        Ok(commands.changes(|name| done.contains(name)))
+    }
+
+    /// git says `ok` to the deletion of a ref that was never there, when the client makes up what it was.
+    async fn without_empty_deletions(&self, changes: Vec<RefChange>) -> Result<Vec<RefChange>, GitFailure> {
+        let old = |change: &RefChange| match &change.how {
+            Move::Deleted(old) => Some(old.to_string()),
+            _ => None,
+        };
+        let asked: Vec<String> = changes.iter().filter_map(old).collect();
+        if asked.is_empty() {
+            return Ok(changes);
         }
+        let found = self.repositories.git.objects(&self.repository.dir, &asked).await?;
+        let known: HashSet<String> = found.into_iter().flatten().map(|id| id.to_string()).collect();
+        let really = |change: &RefChange| old(change).is_none_or(|old| known.contains(&old));
+        Ok(changes.into_iter().filter(really).collect())
     }
 }
 

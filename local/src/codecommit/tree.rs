@@ -143,8 +143,8 @@ impl Changes {
 
     /// Finds out what the changes do to the files of the parent commit.
     ///
-    /// `empty` is the id of the empty blob, which a kept folder needs.
-    pub(super) fn plan(&self, before: &Listing, folders: EmptyFolders, empty: &ObjectId) -> Answer<Plan> {
+    /// With the id of the empty blob a folder that loses its last file stays, and without it goes as in git.
+    pub(super) fn plan(&self, before: &Listing, empty: Option<&ObjectId>) -> Answer<Plan> {
         self.check_paths()?;
         let mut after = before.clone();
         let source = |path: &str| file(before, path).cloned();
@@ -184,7 +184,7 @@ impl Changes {
             check_room(&after, &path)?;
             after.insert(path, entry);
         }
-        if folders != EmptyFolders::Go {
+        if let Some(empty) = empty {
             for path in &gone {
                 let Some((folder, _)) = path.rsplit_once('/') else { continue };
                 if !has_folder(&after, folder) && !after.contains_key(folder) {
@@ -294,7 +294,8 @@ mod tests {
     }
 
     fn plan(changes: &Changes, folders: EmptyFolders) -> Answer<Vec<String>> {
-        let plan = changes.plan(&before(), folders, &id('0'))?;
+        let empty = id('0');
+        let plan = changes.plan(&before(), (folders == EmptyFolders::Stay).then_some(&empty))?;
         let show = |entry: &Option<Entry>| {
             entry.as_ref().map_or("-".to_owned(), |e| format!("{}{}", e.mode.number(), &e.id.as_str()[..1]))
         };
@@ -342,7 +343,7 @@ mod tests {
         assert_eq!(refused.code, "FileNameConflictsWithDirectoryNameException");
         changes.deletes.push("src/lib.rs".to_owned());
         assert_eq!(plan(&changes, EmptyFolders::Go).unwrap(), ["src - 1006447", "src/lib.rs 1006443 -"]);
-        let steps = changes.plan(&before(), EmptyFolders::Go, &id('0')).unwrap().index_info();
+        let steps = changes.plan(&before(), None).unwrap().index_info();
         assert!(steps.starts_with("0 0000"), "what goes comes first: {steps}");
     }
 

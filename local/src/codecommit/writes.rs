@@ -308,9 +308,12 @@ impl Repositories {
     }
 
     async fn plan(&self, base: &Base, changes: &Changes, folders: Option<EmptyFolders>) -> Answer<Plan> {
-        let empty = self.write_blobs(&base.repository, &[Vec::new()]).await?;
-        let empty = empty.first().ok_or_else(|| ServiceError::internal("the empty blob is missing"))?;
-        changes.plan(&base.files, folders.unwrap_or(EmptyFolders::Go), empty)
+        let folders = folders.unwrap_or(EmptyFolders::Go);
+        let empty = match folders {
+            EmptyFolders::Go => None,
+            EmptyFolders::Stay => self.write_blobs(&base.repository, &[Vec::new()]).await?.into_iter().next(),
+        };
+        changes.plan(&base.files, empty.as_ref())
     }
 
     /// Writes blobs, in one git for all of them.
