@@ -146,6 +146,35 @@ async fn a_session_pushes_under_its_own_name() {
 }
 
 #[tokio::test]
+async fn the_credential_helper_understands_what_git_asks_and_git_what_it_answers() {
+    let site = Site::with_demo().await;
+    let tree = site.work_tree("tree").await;
+    let (asked, answer) = (tree.dir.join("asked"), tree.dir.join("answer"));
+    let url = format!("http://{}/v1/repos/demo", site.address());
+    let overhear = format!("credential.helper=!cat >'{}'; true", asked.display());
+    tree.git_fails(&["-c", "credential.useHttpPath=true", "-c", &overhear, "ls-remote", &url]).await;
+    let question = std::fs::read_to_string(&asked).unwrap();
+    let keys = site.developer.clone();
+    let environment = move |name: &str| match name {
+        "AWS_ACCESS_KEY_ID" => Some(keys.access_key_id.clone()),
+        "AWS_SECRET_ACCESS_KEY" => Some(keys.secret_access_key.clone()),
+        "AWS_REGION" => Some("eu-west-1".to_owned()),
+        _ => None,
+    };
+    let now = site.running.cloud.world.now();
+    let said = crate::git_credential::answer("get", &question, &environment, now).unwrap();
+    std::fs::write(&answer, said).unwrap();
+    let repeat = format!("credential.helper=!cat '{}'; true", answer.display());
+    tree.git(&["-c", "credential.useHttpPath=true", "-c", &repeat, "ls-remote", &url]).await;
+
+    // Without the path there is nothing to sign.
+    tree.git_fails(&["-c", &overhear, "ls-remote", &url]).await;
+    let question = std::fs::read_to_string(&asked).unwrap();
+    let refused = crate::git_credential::answer("get", &question, &environment, now).unwrap_err();
+    assert!(refused.to_string().contains("useHttpPath"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_build_gets_exactly_its_commit_even_after_the_branch_was_forced_away() {
     let site = Site::with_demo().await;
     let tree = site.work_tree("tree").await;
