@@ -9,6 +9,7 @@ pub mod codebuild;
 pub mod codecommit;
 pub mod error;
 pub mod eventbridge;
+pub mod git_credential;
 mod http;
 pub mod kept;
 pub mod lambda;
