@@ -4,15 +4,13 @@
 
 use std::collections::HashMap;
 
-use globset::{Candidate, GlobSet};
-
-use crate::glob::{Globs, compile};
+use crate::glob::{Compiled, Globs};
 use crate::glob_syntax::split_exclusion;
 
 /// Many lists of globs, compiled into one set; the lists keep the positions in which they were given.
 #[derive(Debug)]
 pub struct GlobIndex {
-    set: GlobSet,
+    set: Compiled,
     /// For every distinct pattern of the set: the lists that hold it, and where.
     uses: Vec<Vec<Use>>,
     /// Lists with the same patterns are asked once.
@@ -71,7 +69,7 @@ impl GlobIndex {
                 }
             }
         }
-        Self { set: compile(globs.into_iter()), uses, groups, lists: count }
+        Self { set: Compiled::new(globs.into_iter()), uses, groups, lists: count }
     }
 
     /// How many lists there are.
@@ -106,12 +104,13 @@ impl GlobIndex {
             .collect();
         let mut decided: Vec<Option<(usize, Side)>> = vec![None; self.groups.len()];
         let mut touched: Vec<usize> = Vec::new();
+        let mut scratch = Vec::new();
         let mut hits = Vec::new();
         for (number, path) in paths.into_iter().enumerate() {
             if open == 0 {
                 break;
             }
-            self.set.matches_candidate_into(&Candidate::new(path), &mut hits);
+            self.set.matches_into(path, &mut scratch, &mut hits);
             for each in hits.iter().filter_map(|&hit| self.uses.get(hit)).flatten() {
                 if found.get(each.group).is_some_and(Option::is_some) {
                     continue;

@@ -209,8 +209,16 @@ pub struct FileRules {
     pub reject: Vec<Rejected>,
     /// Texts that look like credentials and are none.
     pub allow_secrets: Vec<Pattern>,
-    /// Addresses that submodules may have; none for all.
+    /// Addresses that submodules may have, with `:/` for `://`; none for all.
     pub submodules: Option<Globs>,
+}
+
+impl FileRules {
+    /// Whether a submodule may have this address, as `.gitmodules` gives it.
+    pub fn allows_submodule(&self, address: &str) -> bool {
+        // A glob knows no empty segment, so the two slashes of an address are one on both sides.
+        self.submodules.as_ref().is_none_or(|globs| globs.matches(&address.replacen("://", ":/", 1)))
+    }
 }
 
 /// A kind of content that must not arrive.

@@ -18,6 +18,8 @@ pub enum Acts {
     Now,
     /// It is checked and waits for the job that will do it.
     Later,
+    /// It is checked, and what holds it does not act in this version: acting without it would be unsafe.
+    HoldsBack,
 }
 
 /// One key of a mapping.
@@ -50,6 +52,10 @@ const fn now(name: &'static str, value: &'static str, about: &'static str) -> Ke
 
 const fn later(name: &'static str, value: &'static str, about: &'static str) -> Key {
     Key { name, value, need: Need::Optional, acts: Acts::Later, about }
+}
+
+const fn holds_back(name: &'static str, value: &'static str, about: &'static str) -> Key {
+    Key { name, value, need: Need::Optional, acts: Acts::HoldsBack, about }
 }
 
 const fn required(key: Key) -> Key {
@@ -87,8 +93,8 @@ tables! {
         required(now("start", "build, pipeline or deployment", "What it starts."));
         now("supersede", "true | false", "Whether an older run of the same ref is stopped.");
         now("skip_ci", "honour | ignore", "What [skip ci] in the commit message does.");
-        later("authors", "globs over e-mail addresses", "For whose commits it starts.");
-        later("ask", "mapping", "Who is asked before it starts.");
+        now("authors", "globs over e-mail addresses", "For whose commits it starts.");
+        holds_back("ask", "mapping", "Who is asked before it starts.");
     }
     /// `on`
     ON "the reasons of a trigger" {

@@ -238,10 +238,10 @@ mod tests {
     #[test]
     fn an_arn_pattern_matches_as_in_iam() {
         let covers = |pattern: &str, arn: &str| ArnPattern::parse(pattern).unwrap().matches(&Arn::parse(arn).unwrap());
-        let session = "arn:aws:sts::111122223333:assumed-role/Developer/anna@example.com";
+        let session = "arn:aws:sts::111122223333:assumed-role/Developer/developer@example.com";
         assert!(covers("arn:aws:sts::111122223333:assumed-role/Developer/*", session));
-        assert!(covers("arn:aws:sts::*:assumed-role/*/anna@example.com", session));
-        assert!(covers("arn:aws:sts::111122223333:assumed-role/Developer/ann?@example.com", session));
+        assert!(covers("arn:aws:sts::*:assumed-role/*/developer@example.com", session));
+        assert!(covers("arn:aws:sts::111122223333:assumed-role/Developer/develope?@example.com", session));
         assert!(covers("arn:*:*:*:*:*", session));
         assert!(!covers("arn:aws:sts::111122223333:assumed-role/Developer", session));
         assert!(!covers("arn:aws:sts::111122223333:assumed-role/Admin/*", session));

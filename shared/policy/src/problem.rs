@@ -282,7 +282,9 @@ pub fn render_problems(file_name: &str, text: &str, problems: &Problems) -> Stri
     for problem in problems {
         let _ = writeln!(out, "{}", problem.in_file(file_name));
         let Some(line) = problem.line.checked_sub(1).and_then(|at| lines.get(at)) else { continue };
-        let column = problem.column.saturating_sub(1);
+        // A place in front of the text points at its first character.
+        let indent = line.chars().take_while(|c| c.is_whitespace()).count();
+        let column = problem.column.saturating_sub(1).max(indent);
         let skipped = if column >= WIDEST { column - WIDEST / 2 } else { 0 };
         let shown: String = line
             .chars()
