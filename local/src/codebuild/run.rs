@@ -34,7 +34,7 @@ enum Interrupt {
 
 /// What a phase came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Result {
+enum Ending {
     Succeeded,
     Failed,
 }
@@ -56,8 +56,8 @@ impl Inner {
             Ok(Err(_closed)) => return self.interrupted(id, &Interrupt::Stopped(Stop::CloudEnds)),
             Err(interrupt) => return self.interrupted(id, &interrupt),
         };
-        self.locate_logs(id, &build);
         self.advance(id, Status::Succeeded, None, PhaseType::Provisioning);
+        self.locate_logs(id, &build);
 
         let folder = self.world.dir.join("builds").join(build.uuid());
         let mut transcript = Transcript::new(&self.world, &self.logs, self.log_target(&build));
@@ -169,16 +169,16 @@ impl Inner {
         self.advance(&build.id, Status::Succeeded, None, phase);
         while let Some(planned) = spec.phase(phase) {
             let context = run_phase(phase, planned, &mut shell, transcript).await?;
-            let result = if context.is_some() { Result::Failed } else { Result::Succeeded };
-            if result == Result::Failed {
+            let ending = if context.is_some() { Ending::Failed } else { Ending::Succeeded };
+            if ending == Ending::Failed {
                 status = Status::Failed;
             }
-            let next = following(phase, result, planned.on_failure);
+            let next = following(phase, ending, planned.on_failure);
             if next == PhaseType::UploadArtifacts {
                 let exported = exported(&spec, &mut shell, &commands, transcript).await?;
                 self.change_build(&build.id, |build| build.exported_environment_variables = exported);
             }
-            let ended = if result == Result::Failed { Status::Failed } else { Status::Succeeded };
+            let ended = if ending == Ending::Failed { Status::Failed } else { Status::Succeeded };
             self.advance(&build.id, ended, context, next);
             phase = next;
         }
@@ -196,7 +196,7 @@ impl Inner {
         places: &Places,
         session: &Credentials,
         transcript: &mut Transcript,
-    ) -> std::result::Result<(Buildspec, Option<String>), Context> {
+    ) -> Result<(Buildspec, Option<String>), Context> {
         let mut resolved = None;
         if build.source.kind == SourceType::CodeCommit {
             let name = build.source.location.as_deref().and_then(repository_name).unwrap_or_default();
@@ -304,7 +304,7 @@ async fn stopped(stop: &mut watch::Receiver<Option<Stop>>) -> Stop {
 }
 
 /// The documented transitions, and what `on-failure` makes of them.
-fn following(phase: PhaseType, result: Result, on_failure: OnFailure) -> PhaseType {
+fn following(phase: PhaseType, ending: Ending, on_failure: OnFailure) -> PhaseType {
     let next = match phase {
         PhaseType::Install => PhaseType::PreBuild,
         PhaseType::PreBuild => PhaseType::Build,
@@ -312,10 +312,10 @@ fn following(phase: PhaseType, result: Result, on_failure: OnFailure) -> PhaseTy
         PhaseType::PostBuild => PhaseType::UploadArtifacts,
         _ => PhaseType::Finalizing,
     };
-    match (result, on_failure, phase) {
-        (Result::Succeeded, ..) | (Result::Failed, OnFailure::Continue, _) => next,
-        (Result::Failed, OnFailure::Transitions, PhaseType::Build | PhaseType::PostBuild) => next,
-        (Result::Failed, ..) => PhaseType::Finalizing,
+    match (ending, on_failure, phase) {
+        (Ending::Succeeded, ..) | (Ending::Failed, OnFailure::Continue, _) => next,
+        (Ending::Failed, OnFailure::Transitions, PhaseType::Build | PhaseType::PostBuild) => next,
+        (Ending::Failed, ..) => PhaseType::Finalizing,
     }
 }
 
@@ -379,7 +379,7 @@ fn yaml_error(message: impl Into<String>) -> Context {
     Context::new("YAML_FILE_ERROR", message)
 }
 
-fn buildspec_text(named: Option<&str>, source: &Path) -> std::result::Result<String, Context> {
+fn buildspec_text(named: Option<&str>, source: &Path) -> Result<String, Context> {
     let named = named.filter(|named| !named.trim().is_empty()).unwrap_or("buildspec.yml");
     if is_inline(named) {
         return Ok(named.to_owned());
@@ -429,8 +429,8 @@ mod unit {
             (PostBuild, Continue, UploadArtifacts),
         ];
         for (phase, on_failure, next) in table {
-            assert_eq!(following(phase, Result::Failed, on_failure), next, "{phase:?} {on_failure:?}");
+            assert_eq!(following(phase, Ending::Failed, on_failure), next, "{phase:?} {on_failure:?}");
         }
-        assert_eq!(following(PreBuild, Result::Succeeded, Abort), Build);
+        assert_eq!(following(PreBuild, Ending::Succeeded, Abort), Build);
     }
 }

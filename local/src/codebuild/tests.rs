@@ -235,6 +235,54 @@ async fn a_pushed_commit_is_built_and_everybody_is_told() {
     assert_eq!((&last["build-number"], &last["logs"]["stream-name"]), (&json!(1), &json!(uuid)));
 }
 
+/// Answers every request with 404 and gives the heads of the requests.
+fn listening() -> (String, std::sync::mpsc::Receiver<String>) {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (tell, heads) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut head = String::new();
+            let mut reader = BufReader::new(stream);
+            while reader.read_line(&mut head).is_ok_and(|count| count > 2) {}
+            let _ =
+                reader.get_mut().write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            if tell.send(head).is_err() {
+                break;
+            }
+        }
+    });
+    (address, heads)
+}
+
+#[tokio::test]
+async fn git_is_asked_as_a_session_of_the_projects_role() {
+    use base64::Engine;
+    let mut bench = bench(roomy());
+    Arc::get_mut(&mut bench.codebuild.inner).unwrap().repositories = None;
+    let (address, heads) = listening();
+    bench.codebuild.inner.world.listens_at(format!("http://{address}"));
+    let location = "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/demo";
+    let source = json!({ "source": { "type": "CODECOMMIT", "location": location } });
+    bench.ok("CreateProject", with(project("unit", ""), &source)).await;
+    let id = bench.start(json!({})).await;
+    let build = bench.finished(&id).await;
+    assert_eq!(context(&build, "DOWNLOAD_SOURCE")["statusCode"], "CLIENT_ERROR");
+
+    let head = heads.recv_timeout(PATIENCE).unwrap();
+    assert!(head.starts_with("GET /v1/repos/demo/info/refs?service=git-upload-pack "), "{head}");
+    let basic = head.lines().find_map(|line| line.strip_prefix("Authorization: Basic ")).unwrap();
+    let pair = String::from_utf8(base64::prelude::BASE64_STANDARD.decode(basic).unwrap()).unwrap();
+    let (user, password) = pair.split_once(':').unwrap();
+    let inner = &bench.codebuild.inner;
+    let caller =
+        inner.keys.check_git(user, password, &[&address], "/v1/repos/demo", "eu-west-1", inner.world.now()).unwrap();
+    let uuid = id.split_once(':').unwrap().1;
+    assert_eq!(caller.arn, format!("arn:aws:sts::111122223333:assumed-role/builder/AWSCodeBuild-{uuid}"));
+    assert!(!bench.log(&id).concat().contains(password), "the log holds no password");
+}
+
 #[tokio::test]
 async fn a_failing_test_fails_the_build_and_post_build_still_runs_and_knows() {
     let bench = bench(roomy());

@@ -131,6 +131,25 @@ mod tests {
     }
 
     #[test]
+    fn a_log_without_end_is_cut_once_and_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = Arc::new(World::new(dir.path().to_owned(), "eu-west-1", 1));
+        let logs = Arc::new(Logs::open(&world).unwrap());
+        let target = LogTarget { group: "g".to_owned(), stream: "s".to_owned() };
+        let mut transcript = Transcript::new(&world, &logs, Some(target));
+        let line = vec![b'x'; LONGEST_LINE];
+        for _ in 0..=LARGEST_LOG / LONGEST_LINE + 10 {
+            transcript.output(&line);
+        }
+        transcript.say("our own lines are still written");
+        let events = logs.events("g", "s");
+        assert!(events.iter().map(|event| event.message.len()).sum::<usize>() < LARGEST_LOG + 1000);
+        let told = events.iter().filter(|event| event.message.contains("the rest of it is not kept")).count();
+        assert_eq!(told, 1);
+        assert!(events.last().unwrap().message.ends_with("still written"));
+    }
+
+    #[test]
     fn a_line_without_end_is_cut_and_does_not_grow() {
         let long = vec![b'x'; LONGEST_LINE];
         let mut cutter = Lines::default();

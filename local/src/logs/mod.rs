@@ -69,6 +69,8 @@ struct Stream {
     first: Option<i64>,
     last: Option<i64>,
     last_ingestion: Option<i64>,
+    /// Whether the operator knows that lines are lost: once is enough.
+    told_that_lines_are_lost: bool,
 }
 
 impl Stream {
@@ -131,10 +133,12 @@ impl Logs {
                 found.streams.insert(stream.to_owned(), self.make_stream(&found.folder, stream)?);
             }
             let stream = found.streams.get_mut(stream).ok_or_else(no_stream)?;
-            write_events(stream, std::slice::from_ref(&event))
+            let written = write_events(stream, std::slice::from_ref(&event));
+            let known = written.is_err() && std::mem::replace(&mut stream.told_that_lines_are_lost, written.is_err());
+            if known { Ok(()) } else { written }
         });
         if let Err(error) = written {
-            tracing::warn!(group, stream, %error, "a log line is lost");
+            tracing::warn!(group, stream, %error, "log lines are lost");
         }
         self.tell_followers(group, stream, message);
     }
@@ -185,7 +189,15 @@ impl Logs {
             serde_json::to_string(&Head { name: name.to_owned(), created }).map_err(ServiceError::internal)?;
         head.push('\n');
         std::fs::write(&file, head).map_err(|error| cannot_write(&file, &error))?;
-        Ok(Stream { created, file, bytes: 0, first: None, last: None, last_ingestion: None })
+        Ok(Stream {
+            created,
+            file,
+            bytes: 0,
+            first: None,
+            last: None,
+            last_ingestion: None,
+            told_that_lines_are_lost: false,
+        })
     }
 }
 
@@ -286,6 +298,7 @@ fn open_stream(file: &Path) -> anyhow::Result<(String, Stream)> {
         first: None,
         last: None,
         last_ingestion: None,
+        told_that_lines_are_lost: false,
     };
     each_event(file, |event, bytes| stream.saw(&event, bytes)).with_context(not_ours)?;
     mend_last_line(file).with_context(not_ours)?;
