@@ -133,29 +133,34 @@ impl BuildShell {
 
     /// Lets the shell end by itself (its `trap ... EXIT` may have something to do), then ends whatever it left running.
     pub(crate) async fn end(mut self, transcript: &mut Transcript) {
-        if let Some(running) = self.running.take() {
-            let Running { mut group, mut child, steps, mut output, mut lines, .. } = running;
-            drop(steps);
-            let goodbye = async {
-                let mut chunk = [0_u8; 4096];
-                while let Ok(count) = output.read(&mut chunk).await {
-                    if count == 0 {
-                        break;
-                    }
-                    let text = chunk.get(..count).unwrap_or_default();
-                    lines.take(text, |line| {
-                        if !self.is_mark(line) {
-                            transcript.output(line);
-                        }
-                    });
+        let Some(running) = self.running.take() else { return };
+        let Running { mut group, mut child, steps, mut output, mut lines, .. } = running;
+        drop(steps);
+        let ended = tokio::select! {
+            ended = self.last_words(&mut output, &mut lines, transcript) => Some(ended),
+            _ = child.wait() => None,
+            () = tokio::time::sleep(LAST_WORDS) => None,
+        };
+        group.kill();
+        if ended.is_none() {
+            // What was said is still in the pipe; only a process that left the group could go on.
+            let rest = self.last_words(&mut output, &mut lines, transcript);
+            let _cut = tokio::time::timeout(LAST_OUTPUT, rest).await;
+        }
+        lines.end(|line| transcript.output(line));
+    }
+
+    /// Passes on what comes until nobody holds the pipe any more.
+    async fn last_words(&self, output: &mut ChildStdout, lines: &mut Lines, transcript: &mut Transcript) {
+        let mut chunk = [0_u8; 4096];
+        while let Ok(count) = output.read(&mut chunk).await
+            && count > 0
+        {
+            lines.take(chunk.get(..count).unwrap_or_default(), |line| {
+                if !self.is_mark(line) {
+                    transcript.output(line);
                 }
-            };
-            tokio::select! {
-                () = goodbye => {}
-                _ = child.wait() => {}
-                () = tokio::time::sleep(LAST_WORDS) => {}
-            }
-            group.kill();
+            });
         }
     }
 

@@ -342,7 +342,7 @@ async fn on_failure_and_the_early_phases_decide_what_comes_next() {
 
 #[tokio::test]
 async fn a_build_that_hangs_is_stopped_at_its_time_out_with_all_that_it_started() {
-    let bench = bench(Pace { minute: Duration::from_millis(200), ..roomy() });
+    let bench = bench(Pace { minute: Duration::from_millis(300), ..roomy() });
     let hang = with(project("unit", &spec(&["sh -c 'sleep 600 & echo $!; wait'"])), &json!({ "timeoutInMinutes": 5 }));
     bench.ok("CreateProject", hang).await;
     let id = bench.start(json!({})).await;
