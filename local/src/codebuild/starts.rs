@@ -131,7 +131,7 @@ impl Inner {
             request.remove("idempotencyToken");
         }
         let now = self.world.now();
-        let started = self.state.change(|state| {
+        let started = self.state.change(|state| -> Answer<Start> {
             self.forget_tokens(state, now);
             if let Some(old) = known_token(state, token.as_deref(), &request)? {
                 return Ok(Start::Old(Box::new(old)));
