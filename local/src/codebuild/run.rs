@@ -64,8 +64,9 @@ impl Inner {
         let outcome = tokio::select! {
             biased;
             stop = stopped(&mut stop) => Err(Interrupt::Stopped(stop)),
-            outcome = self.steps(&build, &folder, &mut transcript) => Ok(outcome),
+            // Before the steps: a build that talks without end uses up the task's whole turn.
             () = tokio::time::sleep(self.pace.minute * build.timeout_in_minutes) => Err(Interrupt::TimedOut),
+            outcome = self.steps(&build, &folder, &mut transcript) => Ok(outcome),
         };
         // The commands' processes are gone: the future that owned them is dropped.
         match outcome {

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::Instant;
 
 use super::buildspec::Shell;
 use super::transcript::{Lines, Transcript};
@@ -114,7 +115,9 @@ impl BuildShell {
         self.steps += 1;
         let file = self.setup.folder.join(format!("command-{}", self.steps));
         std::fs::write(&file, command).map_err(ShellError::Hand)?;
-        if self.running.is_none() {
+        // A shell that something in the background has killed since is replaced, not written to.
+        let ready = self.running.as_mut().is_some_and(|running| matches!(running.child.try_wait(), Ok(None)));
+        if !ready {
             self.running = Some(self.start()?);
         }
         let Some(running) = &mut self.running else { return Ok(1) };
@@ -209,7 +212,7 @@ impl Running {
     /// Passes output on until the mark comes, or until the shell is gone.
     async fn until_mark(&mut self, mark: &str, transcript: &mut Transcript) -> Result<Ended, ShellError> {
         let mut chunk = vec![0_u8; 16 * 1024];
-        let mut gone: Option<i32> = None;
+        let mut gone: Option<(i32, Instant)> = None;
         loop {
             if let Some((before, status, shell_ended, behind)) = find_mark(&self.unread, mark) {
                 let rest = self.unread.split_off(behind);
@@ -224,16 +227,17 @@ impl Running {
                 None => {
                     tokio::select! {
                         biased;
-                        read = self.output.read(&mut chunk) => read.map_err(ShellError::Read)?,
                         exited = self.child.wait() => {
                             let exited = exited.map_err(ShellError::Read)?;
-                            gone = Some(exit_status(exited));
+                            gone = Some((exit_status(exited), Instant::now() + LAST_OUTPUT));
                             continue;
                         }
+                        read = self.output.read(&mut chunk) => read.map_err(ShellError::Read)?,
                     }
                 }
-                Some(status) => match tokio::time::timeout(LAST_OUTPUT, self.output.read(&mut chunk)).await {
-                    Ok(Ok(count)) if count > 0 => count,
+                // Something may talk on behind a dead shell without end, so the clock is looked at by hand.
+                Some((status, until)) => match tokio::time::timeout_at(until, self.output.read(&mut chunk)).await {
+                    Ok(Ok(count)) if count > 0 && Instant::now() < until => count,
                     _ => return Ok(self.without_mark(status, transcript)),
                 },
             };
@@ -312,13 +316,11 @@ fn quote(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::time::Instant;
-
     use super::*;
     use crate::codebuild::transcript::LogTarget;
     use crate::logs::Logs;
     use crate::world::World;
+    use std::sync::Arc;
 
     struct Bench {
         _dir: tempfile::TempDir,
@@ -417,6 +419,20 @@ mod tests {
         bench.shell.build_fails();
         assert_eq!(bench.run("sh -c 'echo $CODEBUILD_BUILD_SUCCEEDING'").await, 0);
         assert_eq!(bench.output(), ["1", "0"]);
+    }
+
+    #[tokio::test]
+    async fn a_shell_that_is_killed_between_two_commands_is_replaced() {
+        let mut bench = bench(Shell::Sh);
+        assert_eq!(bench.run("echo $$; (sleep 0.05; kill -9 $$) &").await, 0);
+        let pid = bench.output()[0].clone();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while alive(&pid) {
+            assert!(Instant::now() < deadline, "the shell {pid} still lives");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(bench.run("echo again").await, 0);
+        assert_eq!(bench.output()[1], "again");
     }
 
     #[tokio::test]

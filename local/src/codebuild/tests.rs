@@ -356,6 +356,19 @@ async fn a_build_that_hangs_is_stopped_at_its_time_out_with_all_that_it_started(
 }
 
 #[tokio::test]
+async fn a_build_that_never_stops_talking_is_stopped_as_well() {
+    for commands in [&["yes"][..], &["yes & sleep 0.1; kill -9 $$"]] {
+        let bench = bench(Pace { minute: Duration::from_millis(200), ..roomy() });
+        let talks = with(project("unit", &spec(commands)), &json!({ "timeoutInMinutes": 5 }));
+        bench.ok("CreateProject", talks).await;
+        let id = bench.start(json!({})).await;
+        let build = bench.finished(&id).await;
+        let expected = if commands[0] == "yes" { "TIMED_OUT" } else { "FAILED" };
+        assert_eq!(build["buildStatus"], expected, "{commands:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_stopped_build_is_over_when_the_answer_comes() {
     let bench = bench(roomy());
     bench.ok("CreateProject", project("unit", &spec(&["sh -c 'sleep 600 & echo $!; wait'"]))).await;
