@@ -151,6 +151,7 @@ impl BuildShell {
             let _cut = tokio::time::timeout(LAST_OUTPUT, rest).await;
         }
         lines.end(|line| transcript.output(line));
+        transcript.flush();
     }
 
     /// Passes on what comes until nobody holds the pipe any more.
@@ -164,6 +165,8 @@ impl BuildShell {
                     transcript.output(line);
                 }
             });
+            transcript.flush();
+            tokio::task::yield_now().await;
         }
     }
 
@@ -220,9 +223,13 @@ impl Running {
                 let text = std::mem::replace(&mut self.unread, rest);
                 self.lines.take(&text, |line| transcript.output(line));
                 self.lines.end(|line| transcript.output(line));
+                transcript.flush();
                 return Ok(if shell_ended { Ended::Shell(status) } else { Ended::Command(status) });
             }
             self.pass_on(mark.len(), transcript);
+            transcript.flush();
+            // Others have their turn too, however much there is to read.
+            tokio::task::yield_now().await;
             let count = match gone {
                 None => {
                     tokio::select! {
@@ -264,6 +271,7 @@ impl Running {
         let text = std::mem::take(&mut self.unread);
         self.lines.take(&text, |line| transcript.output(line));
         self.lines.end(|line| transcript.output(line));
+        transcript.flush();
         self.group.kill();
         Ended::Shell(status)
     }

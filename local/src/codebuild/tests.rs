@@ -365,6 +365,8 @@ async fn a_build_that_never_stops_talking_is_stopped_as_well() {
         let build = bench.finished(&id).await;
         let expected = if commands[0] == "yes" { "TIMED_OUT" } else { "FAILED" };
         assert_eq!(build["buildStatus"], expected, "{commands:?}");
+        let log = bench.log(&id);
+        assert!(log.last().unwrap().contains("The build is over"), "the last word is ours");
     }
 }
 

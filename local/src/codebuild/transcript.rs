@@ -7,8 +7,11 @@ use crate::world::World;
 
 /// The longest line that is kept whole; a longer one is cut.
 const LONGEST_LINE: usize = 16 * 1024;
-/// How much output of one build is kept.
-const LARGEST_LOG: usize = 16 * 1024 * 1024;
+/// How much output of one build is kept. Even if every byte of it has to be escaped it fits into one stream of the logs,
+/// and our own last lines behind it.
+const LARGEST_LOG: usize = 8 * 1024 * 1024;
+/// What a line costs beside its text.
+const LINE_OVERHEAD: usize = 80;
 
 /// The group and stream that a build writes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,38 +27,42 @@ pub(crate) struct Transcript {
     logs: Arc<Logs>,
     target: Option<LogTarget>,
     written: usize,
+    waiting: Vec<String>,
 }
 
 impl Transcript {
     /// A log that goes to `target`, or nowhere where the project turned it off.
     pub(crate) fn new(world: &Arc<World>, logs: &Arc<Logs>, target: Option<LogTarget>) -> Self {
-        Self { world: Arc::clone(world), logs: Arc::clone(logs), target, written: 0 }
+        Self { world: Arc::clone(world), logs: Arc::clone(logs), target, written: 0, waiting: Vec::new() }
     }
 
     /// A line of our own, marked and dated as CodeBuild does it.
     pub(crate) fn say(&mut self, text: impl AsRef<str>) {
         let now = self.world.now();
         let text = format!("[Container] {} {}", now.strftime("%Y/%m/%d %H:%M:%S%.6f"), text.as_ref().trim_end());
-        self.put(&text);
+        self.waiting.push(text);
+        self.flush();
     }
 
-    /// A line of a command's output.
+    /// A line of a command's output; it is written with the next [`Transcript::flush`].
     pub(crate) fn output(&mut self, line: &[u8]) {
         if self.written > LARGEST_LOG {
             return;
         }
         let text = shown(line);
-        self.written += text.len() + 1;
+        self.written += text.len() + LINE_OVERHEAD;
         if self.written > LARGEST_LOG {
             self.say(format!("The output is longer than {LARGEST_LOG} bytes; the rest of it is not kept."));
         } else {
-            self.put(&text);
+            self.waiting.push(text);
         }
     }
 
-    fn put(&self, text: &str) {
-        if let Some(target) = &self.target {
-            self.logs.append(&target.group, &target.stream, self.world.now(), text);
+    /// Writes what is waiting. Whoever read a piece of output calls it before waiting for the next.
+    pub(crate) fn flush(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        if let Some(target) = self.target.as_ref().filter(|_| !waiting.is_empty()) {
+            self.logs.append_all(&target.group, &target.stream, self.world.now(), waiting);
         }
     }
 }

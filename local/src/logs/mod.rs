@@ -119,11 +119,14 @@ impl Logs {
     ///
     /// A line that cannot be written is told to the operator and not to the caller: no build fails for its log.
     pub fn append(&self, group: &str, stream: &str, time: Timestamp, message: &str) {
-        let event = LogEvent {
-            timestamp: time.as_millisecond(),
-            ingested: self.world.now().as_millisecond(),
-            message: message.to_owned(),
-        };
+        self.append_all(group, stream, time, vec![message.to_owned()]);
+    }
+
+    /// [`Logs::append`] for many events of one moment at once: a talkative process is written in one go.
+    pub fn append_all(&self, group: &str, stream: &str, time: Timestamp, messages: Vec<String>) {
+        let (timestamp, ingested) = (time.as_millisecond(), self.world.now().as_millisecond());
+        let events: Vec<LogEvent> =
+            messages.into_iter().map(|message| LogEvent { timestamp, ingested, message }).collect();
         let written = self.with_groups(|groups| {
             if !groups.contains_key(group) {
                 groups.insert(group.to_owned(), self.make_group(group)?);
@@ -133,14 +136,16 @@ impl Logs {
                 found.streams.insert(stream.to_owned(), self.make_stream(&found.folder, stream)?);
             }
             let stream = found.streams.get_mut(stream).ok_or_else(no_stream)?;
-            let written = write_events(stream, std::slice::from_ref(&event));
+            let written = write_events(stream, &events);
             let known = written.is_err() && std::mem::replace(&mut stream.told_that_lines_are_lost, written.is_err());
             if known { Ok(()) } else { written }
         });
         if let Err(error) = written {
             tracing::warn!(group, stream, %error, "log lines are lost");
         }
-        self.tell_followers(group, stream, message);
+        for event in &events {
+            self.tell_followers(group, stream, &event.message);
+        }
     }
 
     /// All events of a stream in the order of their time; none where there is no such stream.
