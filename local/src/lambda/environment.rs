@@ -426,8 +426,7 @@ impl Life {
         let init = self.init.take();
         let billed = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
         let mut text = format!(
-            "END RequestId: {id}
-REPORT RequestId: {id}	Duration: {} ms	Billed Duration: {billed} ms	Memory Size: {memory} MB",
+            "END RequestId: {id}\nREPORT RequestId: {id}\tDuration: {} ms\tBilled Duration: {billed} ms\tMemory Size: {memory} MB",
             millis(took)
         );
         let mut metrics = serde_json::Map::new();
