@@ -91,6 +91,7 @@ impl Cloud {
         cloud.world.listens_at(format!("http://{address}"));
         let mut tasks = JoinSet::new();
         tasks.spawn(http::serve(listener, Arc::clone(&cloud)));
+        tasks.spawn(Arc::clone(&cloud.eventbridge).run_schedules());
         Ok(Running { cloud, tasks })
     }
 

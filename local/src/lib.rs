@@ -13,6 +13,7 @@ mod http;
 pub mod kept;
 pub mod lambda;
 pub mod logs;
+mod paging;
 pub mod s3;
 pub mod sns;
 pub mod sqs;

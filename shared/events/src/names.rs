@@ -33,6 +33,12 @@ fn check_text(kind: &'static str, value: &str, longest: usize) -> Result<(), Inv
     Ok(())
 }
 
+/// Lets a reader of fields say what it expected.
+pub(crate) trait Named: TryFrom<String, Error = InvalidName> {
+    /// What it is called in an error.
+    const KIND: &'static str;
+}
+
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $longest:literal $(, $check:expr)?) => {
         $(#[$doc])*
@@ -83,6 +89,10 @@ macro_rules! name {
             fn from(name: $name) -> String {
                 name.0
             }
+        }
+
+        impl Named for $name {
+            const KIND: &'static str = $kind;
         }
 
         impl AsRef<str> for $name {
@@ -163,6 +173,18 @@ name!(
     ExecutionId, "execution id", 256, no_space
 );
 name!(
+    /// The name of a pipeline's stage.
+    StageName, "stage name", 100
+);
+name!(
+    /// The name of a pipeline's action.
+    ActionName, "action name", 100
+);
+name!(
+    /// The name of a pipeline's artifact.
+    ArtifactName, "artifact name", 100
+);
+name!(
     /// A CodeDeploy application name.
     ApplicationName, "application name", 100
 );
@@ -173,6 +195,30 @@ name!(
 name!(
     /// A CodeDeploy deployment id such as `d-ABC123`.
     DeploymentId, "deployment id", 64, no_space_or_slash
+);
+name!(
+    /// The id of an instance in a deployment: `i-...` on EC2, any name on premises.
+    InstanceId, "instance id", 256
+);
+name!(
+    /// The name of an approval rule of a pull request.
+    ApprovalRuleName, "approval rule name", 100
+);
+name!(
+    /// The id of an approval rule: a UUID on AWS.
+    ApprovalRuleId, "approval rule id", 64, no_space_or_slash
+);
+name!(
+    /// The name of an approval rule template.
+    TemplateName, "approval rule template name", 100
+);
+name!(
+    /// The id of an approval rule template: a UUID on AWS.
+    TemplateId, "approval rule template id", 64, no_space_or_slash
+);
+name!(
+    /// The name of an EventBridge rule.
+    RuleName, "rule name", 64, no_space_or_slash
 );
 name!(
     /// An Amazon Resource Name, or the principal id that old pull-request events carry in its place.
@@ -222,6 +268,13 @@ impl RefName {
     }
 }
 
+impl EventId {
+    /// An id for something that has none of its own, from a digest of its content.
+    pub fn of_malformed(digest: u128) -> Self {
+        Self(format!("malformed-{digest:032x}"))
+    }
+}
+
 impl CommitId {
     /// The first seven characters, as people quote commits.
     pub fn short(&self) -> &str {
@@ -250,7 +303,8 @@ impl Arn {
     /// Who it is, as people know them: the user's name, or the session's name of an assumed role.
     ///
     /// `user/system/cc-xxx` gives `cc-xxx`, `assumed-role/ROLE/anna@example.com` gives `anna@example.com`, the account's
-    /// root gives `root`. A CodeCommit console session's number is no name: then the role's name is given.
+    /// root gives `root`. A CodeCommit console session's number is no name: then the role's name is given. A principal id
+    /// `AROA...:SESSION` gives the session. AWS's documentation prints `user\name` in places.
     pub fn person(&self) -> &str {
         let resource = self.0.splitn(6, ':').nth(5).unwrap_or(&self.0);
         if let Some(assumed) = resource.strip_prefix("assumed-role/") {
@@ -258,6 +312,66 @@ impl Arn {
             let names_nobody = session.is_empty() || session.chars().all(|c| c.is_ascii_digit());
             return if names_nobody { role } else { session };
         }
-        resource.rsplit('/').next().unwrap_or(resource)
+        let own_name = if self.0.starts_with("arn:") { ['/', '\\'].as_slice() } else { [':'].as_slice() };
+        resource.rsplit(own_name).next().unwrap_or(resource)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_arn_is_called_what_people_call_its_owner() {
+        for (arn, person) in [
+            ("arn:aws:iam::111122223333:user/developer", "developer"),
+            ("arn:aws:iam::111122223333:user/system/pusher", "pusher"),
+            ("arn:aws:iam::111122223333:user\\developer", "developer"),
+            ("arn:aws:iam::111122223333:root", "root"),
+            ("arn:aws:sts::111122223333:assumed-role/Developers/developer@example.com", "developer@example.com"),
+            ("arn:aws:sts::111122223333:assumed-role/Developers/1573371954495722000", "Developers"),
+            ("arn:aws:sts::111122223333:assumed-role/Developers", "Developers"),
+            ("arn:aws:sts::111122223333:federated-user/developer", "developer"),
+            ("AROAEXAMPLE:developer@example.com", "developer@example.com"),
+            ("AIDAEXAMPLE", "AIDAEXAMPLE"),
+        ] {
+            assert_eq!(Arn::parse(arn).unwrap().person(), person, "{arn}");
+        }
+    }
+
+    #[test]
+    fn a_ref_name_knows_its_kind_and_its_short_name() {
+        for (name, kind, short) in [
+            ("refs/heads/main", RefKind::Branch, "main"),
+            ("refs/heads/feature/x", RefKind::Branch, "feature/x"),
+            ("refs/tags/v1", RefKind::Tag, "v1"),
+            ("refs/notes/commits", RefKind::Other, "refs/notes/commits"),
+        ] {
+            let name = RefName::parse(name).unwrap();
+            assert_eq!((name.kind(), name.short()), (kind, short), "{name}");
+        }
+        for name in ["main", "refs/heads", "refs/heads/", "refs/heads/a b", "", "refs/heads/a\nb"] {
+            assert!(RefName::parse(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_could_leave_its_place_is_refused() {
+        for name in ["", "a/b", "..\u{0}", "a b", "payments.git", &"x".repeat(101)] {
+            assert!(RepositoryName::parse(name).is_err(), "{name:?}");
+        }
+        for id in ["", "a/b", "a\\b", "a b", "a\nb"] {
+            assert!(EventId::parse(id).is_err(), "{id:?}");
+            assert!(CommitId::parse(id).is_err(), "{id:?}");
+        }
+        for id in ["01234567-EXAMPLE", "7dd1EXAMPLE...", "3e5983DESTINATION"] {
+            assert!(EventId::parse(id).is_ok() && CommitId::parse(id).is_ok(), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_checked_when_it_is_read_back() {
+        assert!(serde_json::from_str::<RepositoryName>("\"payments\"").is_ok());
+        assert!(serde_json::from_str::<RepositoryName>("\"pay/ments\"").is_err());
     }
 }

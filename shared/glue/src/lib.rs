@@ -1,1 +1,17 @@
-//! What every main() needs: environment, tracing, clients, SQS batches, deadlines.
+//! What every `main()` needs: environment, tracing, clients, SQS batches, deadlines.
+//!
+//! A function is a value that can [`Handle`] one event. [`run`] makes it from a [`Setup`], asks Lambda for invocations,
+//! takes SQS batches and bare events apart, and turns failures into what a queue understands.
+
+mod batch;
+mod logging;
+mod metrics;
+mod policy_source;
+mod run;
+mod settings;
+
+pub use batch::{Answer, Delivery, Invocation, answer_payload, wait_before_retry};
+pub use logging::start_logging;
+pub use policy_source::{InForce, PolicySource};
+pub use run::{Error, Handle, Handled, Setup, run};
+pub use settings::{MissingSetting, Settings};

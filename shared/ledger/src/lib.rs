@@ -1,1 +1,12 @@
 //! Claims, reports and small state over conditional S3 writes.
+//!
+//! `ledger/FUNCTION/EVENT-ID` is one object in the life of an event: first the claim, with a lease and the outcome of each
+//! action so far, then the finished report. A second delivery of the event meets it and does nothing again.
+
+mod entry;
+mod ledger;
+mod state;
+
+pub use entry::{Entry, Phase, Report};
+pub use ledger::{Claim, Held, Ledger};
+pub use state::{Kept, State};

@@ -1,0 +1,192 @@
+//! CodeCommit, read.
+
+use aws_sdk_codecommit::Client;
+use aws_sdk_codecommit::types::UserInfo;
+use serde::{Deserialize, Serialize};
+use signalbox_events::{CommitId, RepositoryName};
+
+use crate::failure::{lacking, sort};
+use crate::{Aws, Failure};
+
+/// Reads repositories.
+#[derive(Debug, Clone)]
+pub struct CodeCommit {
+    client: Client,
+    page: Option<i32>,
+}
+
+/// A commit, as far as people ask about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// Its id.
+    pub id: CommitId,
+    /// Its parents, first parent first.
+    pub parents: Vec<CommitId>,
+    /// The whole message.
+    pub message: String,
+    /// Who wrote it.
+    pub author: Signature,
+    /// Who committed it.
+    pub committer: Signature,
+}
+
+/// A name and address as git keeps them: claimed, not proven.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    /// The name.
+    pub name: String,
+    /// The e-mail address.
+    pub email: String,
+}
+
+impl From<Option<UserInfo>> for Signature {
+    fn from(user: Option<UserInfo>) -> Self {
+        user.map_or_else(
+            || Self { name: String::new(), email: String::new() },
+            |user| Self { name: user.name.unwrap_or_default(), email: user.email.unwrap_or_default() },
+        )
+    }
+}
+
+impl CodeCommit {
+    /// A reader.
+    pub fn new(aws: &Aws) -> Self {
+        Self { client: Client::new(&aws.config), page: None }
+    }
+
+    /// A reader that asks for pages of `items` items; AWS's own size where this is not called.
+    #[must_use]
+    pub fn with_page_size(self, items: i32) -> Self {
+        Self { page: Some(items), ..self }
+    }
+
+    /// All paths that differ between two commits, both sides of a rename and deletions included, every page of them.
+    ///
+    /// Without `before` every path of `after`'s tree. `None` where one of the commits is not in the repository.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them.
+    pub async fn changed_paths(
+        &self,
+        repository: &RepositoryName,
+        before: Option<&CommitId>,
+        after: &CommitId,
+    ) -> Result<Option<Vec<String>>, Failure> {
+        let mut paths = Vec::new();
+        let mut token = None;
+        loop {
+            let request = self
+                .client
+                .get_differences()
+                .repository_name(repository.as_str())
+                .set_before_commit_specifier(before.map(|id| id.as_str().to_owned()))
+                .after_commit_specifier(after.as_str())
+                .set_max_results(self.page)
+                .set_next_token(token);
+            let answer = match request.send().await {
+                Ok(answer) => answer,
+                Err(error) if error.as_service_error().is_some_and(|e| e.is_commit_does_not_exist_exception()) => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(sort(format!("codecommit:GetDifferences on {repository}"), error)),
+            };
+            for difference in answer.differences.unwrap_or_default() {
+                let before = difference.before_blob.and_then(|blob| blob.path);
+                let after = difference.after_blob.and_then(|blob| blob.path);
+                match (before, after) {
+                    (Some(before), Some(after)) if before == after => paths.push(after),
+                    (before, after) => paths.extend(before.into_iter().chain(after)),
+                }
+            }
+            token = answer.next_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                return Ok(Some(paths));
+            }
+        }
+    }
+
+    /// Where a branch is now; `None` where there is no such branch. `branch` is the short name.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them.
+    pub async fn branch_tip(&self, repository: &RepositoryName, branch: &str) -> Result<Option<CommitId>, Failure> {
+        let doing = format!("codecommit:GetBranch on {repository}");
+        let request = self.client.get_branch().repository_name(repository.as_str()).branch_name(branch);
+        match request.send().await {
+            Ok(answer) => {
+                let id =
+                    answer.branch.and_then(|branch| branch.commit_id).ok_or_else(|| lacking(&doing, "commitId"))?;
+                commit_id(&doing, id).map(Some)
+            }
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_branch_does_not_exist_exception()) => Ok(None),
+            Err(error) => Err(sort(doing, error)),
+        }
+    }
+
+    /// The short name of the default branch; an empty repository has none.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them.
+    pub async fn default_branch(&self, repository: &RepositoryName) -> Result<Option<String>, Failure> {
+        let request = self.client.get_repository().repository_name(repository.as_str());
+        let answer =
+            request.send().await.map_err(|error| sort(format!("codecommit:GetRepository on {repository}"), error))?;
+        Ok(answer.repository_metadata.and_then(|metadata| metadata.default_branch))
+    }
+
+    /// A commit; `None` where it is not in the repository.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them.
+    pub async fn commit(&self, repository: &RepositoryName, id: &CommitId) -> Result<Option<Commit>, Failure> {
+        let doing = format!("codecommit:GetCommit on {repository}");
+        let request = self.client.get_commit().repository_name(repository.as_str()).commit_id(id.as_str());
+        match request.send().await {
+            Ok(answer) => {
+                let commit = answer.commit.ok_or_else(|| lacking(&doing, "commit"))?;
+                let parents = commit.parents.unwrap_or_default().into_iter().map(|id| commit_id(&doing, id));
+                Ok(Some(Commit {
+                    id: id.clone(),
+                    parents: parents.collect::<Result<_, _>>()?,
+                    message: commit.message.unwrap_or_default(),
+                    author: commit.author.into(),
+                    committer: commit.committer.into(),
+                }))
+            }
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_commit_id_does_not_exist_exception()) => {
+                Ok(None)
+            }
+            Err(error) => Err(sort(doing, error)),
+        }
+    }
+
+    /// The commit that two histories have in common; `None` where they have none or one side is not there.
+    ///
+    /// `one` and `other` are commit ids or branch names.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them.
+    pub async fn merge_base(
+        &self,
+        repository: &RepositoryName,
+        one: &str,
+        other: &str,
+    ) -> Result<Option<CommitId>, Failure> {
+        let doing = format!("codecommit:GetMergeCommit on {repository}");
+        let request = self
+            .client
+            .get_merge_commit()
+            .repository_name(repository.as_str())
+            .source_commit_specifier(one)
+            .destination_commit_specifier(other);
+        match request.send().await {
+            Ok(answer) => answer.base_commit_id.filter(|id| !id.is_empty()).map(|id| commit_id(&doing, id)).transpose(),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_commit_does_not_exist_exception()) => Ok(None),
+            Err(error) => Err(sort(doing, error)),
+        }
+    }
+}
+
+fn commit_id(doing: &str, id: String) -> Result<CommitId, Failure> {
+    CommitId::parse(id).map_err(|error| Failure::refused(doing, format!("the answer cannot be read: {error}")))
+}

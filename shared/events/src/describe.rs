@@ -1,0 +1,127 @@
+//! Events in one line, for log lines and listings. What people read in mail is rendered elsewhere.
+
+use std::fmt;
+
+use crate::{
+    CommentChange, Detail, ExecutionTrigger, PullRequestChange, PullRequestEvent, RefChange, ReferenceChange,
+    TemplateChange,
+};
+
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reference(change) => write!(f, "{change}"),
+            Self::UnreferencedMergeCommit(made) => {
+                write!(f, "{}: unreferenced {} {}", made.repository, made.merge.option, made.commit.short())
+            }
+            Self::PullRequest(change) => write!(f, "{change}"),
+            Self::CommentOnCommit(comment) => {
+                write!(f, "{}: comment on commit {} {}", comment.repository, comment.after.short(), comment.change)
+            }
+            Self::CommentOnPullRequest(on) => {
+                let reply = if on.comment.in_reply_to.is_some() { "reply" } else { "comment" };
+                write!(
+                    f,
+                    "{}: {reply} on pull request {} {}",
+                    on.comment.repository, on.pull_request, on.comment.change
+                )
+            }
+            Self::CommentReaction(reaction) => {
+                // Escaped, as nothing has checked them: a line break must not make two log lines of one.
+                let codes = reaction.shortcodes.join(" ").escape_debug().to_string();
+                write!(f, "{}: reaction {codes} {}", reaction.repository, reaction.change)
+            }
+            Self::ApprovalRuleTemplate(template) => {
+                let repositories: Vec<_> = template.repositories.keys().map(|name| name.as_str()).collect();
+                write!(f, "approval rule template {} {} [{}]", template.name, template.change, repositories.join(", "))
+            }
+            Self::BuildState(build) => write!(f, "build {} {}", build.build, build.status),
+            Self::BuildPhase(phase) => write!(f, "build {} phase {} {}", phase.build, phase.phase, phase.status),
+            Self::Deployment(deployment) => {
+                let group = (&deployment.application, &deployment.group);
+                write!(f, "deployment {} of {} to {} {}", deployment.deployment, group.0, group.1, deployment.state)
+            }
+            Self::DeploymentInstance(on) => {
+                write!(f, "deployment {} of {} on {} {}", on.deployment, on.application, on.instance, on.state)
+            }
+            Self::PipelineExecution(run) => {
+                write!(f, "pipeline {} {}", run.pipeline, run.state)?;
+                match &run.trigger {
+                    Some(ExecutionTrigger::Start { trigger_type, .. }) => {
+                        write!(f, " by {}", trigger_type.escape_debug())
+                    }
+                    Some(ExecutionTrigger::Commit(commit)) => match &commit.commit {
+                        Some(id) => write!(f, " for {}", id.short()),
+                        None => Ok(()),
+                    },
+                    None => Ok(()),
+                }
+            }
+            Self::StageExecution(run) => write!(f, "pipeline {} stage {} {}", run.pipeline, run.stage, run.state),
+            Self::ActionExecution(run) => {
+                let category = run.action_type.category;
+                write!(f, "pipeline {} action {}/{} ({category}) {}", run.pipeline, run.stage, run.action, run.state)
+            }
+            Self::Scheduled(scheduled) => match &scheduled.rule {
+                Some(rule) => write!(f, "schedule {rule}"),
+                None => f.write_str("schedule"),
+            },
+        }
+    }
+}
+
+impl fmt::Display for ReferenceChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} ", self.repository, self.reference)?;
+        match &self.change {
+            RefChange::Created { new } => write!(f, "created at {}", new.short())?,
+            RefChange::Updated { old, new } => write!(f, "updated {}..{}", old.short(), new.short())?,
+            RefChange::Deleted { old } => write!(f, "deleted, was {}", old.short())?,
+        }
+        match &self.merge {
+            Some(merge) => write!(f, " by {}", merge.option),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for PullRequestChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: pull request {} ", self.repository, self.pull_request)?;
+        match &self.event {
+            PullRequestEvent::Created => write!(f, "created into {}", self.destination.reference),
+            PullRequestEvent::SourceBranchUpdated => write!(f, "updated to {}", self.source.commit.short()),
+            PullRequestEvent::StatusChanged => f.write_str("closed"),
+            PullRequestEvent::MergeStatusUpdated { option: Some(option) } => write!(f, "merged by {option}"),
+            PullRequestEvent::MergeStatusUpdated { option: None } => f.write_str("merged"),
+            PullRequestEvent::ApprovalStateChanged { status } => write!(f, "approval {status}"),
+            PullRequestEvent::ApprovalRuleCreated(rule) => write!(f, "rule {} created", rule.name),
+            PullRequestEvent::ApprovalRuleUpdated(rule) => write!(f, "rule {} updated", rule.name),
+            PullRequestEvent::ApprovalRuleDeleted(rule) => write!(f, "rule {} deleted", rule.name),
+            PullRequestEvent::ApprovalRuleOverridden { status } => write!(f, "rules override {status}"),
+        }
+    }
+}
+
+impl fmt::Display for CommentChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+        })
+    }
+}
+
+impl fmt::Display for TemplateChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Deleted => "deleted",
+            Self::Associated => "associated",
+            Self::Disassociated => "disassociated",
+            Self::BatchAssociated => "associated (batch)",
+            Self::BatchDisassociated => "disassociated (batch)",
+        })
+    }
+}

@@ -1,0 +1,163 @@
+//! What Lambda hands over: an SQS batch or one bare event; and what it wants back.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// One event as it came, with what is known of its delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The event's bytes: a message's body, or the whole payload.
+    pub body: Vec<u8>,
+    /// The message it came in; a bare event has none.
+    pub message: Option<Message>,
+}
+
+/// An SQS message around an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its id.
+    pub id: String,
+    /// What a change of its visibility must name.
+    pub receipt: String,
+    /// How often it has been received, this time counted.
+    pub received: u32,
+}
+
+/// What a function knows of the invocation it runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Invocation {
+    /// The moment it began: `decide` never looks at a clock itself.
+    pub now: Timestamp,
+    /// When Lambda ends it.
+    pub deadline: Timestamp,
+}
+
+impl Invocation {
+    /// How long a claim of this invocation holds: as long as it may live, and a little.
+    pub fn lease(&self) -> SignedDuration {
+        self.deadline.duration_since(self.now) + SignedDuration::from_secs(5)
+    }
+}
+
+/// How one delivery ended, as far as the queue cares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It is finished; the queue may forget it.
+    Finished(Value),
+    /// It must come back.
+    Again {
+        /// What failed.
+        why: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Record {
+    message_id: String,
+    receipt_handle: String,
+    body: String,
+    event_source: String,
+    #[serde(default)]
+    attributes: Attributes,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Attributes {
+    #[serde(rename = "ApproximateReceiveCount")]
+    received: String,
+}
+
+/// Takes a payload apart: each record of an SQS batch, or the payload itself.
+///
+/// Something that only looks like a batch is one bare event; parsing then says what is wrong with it.
+pub(crate) fn deliveries(payload: &Value) -> Vec<Delivery> {
+    let records: Option<Vec<Record>> =
+        payload.get("Records").and_then(|records| Vec::<Record>::deserialize(records).ok());
+    match records {
+        Some(records) if records.iter().all(|record| record.event_source == "aws:sqs") => records
+            .into_iter()
+            .map(|record| Delivery {
+                body: record.body.into_bytes(),
+                message: Some(Message {
+                    id: record.message_id,
+                    receipt: record.receipt_handle,
+                    received: record.attributes.received.parse().unwrap_or(1),
+                }),
+            })
+            .collect(),
+        _ => vec![Delivery { body: payload.to_string().into_bytes(), message: None }],
+    }
+}
+
+/// What Lambda gets back.
+///
+/// # Errors
+/// A bare event that failed: the text becomes the invocation's error.
+pub fn answer_payload(answers: &[(Delivery, Answer)]) -> Result<Value, String> {
+    if let [(Delivery { message: None, .. }, answer)] = answers {
+        return match answer {
+            Answer::Finished(report) => Ok(report.clone()),
+            Answer::Again { why } => Err(why.clone()),
+        };
+    }
+    let failed = answers.iter().filter_map(|(delivery, answer)| match (answer, &delivery.message) {
+        (Answer::Again { .. }, Some(message)) => Some(json!({ "itemIdentifier": message.id })),
+        _ => None,
+    });
+    Ok(json!({ "batchItemFailures": failed.collect::<Vec<_>>() }))
+}
+
+/// How long a message waits after its `received`th failed delivery: 1 s, doubled each time, at most 15 minutes.
+pub fn wait_before_retry(received: u32) -> Duration {
+    Duration::from_secs(1_u64.checked_shl(received.saturating_sub(1)).unwrap_or(u64::MAX).clamp(1, 900))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(ids: &[&str]) -> Value {
+        let record = |id: &&str| {
+            json!({
+                "messageId": id, "receiptHandle": format!("receipt-{id}"), "body": "{}", "eventSource": "aws:sqs",
+                "attributes": { "ApproximateReceiveCount": "3" },
+            })
+        };
+        json!({ "Records": ids.iter().map(record).collect::<Vec<_>>() })
+    }
+
+    #[test]
+    fn a_batch_reports_only_the_items_that_failed() {
+        let deliveries = deliveries(&batch(&["first", "second"]));
+        assert_eq!(deliveries[1].message.as_ref().map(|message| message.received), Some(3));
+        let again = Answer::Again { why: "throttled".to_owned() };
+        let answers: Vec<_> = deliveries.into_iter().zip([Answer::Finished(Value::Null), again]).collect();
+        assert_eq!(answer_payload(&answers), Ok(json!({ "batchItemFailures": [{ "itemIdentifier": "second" }] })));
+    }
+
+    #[test]
+    fn a_bare_event_that_fails_fails_the_invocation() {
+        let deliveries = deliveries(&json!({ "source": "aws.codecommit" }));
+        assert_eq!(deliveries.len(), 1);
+        let answers: Vec<_> = deliveries.into_iter().map(|d| (d, Answer::Again { why: "throttled".to_owned() })).collect();
+        assert_eq!(answer_payload(&answers), Err("throttled".to_owned()));
+    }
+
+    #[test]
+    fn something_that_only_looks_like_a_batch_is_one_bare_event() {
+        let payload = json!({ "Records": [{ "eventSource": "aws:s3" }] });
+        assert_eq!(deliveries(&payload).len(), 1);
+        assert_eq!(deliveries(&payload)[0].message, None);
+    }
+
+    #[test]
+    fn waits_grow_from_a_second_to_a_quarter_of_an_hour() {
+        let seconds: Vec<u64> = [0, 1, 2, 5, 10, 11, 40, u32::MAX].map(|n| wait_before_retry(n).as_secs()).to_vec();
+        assert_eq!(seconds, [1, 1, 2, 16, 512, 900, 900, 900]);
+    }
+}

@@ -1,0 +1,59 @@
+//! The environment variables that the template gives a function.
+
+/// What the template says to a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// `SIGNALBOX_FUNCTION`: the function's own name in the ledger.
+    pub function: String,
+    /// `SIGNALBOX_BUCKET`: the stack's bucket.
+    pub bucket: String,
+    /// `SIGNALBOX_POLICY_KEY`: where the policy lies in it.
+    pub policy_key: String,
+    /// `SIGNALBOX_QUEUE_URL`: its own queue; without it a retry waits for the queue's own time-out.
+    pub queue_url: Option<String>,
+    /// `SIGNALBOX_TOPIC_ARN`: the topic for mail; only the notifier has it.
+    pub topic_arn: Option<String>,
+    /// `AWS_REGION`, for links.
+    pub region: String,
+}
+
+/// A variable that the template always sets is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the environment variable {variable} is not set; template.yaml sets it")]
+pub struct MissingSetting {
+    /// Its name.
+    pub variable: &'static str,
+}
+
+impl Settings {
+    /// Reads the variables through `get`.
+    ///
+    /// # Errors
+    /// Names the first one that is missing.
+    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, MissingSetting> {
+        let optional = |variable| get(variable).filter(|text| !text.is_empty());
+        let required = |variable| optional(variable).ok_or(MissingSetting { variable });
+        Ok(Self {
+            function: required("SIGNALBOX_FUNCTION")?,
+            bucket: required("SIGNALBOX_BUCKET")?,
+            policy_key: required("SIGNALBOX_POLICY_KEY")?,
+            queue_url: optional("SIGNALBOX_QUEUE_URL"),
+            topic_arn: optional("SIGNALBOX_TOPIC_ARN"),
+            region: required("AWS_REGION")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_variable_is_named_and_an_empty_one_is_missing() {
+        let get = |name: &str| match name {
+            "SIGNALBOX_BUCKET" => Some(String::new()),
+            _ => Some(name.to_lowercase()),
+        };
+        assert_eq!(Settings::read(get), Err(MissingSetting { variable: "SIGNALBOX_BUCKET" }));
+    }
+}

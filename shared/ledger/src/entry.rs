@@ -1,0 +1,59 @@
+//! What lies in the ledger: one entry an event.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use signalbox_events::EventId;
+
+/// One event of one function, from the claim to the report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The function that handles it.
+    pub function: String,
+    /// The event.
+    pub event: EventId,
+    /// How far it is.
+    pub phase: Phase,
+    /// How many invocations have claimed it.
+    pub attempts: u32,
+    /// What was done, under each action's key: whoever takes over skips it.
+    pub outcomes: BTreeMap<String, String>,
+    /// What came of it, once it is finished.
+    pub report: Option<Report>,
+}
+
+/// How far an event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Somebody works on it until the lease runs out.
+    Claimed {
+        /// When others may take over.
+        until: Timestamp,
+    },
+    /// It is done.
+    Done,
+    /// It can never be done; the report says why.
+    Refused,
+}
+
+/// What a function says of an event: enough to explain the decision, and to replay it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// When it was written.
+    pub at: Timestamp,
+    /// The version of the policy that was in force, where there is one.
+    pub policy_version: Option<String>,
+    /// `observe` or `enforce`.
+    pub mode: String,
+    /// One line: what was decided.
+    pub verdict: String,
+    /// Each reason as a sentence.
+    pub reasons: Vec<String>,
+    /// Each action as a sentence, with what came of it.
+    pub actions: Vec<String>,
+    /// The event, the facts and the decision as values: `signalbox explain --facts` takes them.
+    pub replay: Value,
+}

@@ -1,0 +1,202 @@
+//! Claims: who works on an event, for how long, and what is already done.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use signalbox_aws::{Bucket, Failure, Object, Put};
+use signalbox_events::EventId;
+
+use crate::entry::{Entry, Phase, Report};
+
+/// The ledger of one function.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    bucket: Bucket,
+    function: String,
+}
+
+/// What a claim came to.
+#[derive(Debug)]
+#[must_use]
+pub enum Claim {
+    /// It is ours until the lease runs out.
+    Held(Box<Held>),
+    /// It is finished: nothing is left to do.
+    Finished(Box<Entry>),
+    /// Another invocation works on it.
+    Busy {
+        /// When its lease runs out.
+        until: Timestamp,
+    },
+}
+
+/// A claim that is ours. Every write names the version that we wrote last, so a successor stops us.
+#[derive(Debug)]
+pub struct Held {
+    ledger: Ledger,
+    entry: Entry,
+    etag: String,
+}
+
+impl Ledger {
+    /// The ledger of `function` in the stack's bucket.
+    pub fn new(bucket: Bucket, function: impl Into<String>) -> Self {
+        Self { bucket, function: function.into() }
+    }
+
+    /// Where an event's entry lies.
+    pub fn key(&self, event: &EventId) -> String {
+        format!("ledger/{}/{event}", self.function)
+    }
+
+    /// Claims an event for `lease`; a lease that ran out is taken over, with the outcomes that it left.
+    ///
+    /// # Errors
+    /// [`Failure::Retry`] where a race was lost or S3 is away; [`Failure::Refused`] where the entry cannot be read.
+    pub async fn claim(&self, event: &EventId, lease: SignedDuration, now: Timestamp) -> Result<Claim, Failure> {
+        let key = self.key(event);
+        let mut entry = Entry {
+            function: self.function.clone(),
+            event: event.clone(),
+            phase: Phase::Claimed { until: now.saturating_add(lease).unwrap_or(Timestamp::MAX) },
+            attempts: 1,
+            outcomes: BTreeMap::new(),
+            report: None,
+        };
+        if let Put::Written { etag } = self.bucket.put_new(&key, encode(&key, &entry)?).await? {
+            return Ok(Claim::Held(Box::new(Held { ledger: self.clone(), entry, etag })));
+        }
+        let Some(object) = self.bucket.get(&key).await? else {
+            return Err(Failure::retry(
+                format!("claiming {key}"),
+                "the entry was there and is gone; it will be looked at again",
+            ));
+        };
+        let there = decode(&key, &object)?;
+        match there.phase {
+            Phase::Done | Phase::Refused => Ok(Claim::Finished(Box::new(there))),
+            Phase::Claimed { until } if until > now => Ok(Claim::Busy { until }),
+            Phase::Claimed { .. } => {
+                entry.attempts = there.attempts.saturating_add(1);
+                entry.outcomes = there.outcomes;
+                match self.bucket.put_over(&key, encode(&key, &entry)?, &object.etag).await? {
+                    Put::Written { etag } => Ok(Claim::Held(Box::new(Held { ledger: self.clone(), entry, etag }))),
+                    Put::Lost => Err(lost(&key)),
+                }
+            }
+        }
+    }
+
+    /// Records the report of an event that asked for nothing, unless there is one already.
+    ///
+    /// # Errors
+    /// As S3 fails.
+    pub async fn note(&self, event: &EventId, report: Report) -> Result<(), Failure> {
+        self.write_finished(event, Phase::Done, report).await
+    }
+
+    /// Records that an event can never be done, unless it is finished already.
+    ///
+    /// # Errors
+    /// As S3 fails.
+    pub async fn refuse(&self, event: &EventId, report: Report) -> Result<(), Failure> {
+        self.write_finished(event, Phase::Refused, report).await
+    }
+
+    async fn write_finished(&self, event: &EventId, phase: Phase, report: Report) -> Result<(), Failure> {
+        let key = self.key(event);
+        let function = self.function.clone();
+        let mut entry = Entry {
+            function,
+            event: event.clone(),
+            phase,
+            attempts: 1,
+            outcomes: BTreeMap::new(),
+            report: Some(report),
+        };
+        if let Put::Written { .. } = self.bucket.put_new(&key, encode(&key, &entry)?).await? {
+            return Ok(());
+        }
+        // A claim that failed half-way lies there: it is finished by this word, and keeps its outcomes.
+        let Some(object) = self.bucket.get(&key).await? else { return Err(lost(&key)) };
+        let there = decode(&key, &object)?;
+        if !matches!(there.phase, Phase::Claimed { .. }) {
+            return Ok(());
+        }
+        entry.attempts = there.attempts;
+        entry.outcomes = there.outcomes;
+        match self.bucket.put_over(&key, encode(&key, &entry)?, &object.etag).await? {
+            Put::Written { .. } => Ok(()),
+            Put::Lost => Err(lost(&key)),
+        }
+    }
+}
+
+impl Held {
+    /// What an earlier invocation, or this one, already did under this key.
+    pub fn outcome(&self, action: &str) -> Option<&str> {
+        self.entry.outcomes.get(action).map(String::as_str)
+    }
+
+    /// How many invocations have claimed the event, this one counted.
+    pub fn attempts(&self) -> u32 {
+        self.entry.attempts
+    }
+
+    /// Records what came of an action, before the next one begins.
+    ///
+    /// # Errors
+    /// [`Failure::Retry`] where a successor has taken over: then this invocation must stop.
+    pub async fn record(&mut self, action: &str, outcome: impl Into<String>) -> Result<(), Failure> {
+        self.entry.outcomes.insert(action.to_owned(), outcome.into());
+        self.write().await
+    }
+
+    /// Closes the claim with its report.
+    ///
+    /// # Errors
+    /// As [`Held::record`].
+    pub async fn finish(mut self, report: Report) -> Result<(), Failure> {
+        self.entry.phase = Phase::Done;
+        self.entry.report = Some(report);
+        self.write().await
+    }
+
+    /// Gives the claim back at once, so that a retry need not wait for the lease; what was done stays recorded.
+    ///
+    /// # Errors
+    /// As [`Held::record`].
+    pub async fn release(mut self) -> Result<(), Failure> {
+        self.entry.phase = Phase::Claimed { until: Timestamp::UNIX_EPOCH };
+        self.write().await
+    }
+
+    async fn write(&mut self) -> Result<(), Failure> {
+        let key = self.ledger.key(&self.entry.event);
+        match self.ledger.bucket.put_over(&key, encode(&key, &self.entry)?, &self.etag).await? {
+            Put::Written { etag } => {
+                self.etag = etag;
+                Ok(())
+            }
+            Put::Lost => Err(lost(&key)),
+        }
+    }
+}
+
+fn lost(key: &str) -> Failure {
+    Failure::retry(format!("writing {key}"), "another invocation was faster; the event will be looked at again")
+}
+
+pub(crate) fn encode<T: serde::Serialize>(key: &str, value: &T) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec_pretty(value)
+        .map_err(|error| Failure::refused(format!("writing {key}"), format!("it cannot be written as JSON: {error}")))
+}
+
+fn decode(key: &str, object: &Object) -> Result<Entry, Failure> {
+    serde_json::from_slice(&object.bytes).map_err(|error| {
+        Failure::refused(
+            format!("reading {key}"),
+            format!("it is no ledger entry ({error}); delete the object to handle the event anew"),
+        )
+    })
+}

@@ -1,0 +1,86 @@
+//! Small state: JSON objects below `state/`, changed only by whoever read them last.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use signalbox_aws::{Bucket, Failure, Put};
+
+use crate::ledger::encode;
+
+/// How often a change is tried before the event goes back to the queue.
+const TRIES: u32 = 5;
+
+/// The state of the stack.
+#[derive(Debug, Clone)]
+pub struct State {
+    bucket: Bucket,
+}
+
+/// A value as it was read, with what its next write must name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept<T> {
+    /// The value.
+    pub value: T,
+    /// The entity tag it was read with.
+    pub etag: String,
+}
+
+impl State {
+    /// The state in the stack's bucket.
+    pub fn new(bucket: Bucket) -> Self {
+        Self { bucket }
+    }
+
+    /// Reads a value; `None` where there is none.
+    ///
+    /// # Errors
+    /// As S3 fails; a value that cannot be read is [`Failure::Refused`] and says which object.
+    pub async fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<Kept<T>>, Failure> {
+        let Some(object) = self.bucket.get(key).await? else { return Ok(None) };
+        match serde_json::from_slice(&object.bytes) {
+            Ok(value) => Ok(Some(Kept { value, etag: object.etag })),
+            Err(error) => {
+                let what = format!(
+                    "it is not what belongs there ({error}); an older version of the object may be: restore it"
+                );
+                Err(Failure::refused(format!("reading {key}"), what))
+            }
+        }
+    }
+
+    /// Writes a value that must not be there yet; one that is there stays.
+    ///
+    /// # Errors
+    /// As S3 fails.
+    pub async fn write_new<T: Serialize>(&self, key: &str, value: &T) -> Result<Put, Failure> {
+        self.bucket.put_new(key, encode(key, value)?).await
+    }
+
+    /// Changes a value by compare-and-swap: reads, changes, writes, and begins again where somebody was faster.
+    ///
+    /// `change` gets the value or `None`, and returns the new one; it may run several times.
+    ///
+    /// # Errors
+    /// As S3 fails; [`Failure::Retry`] where others were faster every time.
+    pub async fn change<T, C>(&self, key: &str, change: C) -> Result<T, Failure>
+    where
+        T: Serialize + DeserializeOwned + PartialEq,
+        C: Fn(Option<&T>) -> T,
+    {
+        for _ in 0..TRIES {
+            let there = self.read::<T>(key).await?;
+            let value = change(there.as_ref().map(|kept| &kept.value));
+            if there.as_ref().is_some_and(|kept| kept.value == value) {
+                return Ok(value);
+            }
+            let bytes = encode(key, &value)?;
+            let put = match &there {
+                Some(kept) => self.bucket.put_over(key, bytes, &kept.etag).await?,
+                None => self.bucket.put_new(key, bytes).await?,
+            };
+            if let Put::Written { .. } = put {
+                return Ok(value);
+            }
+        }
+        Err(Failure::retry(format!("writing {key}"), format!("others were faster {TRIES} times")))
+    }
+}
