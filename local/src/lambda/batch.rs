@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::invocation::LARGEST_PAYLOAD;
-use super::queue::{Message, MessageAttribute};
+use crate::sqs::{Message, MessageAttribute};
 use crate::template::function::FailureReport;
 
 /// The event of a batch.
@@ -14,12 +14,12 @@ pub(super) fn event(messages: &[Message], queue_arn: &str, region: &str) -> Valu
         .iter()
         .map(|message| {
             json!({
-                "messageId": message.message_id,
-                "receiptHandle": message.receipt_handle,
+                "messageId": message.id,
+                "receiptHandle": message.receipt,
                 "body": message.body,
-                "attributes": message.attributes,
+                "attributes": message.system_attributes,
                 "messageAttributes": message_attributes(message),
-                "md5OfBody": message.md5_of_body,
+                "md5OfBody": message.md5(),
                 "eventSource": "aws:sqs",
                 "eventSourceARN": queue_arn,
                 "awsRegion": region,
@@ -31,7 +31,7 @@ pub(super) fn event(messages: &[Message], queue_arn: &str, region: &str) -> Valu
 
 fn message_attributes(message: &Message) -> Value {
     let attributes: Map<String, Value> = message
-        .message_attributes
+        .attributes
         .iter()
         .map(|(name, attribute)| {
             let MessageAttribute { data_type, string_value, binary_value } = attribute;
@@ -87,7 +87,7 @@ impl Verdict {
     /// Whether a message is done with.
     pub(super) fn is_done(&self, message: &Message) -> bool {
         match self {
-            Self::Failed(failed) => !failed.contains(&message.message_id),
+            Self::Failed(failed) => !failed.contains(&message.id),
             Self::AllFailed(_) => false,
         }
     }
@@ -116,7 +116,7 @@ pub(super) fn judge(messages: &[Message], answer: &Value, failures: FailureRepor
     let mut failed = BTreeSet::new();
     for item in items {
         match item.get("itemIdentifier").and_then(Value::as_str) {
-            Some(id) if messages.iter().any(|message| message.message_id == id) => {
+            Some(id) if messages.iter().any(|message| message.id == id) => {
                 failed.insert(id.to_owned());
             }
             Some(id) => return all_failed(format!("batchItemFailures names {id:?}, which is no message of the batch")),
@@ -134,19 +134,11 @@ mod tests {
 
     fn message(id: &str) -> Message {
         Message {
-            message_id: id.to_owned(),
-            receipt_handle: format!("receipt-{id}"),
+            id: id.to_owned(),
+            receipt: format!("receipt-{id}"),
             body: "{\"a\": 1}".to_owned(),
-            md5_of_body: "d41d8cd98f00b204e9800998ecf8427e".to_owned(),
-            attributes: BTreeMap::from([("ApproximateReceiveCount".to_owned(), "1".to_owned())]),
-            message_attributes: BTreeMap::from([(
-                "team".to_owned(),
-                MessageAttribute {
-                    data_type: "String".to_owned(),
-                    string_value: Some("payments".to_owned()),
-                    binary_value: None,
-                },
-            )]),
+            system_attributes: BTreeMap::from([("ApproximateReceiveCount".to_owned(), "1".to_owned())]),
+            attributes: BTreeMap::from([("team".to_owned(), MessageAttribute::string("payments"))]),
         }
     }
 

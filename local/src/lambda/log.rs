@@ -1,8 +1,6 @@
 //! A function's log: its own lines and Lambda's, on their way to CloudWatch Logs.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -13,9 +11,6 @@ use crate::template::function::{Function, LogFormat};
 
 /// How many lines may wait; a function that writes faster is slowed down.
 const WAITING_LINES: usize = 4096;
-
-/// The most lines in one `PutLogEvents`.
-const LINES_AT_ONCE: usize = 500;
 
 /// A line on its way.
 #[derive(Debug, Clone)]
@@ -96,47 +91,10 @@ fn is_below(text: &str, least: usize) -> bool {
     record.get("level").and_then(Value::as_str).and_then(rank).is_some_and(|level| level < least)
 }
 
-/// Writes lines as they come, in few calls, until the last sender is gone.
+/// Writes lines as they come, until the last sender is gone.
 pub(super) async fn write(logs: Arc<Logs>, mut lines: mpsc::Receiver<Line>) {
-    let mut known: BTreeSet<(String, String)> = BTreeSet::new();
-    let mut waiting = Vec::new();
-    while lines.recv_many(&mut waiting, LINES_AT_ONCE).await > 0 {
-        while let Some(first) = waiting.first() {
-            let key = (first.group.clone(), first.stream.clone());
-            let (now, later): (Vec<Line>, Vec<Line>) =
-                waiting.into_iter().partition(|line| line.group == key.0 && line.stream == key.1);
-            waiting = later;
-            if known.insert(key.clone()) {
-                open(&logs, &key.0, &key.1).await;
-            }
-            append(&logs, &key.0, &key.1, &now).await;
-        }
-    }
-}
-
-async fn open(logs: &Logs, group: &str, stream: &str) {
-    let group_input = json!({ "logGroupName": group });
-    let stream_input = json!({ "logGroupName": group, "logStreamName": stream });
-    for (operation, input) in [("CreateLogGroup", group_input), ("CreateLogStream", stream_input)] {
-        if let Err(refused) = logs.call(operation, input).await
-            && !refused.code.ends_with("ResourceAlreadyExistsException")
-        {
-            tracing::debug!(group, stream, %refused, "the log cannot be opened");
-        }
-    }
-}
-
-async fn append(logs: &Logs, group: &str, stream: &str, lines: &[Line]) {
-    let events: Vec<Value> = lines
-        .iter()
-        // CloudWatch Logs refuses an event without text.
-        .map(|line| (line.time.as_millisecond(), if line.text.is_empty() { " " } else { line.text.as_str() }))
-        .map(|(timestamp, message)| json!({ "timestamp": timestamp, "message": message }))
-        .collect();
-    let input = json!({ "logGroupName": group, "logStreamName": stream, "logEvents": events });
-    if let Err(refused) = logs.call("PutLogEvents", input).await {
-        tracing::debug!(group, stream, %refused, "lines of a function's log are lost");
-        tokio::time::sleep(Duration::from_millis(1)).await;
+    while let Some(Line { group, stream, time, text }) = lines.recv().await {
+        logs.append(&group, &stream, time, &text);
     }
 }
 

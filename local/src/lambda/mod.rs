@@ -85,11 +85,23 @@ pub struct Functions {
 impl Functions {
     /// Makes every function of a stack ready, and starts to feed them from their queues.
     ///
+    /// # Errors
+    /// As [`Functions::start_with`].
+    pub fn start(
+        cloud: &Cloud,
+        functions: &[Function],
+        binaries: &BTreeMap<String, PathBuf>,
+    ) -> Result<Self, StartError> {
+        Self::start_with(cloud, functions, binaries, Settings::default())
+    }
+
+    /// The same with settings.
+    ///
     /// No process is started before there is an event for it, as on AWS.
     ///
     /// # Errors
     /// A function whose binary is not in `binaries`, an event source that is no queue.
-    pub fn start(
+    pub fn start_with(
         cloud: &Cloud,
         functions: &[Function],
         binaries: &BTreeMap<String, PathBuf>,
@@ -109,11 +121,11 @@ impl Functions {
             let spec = Spec::new(function.clone(), binary.clone(), &cloud.world, &cloud.keys, lines.clone(), killed);
             let pool = Arc::new(Pool::new(spec, kill, settings.environments));
             for source in function.sources.iter().filter(|source| source.state == SourceState::Enabled) {
-                let url = queue_url(&source.queue_arn, cloud.world.endpoint()).ok_or_else(|| StartError::NoQueue {
+                let name = queue_name(&source.queue_arn).ok_or_else(|| StartError::NoQueue {
                     function: function.id.clone(),
                     arn: source.queue_arn.clone(),
                 })?;
-                let queue = Arc::new(CloudQueue { sqs: Arc::clone(&cloud.sqs), url });
+                let queue = Arc::new(CloudQueue { sqs: Arc::clone(&cloud.sqs), name });
                 // A function whose reserved concurrency is nought takes nothing.
                 if pool.most() > 0 {
                     all.pollers.spawn(poller::poll(Arc::clone(&pool), queue, source.clone()));
@@ -183,10 +195,10 @@ impl Functions {
     }
 }
 
-/// The URL of the queue that an ARN names.
-fn queue_url(arn: &str, endpoint: &str) -> Option<String> {
+/// The name of the queue that an ARN names.
+fn queue_name(arn: &str) -> Option<String> {
     match arn.split(':').collect::<Vec<_>>().as_slice() {
-        ["arn", _, "sqs", _, account, name] => Some(format!("{endpoint}/{account}/{name}")),
+        ["arn", _, "sqs", _, _, name] => Some((*name).to_owned()),
         _ => None,
     }
 }

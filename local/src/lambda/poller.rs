@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::batch::{self, Verdict};
 use super::pool::{Pool, parse_answer};
-use super::queue::{MOST_AT_ONCE, Message, Queue};
+use super::queue::{MOST_AT_ONCE, Queue};
 use crate::error::Answer;
-use crate::template::function::QueueSource;
+use crate::sqs::Message;
+use crate::template::function::{FailureReport, QueueSource};
 
 /// One long poll.
 const LONG_POLL: Duration = Duration::from_secs(20);
@@ -90,8 +92,8 @@ async fn handle(pool: &Pool, queue: &impl Queue, source: &QueueSource, messages:
     let event = batch::event(messages, &source.queue_arn, &pool.spec().world.region);
     let answered = pool.invoke(Bytes::from(event.to_string())).await.and_then(|body| match source.failures {
         // Without failure reports nobody looks at the answer.
-        crate::template::function::FailureReport::WholeBatch => Ok(serde_json::Value::Null),
-        crate::template::function::FailureReport::BatchItems => parse_answer(&body),
+        FailureReport::WholeBatch => Ok(Value::Null),
+        FailureReport::BatchItems => parse_answer(&body),
     });
     let verdict = match answered {
         Ok(answer) => batch::judge(messages, &answer, source.failures),
@@ -107,8 +109,8 @@ async fn handle(pool: &Pool, queue: &impl Queue, source: &QueueSource, messages:
         Verdict::Failed(_) => {}
     }
     for message in messages.iter().filter(|message| verdict.is_done(message)) {
-        if let Err(refused) = queue.delete(&message.receipt_handle).await {
-            tracing::warn!(function = function.name, message = message.message_id, %refused, "a message that is done could not be deleted and will come again");
+        if let Err(refused) = queue.delete(&message.receipt).await {
+            tracing::warn!(function = function.name, message = message.id, %refused, "a message that is done could not be deleted and will come again");
         }
     }
 }

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use crate::auth::Caller;
 use crate::cloud::Cloud;
 use crate::error::{Answer, ServiceError};
+use crate::http::Parameters;
+use crate::s3::{Setting, Versioning};
 
 /// What a stack needs of a cloud.
 ///
@@ -17,11 +19,20 @@ pub(super) trait Services: Send + Sync {
     /// One operation of SQS.
     fn sqs(&self, operation: &'static str, input: Value) -> impl Future<Output = Answer<Value>> + Send;
     /// Makes a topic, or finds it; gives its ARN.
-    fn create_topic(&self, name: &str, display_name: Option<&str>) -> impl Future<Output = Answer<String>> + Send;
+    fn create_topic(&self, name: &str) -> impl Future<Output = Answer<String>> + Send;
+    /// Gives a topic an attribute, for instance its policy.
+    fn set_topic(
+        &self,
+        topic_arn: &str,
+        attribute: &'static str,
+        value: &str,
+    ) -> impl Future<Output = Answer<()>> + Send;
     /// Subscribes an endpoint, or finds the subscription; gives its ARN.
     fn subscribe(&self, subscription: &Subscription) -> impl Future<Output = Answer<String>> + Send;
     /// Makes a bucket, or finds it.
     fn create_bucket(&self, name: &str, versioning: Versioning) -> impl Future<Output = Answer<()>> + Send;
+    /// Gives a bucket its policy.
+    fn set_bucket_policy(&self, bucket: &str, policy: &str) -> impl Future<Output = Answer<()>> + Send;
 }
 
 /// A subscription to be made.
@@ -32,13 +43,6 @@ pub(super) struct Subscription {
     pub(super) endpoint: String,
     /// The filter policy as JSON.
     pub(super) filter: Option<String>,
-}
-
-/// Whether a bucket keeps old versions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Versioning {
-    Enabled,
-    Off,
 }
 
 /// A cloud, and as whom the stack calls it.
@@ -58,19 +62,30 @@ impl Services for Deployer<'_> {
     }
 
     async fn sqs(&self, operation: &'static str, input: Value) -> Answer<Value> {
-        self.cloud.sqs.call(operation, input).await
+        self.cloud.sqs.call(operation, input, &self.caller).await
     }
 
-    async fn create_topic(&self, name: &str, _display_name: Option<&str>) -> Answer<String> {
-        Err(ServiceError::unknown_operation("sns", &format!("CreateTopic ({name})")))
+    async fn create_topic(&self, name: &str) -> Answer<String> {
+        self.cloud.sns.create_topic(name)
+    }
+
+    async fn set_topic(&self, topic_arn: &str, attribute: &'static str, value: &str) -> Answer<()> {
+        let parameters =
+            Parameters::of([("TopicArn", topic_arn), ("AttributeName", attribute), ("AttributeValue", value)]);
+        self.cloud.sns.call("SetTopicAttributes", &parameters, &self.caller).await.map(|_| ())
     }
 
     async fn subscribe(&self, subscription: &Subscription) -> Answer<String> {
-        Err(ServiceError::unknown_operation("sns", &format!("Subscribe ({})", subscription.endpoint)))
+        let Subscription { topic_arn, protocol, endpoint, filter } = subscription;
+        self.cloud.sns.subscribe(topic_arn, protocol, endpoint, filter.as_deref())
     }
 
-    async fn create_bucket(&self, name: &str, _versioning: Versioning) -> Answer<()> {
-        Err(ServiceError::unknown_operation("s3", &format!("CreateBucket ({name})")))
+    async fn create_bucket(&self, name: &str, versioning: Versioning) -> Answer<()> {
+        self.cloud.s3.create_bucket(name, versioning)
+    }
+
+    async fn set_bucket_policy(&self, bucket: &str, policy: &str) -> Answer<()> {
+        self.cloud.s3.set(bucket, Setting::Policy, policy)
     }
 }
 

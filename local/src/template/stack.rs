@@ -10,13 +10,14 @@ use serde_json::{Map, Value, json};
 
 use super::expression::{Reference, Unresolved};
 use super::function::{self, Function};
-use super::make::{self, Deployer, Services, Subscription, Versioning};
+use super::make::{self, Deployer, Services, Subscription};
 use super::yaml::scalar_text;
 use super::{Pseudo, Resource, ResourceKind, Template, names, schema};
 use crate::auth::Caller;
 use crate::cloud::Cloud;
 use crate::error::ServiceError;
 use crate::kept::Kept;
+use crate::s3::Versioning;
 
 /// A stack that was made.
 #[derive(Debug, Clone)]
@@ -220,12 +221,25 @@ impl Stack {
                 String::new()
             }
             ResourceKind::Topic => {
-                let display = properties.get("DisplayName").and_then(Value::as_str);
-                let arn = services.create_topic(name, display).await?;
+                let arn = services.create_topic(name).await?;
+                if let Some(display) = properties.get("DisplayName").and_then(Value::as_str) {
+                    services.set_topic(&arn, "DisplayName", display).await?;
+                }
                 for inline in list("Subscription") {
                     services.subscribe(&subscription(&arn, inline)).await?;
                 }
                 arn
+            }
+            ResourceKind::TopicPolicy => {
+                let policy = json_text(properties.get("PolicyDocument"));
+                for topic in list("Topics").filter_map(Value::as_str) {
+                    services.set_topic(topic, "Policy", &policy).await?;
+                }
+                String::new()
+            }
+            ResourceKind::BucketPolicy => {
+                services.set_bucket_policy(text("Bucket"), &json_text(properties.get("PolicyDocument"))).await?;
+                String::new()
             }
             ResourceKind::Subscription => services.subscribe(&subscription(text("TopicArn"), properties)).await?,
             ResourceKind::Bucket => {
@@ -238,10 +252,8 @@ impl Stack {
                 make::log_group(services, name).await?;
                 String::new()
             }
-            // Lambda starts functions; policies and roles are read from the stack; alarms and metrics are kept only.
+            // Lambda starts functions; roles are read from the stack; alarms and metrics are kept only.
             ResourceKind::Function
-            | ResourceKind::TopicPolicy
-            | ResourceKind::BucketPolicy
             | ResourceKind::Role
             | ResourceKind::ManagedPolicy
             | ResourceKind::Alarm

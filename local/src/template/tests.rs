@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::function::{FailureReport, SourceState};
-use super::make::{Services, Subscription, Versioning};
+use super::make::{Services, Subscription};
 use super::{Problems, Pseudo, Stack, Template, TemplateProblem};
 use crate::error::{Answer, ServiceError};
+use crate::s3::Versioning;
 
 fn pseudo() -> Pseudo {
     Pseudo::new("111122223333", "eu-west-1", "signalbox")
@@ -71,9 +72,19 @@ impl Services for Recorder {
         Ok(json!({ "QueueUrl": format!("http://127.0.0.1:4566/111122223333/{name}") }))
     }
 
-    async fn create_topic(&self, name: &str, display_name: Option<&str>) -> Answer<String> {
-        self.note(format!("sns create {name} {display_name:?}"));
+    async fn create_topic(&self, name: &str) -> Answer<String> {
+        self.note(format!("sns create {name}"));
         Ok(format!("arn:aws:sns:eu-west-1:111122223333:{name}"))
+    }
+
+    async fn set_topic(&self, topic_arn: &str, attribute: &'static str, value: &str) -> Answer<()> {
+        self.note(format!("sns set {topic_arn} {attribute} {value}"));
+        Ok(())
+    }
+
+    async fn set_bucket_policy(&self, bucket: &str, policy: &str) -> Answer<()> {
+        self.note(format!("s3 policy {bucket} {policy}"));
+        Ok(())
     }
 
     async fn subscribe(&self, subscription: &Subscription) -> Answer<String> {

@@ -8,7 +8,8 @@ use super::{Bench, bench, function, until};
 use crate::error::{Answer, ServiceError};
 use crate::lambda::poller;
 use crate::lambda::pool::Presence;
-use crate::lambda::queue::{Message, Queue};
+use crate::lambda::queue::Queue;
+use crate::sqs::Message;
 use crate::template::function::{FailureReport, QueueSource, SourceState};
 
 /// A queue whose messages stay away once they were received, as with a long visibility time-out.
@@ -24,12 +25,11 @@ impl FakeQueue {
         let mut visible = self.visible.lock().unwrap();
         for body in bodies {
             visible.push(Message {
-                message_id: format!("id-{body}"),
-                receipt_handle: format!("receipt-{body}"),
+                id: format!("id-{body}"),
+                receipt: format!("receipt-{body}"),
                 body: (*body).to_owned(),
-                md5_of_body: String::new(),
                 attributes: BTreeMap::new(),
-                message_attributes: BTreeMap::new(),
+                system_attributes: BTreeMap::new(),
             });
         }
     }
