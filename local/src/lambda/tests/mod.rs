@@ -1,5 +1,6 @@
 mod fake;
 mod feeding;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
