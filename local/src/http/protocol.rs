@@ -71,6 +71,11 @@ async fn query_call(cloud: &Cloud, service: &str, call: &Call, id: &str) -> Answ
 pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
+    /// The fields of a call that the local cloud makes itself.
+    pub(crate) fn of<const COUNT: usize>(fields: [(&str, &str); COUNT]) -> Self {
+        Self(fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
     /// The value of a field, as `TopicArn` or `MessageAttributes.entry.1.Name`.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()))

@@ -77,9 +77,11 @@ impl Refused {
     }
 }
 
-impl From<Refused> for ServiceError {
-    fn from(refused: Refused) -> Self {
-        Self { status: refused.status, code: refused.code, message: refused.message }
+impl Refused {
+    /// The error as other services see it. No `From`: a second way into `ServiceError` would leave `?` undecided
+    /// everywhere else.
+    pub(super) fn into_service(self) -> ServiceError {
+        ServiceError { status: self.status, code: self.code, message: self.message }
     }
 }
 

@@ -88,12 +88,12 @@ impl S3 {
     /// A name that AWS would not take, a disk that fails.
     pub fn create_bucket(&self, name: &str, versioning: Versioning) -> Answer<()> {
         match self.store.create(name) {
-            Err(refused) if refused.code != "BucketAlreadyOwnedByYou" => return Err(refused.into()),
+            Err(refused) if refused.code != "BucketAlreadyOwnedByYou" => return Err(refused.into_service()),
             Ok(()) | Err(_) => {}
         }
-        let bucket = self.store.bucket(name)?;
+        let bucket = self.store.bucket(name).map_err(Refused::into_service)?;
         if bucket.versioning() != versioning {
-            bucket.set_versioning(versioning)?;
+            bucket.set_versioning(versioning).map_err(Refused::into_service)?;
         }
         Ok(())
     }
@@ -103,7 +103,7 @@ impl S3 {
     /// # Errors
     /// No such bucket, a document that is not of that kind.
     pub fn set(&self, bucket: &str, setting: Setting, document: &str) -> Answer<()> {
-        Ok(buckets::set(&self.store, bucket, setting, document.as_bytes())?)
+        buckets::set(&self.store, bucket, setting, document.as_bytes()).map_err(Refused::into_service)
     }
 
     /// Writes an object, whatever was there.
@@ -111,9 +111,10 @@ impl S3 {
     /// # Errors
     /// No such bucket, a key that is too long, a disk that fails.
     pub fn put(&self, bucket: &str, key: &str, bytes: &[u8]) -> Answer<()> {
-        route::check_key(key)?;
+        route::check_key(key).map_err(Refused::into_service)?;
         let info = ObjectInfo::plain(bytes);
-        self.store.bucket(bucket)?.put(key, bytes, info, &WriteCondition::Always)?;
+        let bucket = self.store.bucket(bucket).map_err(Refused::into_service)?;
+        bucket.put(key, bytes, info, &WriteCondition::Always).map_err(Refused::into_service)?;
         Ok(())
     }
 
@@ -122,11 +123,11 @@ impl S3 {
     /// # Errors
     /// No such bucket, a disk that fails.
     pub fn get(&self, bucket: &str, key: &str) -> Answer<Option<Object>> {
-        let bucket = self.store.bucket(bucket)?;
+        let bucket = self.store.bucket(bucket).map_err(Refused::into_service)?;
         let (version, mut file) = match bucket.find(key, None) {
             Ok(found) => found,
             Err(refused) if refused.code == "NoSuchKey" => return Ok(None),
-            Err(refused) => return Err(refused.into()),
+            Err(refused) => return Err(refused.into_service()),
         };
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(crate::error::ServiceError::internal)?;
@@ -139,7 +140,7 @@ impl S3 {
     /// # Errors
     /// No such bucket.
     pub fn list(&self, bucket: &str, prefix: &str) -> Answer<Vec<String>> {
-        Ok(self.store.bucket(bucket)?.read(|keys| {
+        Ok(self.store.bucket(bucket).map_err(Refused::into_service)?.read(|keys| {
             keys.iter()
                 .filter(|(key, versions)| {
                     key.starts_with(prefix) && versions.first().is_some_and(|version| version.object.is_some())

@@ -7,6 +7,7 @@ use super::mail::Mail;
 use super::message::{Attribute, Message, invalid};
 use super::subscriptions::{Protocol, Subscription};
 use super::{Sns, element};
+use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
 use crate::http::Parameters;
 
@@ -144,7 +145,8 @@ impl Sns {
         } else {
             input.insert("MessageBody".to_owned(), self.envelope(arn, one, id, message).to_string().into());
         }
-        if let Err(error) = queues.call("SendMessage", input.into()).await {
+        let caller = Caller { arn: arn.to_owned(), access_key_id: "sns.amazonaws.com".to_owned() };
+        if let Err(error) = queues.call("SendMessage", input.into(), &caller).await {
             tracing::warn!(subscription = arn, queue = one.endpoint, %error, "a queue did not take a message, so it is lost");
         }
     }
