@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::auth::Credentials;
 use crate::cloud::{Cloud, Running, Settings};
-use crate::lambda::{Functions, Settings as FunctionSettings, binaries};
+use crate::lambda::{Functions, binaries};
 use crate::template::{Problems, Pseudo, Stack, Template};
 
 /// The name of the stack in the local cloud.
@@ -61,7 +61,8 @@ impl Stage {
     /// A template that the local cloud cannot follow (all problems at once), a folder or port that cannot be used, no git.
     pub async fn set(setting: Setting) -> anyhow::Result<Self> {
         let file = &setting.template;
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the template {}", file.display()))?;
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("cannot read the template {}", file.display()))?;
         let pseudo = Pseudo::new(crate::world::ACCOUNT, &setting.cloud.region, STACK);
         let template = match Template::parse(&text, &setting.parameters, &pseudo) {
             Ok(template) => template,
@@ -74,8 +75,8 @@ impl Stage {
         let cloud = Arc::clone(&running.cloud);
         let stack = Stack::create(&cloud, &template).await.context("the stack could not be made from the template")?;
         let functions = match &setting.programs {
-            Programs::Run(binaries) => Functions::start(&cloud, &stack.functions, binaries, FunctionSettings::default())?,
-            Programs::None => Functions::start(&cloud, &[], &BTreeMap::new(), FunctionSettings::default())?,
+            Programs::Run(binaries) => Functions::start(&cloud, &stack.functions, binaries)?,
+            Programs::None => Functions::start(&cloud, &[], &BTreeMap::new())?,
         };
         let developer = cloud.keys.user(&cloud.world, "developer");
         Ok(Self { running, stack, functions, developer })
@@ -103,7 +104,10 @@ impl Stage {
         if let Err(problems) = signalbox_policy::parse_policy(text) {
             bail!("the policy has problems\n{}", signalbox_policy::render_problems(file, text, &problems));
         }
-        self.cloud().s3.put(self.bucket()?, POLICY_KEY, text.as_bytes()).context("the policy could not be put into the bucket")
+        self.cloud()
+            .s3
+            .put(self.bucket()?, POLICY_KEY, text.as_bytes())
+            .context("the policy could not be put into the bucket")
     }
 
     /// A function's ledger entry for an event, once there is one.
@@ -132,8 +136,9 @@ impl Stage {
             Err(refused) => return Err(refused.into()),
         };
         let messages = found.get("events").and_then(Value::as_array).into_iter().flatten();
-        let lines: Vec<String> =
-            messages.filter_map(|event| event.get("message")?.as_str().map(|line| line.trim_end().to_owned())).collect();
+        let lines: Vec<String> = messages
+            .filter_map(|event| event.get("message")?.as_str().map(|line| line.trim_end().to_owned()))
+            .collect();
         Ok(lines.into_iter().rev().take(count).rev().collect())
     }
 

@@ -138,7 +138,8 @@ impl Ground {
     /// `CodeBuild`'s refusal.
     pub async fn project(&self, name: &str, repository: &str, buildspec: Option<&str>) -> anyhow::Result<()> {
         let world = &self.cloud().world;
-        let mut source = json!({ "type": "CODECOMMIT", "location": format!("{}/v1/repos/{repository}", world.endpoint()) });
+        let mut source =
+            json!({ "type": "CODECOMMIT", "location": format!("{}/v1/repos/{repository}", world.endpoint()) });
         if let (Some(text), Some(source)) = (buildspec, source.as_object_mut()) {
             source.insert("buildspec".to_owned(), Value::from(text));
         }
@@ -166,10 +167,13 @@ impl Ground {
     ) -> anyhow::Result<String> {
         let codecommit = &self.cloud().codecommit;
         let caller = self.developer();
-        let tip = codecommit.call("GetBranch", json!({ "repositoryName": repository, "branchName": branch }), &caller).await;
+        let tip =
+            codecommit.call("GetBranch", json!({ "repositoryName": repository, "branchName": branch }), &caller).await;
         let puts: Vec<Value> = files
             .iter()
-            .filter_map(|(path, text)| text.map(|text| json!({ "filePath": path, "fileContent": STANDARD.encode(text) })))
+            .filter_map(|(path, text)| {
+                text.map(|text| json!({ "filePath": path, "fileContent": STANDARD.encode(text) }))
+            })
             .collect();
         let deletes: Vec<Value> =
             files.iter().filter(|(_, text)| text.is_none()).map(|(path, _)| json!({ "filePath": path })).collect();
@@ -216,7 +220,9 @@ impl Ground {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), wait).await.with_context(|| format!("no event {detail_type} came"))?
+        tokio::time::timeout(Duration::from_secs(30), wait)
+            .await
+            .with_context(|| format!("no event {detail_type} came"))?
     }
 
     /// The next push event.
@@ -270,7 +276,11 @@ impl Ground {
     ///
     /// # Errors
     /// It finds nothing within half a minute.
-    pub async fn until<T>(&self, what: &str, mut look: impl FnMut(&Self) -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+    pub async fn until<T>(
+        &self,
+        what: &str,
+        mut look: impl FnMut(&Self) -> anyhow::Result<Option<T>>,
+    ) -> anyhow::Result<T> {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
         loop {
             if let Some(found) = look(self)? {

@@ -56,7 +56,9 @@ pub(crate) async fn apply(
 
 async fn settle(with: &Trigger, action: &Action) -> Result<(), Failure> {
     if let Action::Settle { state_key, settled } = action {
-        with.state.change(state_key, |state: Option<&RefState>| state.cloned().unwrap_or_default().settle(settled)).await?;
+        with.state
+            .change(state_key, |state: Option<&RefState>| state.cloned().unwrap_or_default().settle(settled))
+            .await?;
     }
     Ok(())
 }
@@ -97,7 +99,9 @@ async fn start(with: &Trigger, start: &StartBuild, attempts: u32, now: Timestamp
         status: BuildStatus::InProgress,
     };
     with.state
-        .change(&start.state_key, |state: Option<&RefState>| state.cloned().unwrap_or_default().with_start(past.clone()))
+        .change(&start.state_key, |state: Option<&RefState>| {
+            state.cloned().unwrap_or_default().with_start(past.clone())
+        })
         .await?;
     Ok(format!("build {build}"))
 }

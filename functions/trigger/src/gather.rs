@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use signalbox_aws::Failure;
 use signalbox_events::{BuildId, BuildStatus, CommitId, Event, RefKind};
 use signalbox_trigger_rules::{
-    Base, Difference, Facts, Head, Needs, Push, PushNeeds, RefState, Target, TriggerFacts, TriggerNeeds, WhichFiles, push_of,
+    Base, Difference, Facts, Head, Needs, Push, PushNeeds, RefState, Target, TriggerFacts, TriggerNeeds, WhichFiles,
+    push_of,
 };
 
 use crate::Trigger;
@@ -32,7 +33,11 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    async fn trigger(&mut self, wanted: &TriggerNeeds, differences: &mut Vec<Difference>) -> Result<TriggerFacts, Failure> {
+    async fn trigger(
+        &mut self,
+        wanted: &TriggerNeeds,
+        differences: &mut Vec<Difference>,
+    ) -> Result<TriggerFacts, Failure> {
         let target = match wanted.target {
             Target::Pushed => Some(self.push.commit.clone()),
             Target::Tip => self.tip().await?,

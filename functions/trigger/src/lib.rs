@@ -70,7 +70,10 @@ impl Handle for Trigger {
             Claim::Held(held) => held,
             Claim::Finished(_) => return Ok(Handled::Before),
             Claim::Busy { until } => {
-                return Err(Failure::retry("claiming the event", format!("another invocation works on it until {until}")));
+                return Err(Failure::retry(
+                    "claiming the event",
+                    format!("another invocation works on it until {until}"),
+                ));
             }
         };
         match apply::apply(self, &decision, &mut held, invocation.now).await {

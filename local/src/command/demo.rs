@@ -50,8 +50,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         };
         let stage = Stage::set(setting).await?;
         let signalbox = std::env::current_exe().context("cannot find this program's own file")?;
+        let desk = dir.join("desk");
+        let cast = Cast { stage: &stage, signalbox: &signalbox, desk: &desk };
         let played = tokio::select! {
-            played = play(&Cast { stage: &stage, signalbox: &signalbox, desk: &dir.join("desk") }, &mut voice) => played,
+            played = play(&cast, &mut voice) => played,
             _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
         };
         let cleared = stage.clear().await;
@@ -65,9 +67,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         built.as_secs_f32()
     ));
     if let Some(dir) = &arguments.dir {
-        voice.line(&format!("Everything is kept in {}: the mail in cloud/inbox, the repository in cloud/repositories.", dir.display()));
+        voice.line(&format!(
+            "Everything is kept in {}: the mail in cloud/inbox, the repository in cloud/repositories.",
+            dir.display()
+        ));
     }
     voice.line("Try next:  cargo run -- serve      keeps the cloud up for your own git and AWS tools");
-    voice.line("           cargo run -- explain --policy local/demo/signalbox.yaml --event events/reference-updated-push.json");
+    voice.line(
+        "           cargo run -- explain --policy local/demo/signalbox.yaml --event events/reference-updated-push.json",
+    );
     Ok(Outcome::Good)
 }

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use serde::de::DeserializeOwned;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use signalbox_events::{Event, Parsed, parse_event};
 use signalbox_policy::{Policy, parse_policy, render_problems};
@@ -15,8 +15,10 @@ use super::{Outcome, Paint};
 ///
 /// Without facts a decision is made as if nothing were known yet; what a function would gather first is shown.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "FACTS is a JSON file: a ledger entry as `ledger/FUNCTION/EVENT-ID` holds it, the `facts` of one, or \
-                        { \"trigger\": FACTS, \"notifier\": FACTS }.")]
+#[command(
+    after_help = "FACTS is a JSON file: a ledger entry as `ledger/FUNCTION/EVENT-ID` holds it, the `facts` of one, or \
+                        { \"trigger\": FACTS, \"notifier\": FACTS }."
+)]
 pub(super) struct Arguments {
     /// The policy file; without one the stack only observes.
     #[arg(long, value_name = "FILE")]
@@ -76,9 +78,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Err(error) => bail!("{}: {error}", arguments.event.display()),
     };
     let facts = arguments.facts.as_deref().map(read_facts).transpose()?.unwrap_or_default();
-    let explained = [explain_trigger(&event, &policy, &facts)?, explain_notifier(&event, &policy, &facts)?];
+    let explained = [explain_trigger(&event, &policy, &facts)?];
     if arguments.json {
-        let functions: Map<String, Value> = explained.iter().map(|one| (one.function.to_owned(), one.as_json())).collect();
+        let functions: Map<String, Value> =
+            explained.iter().map(|one| (one.function.to_owned(), one.as_json())).collect();
         println!("{}", serde_json::to_string_pretty(&json!({ "event": event, "functions": functions }))?);
     } else {
         print(&event, &explained);
@@ -105,34 +108,16 @@ fn explain_trigger(event: &Event, policy: &Policy, facts: &Map<String, Value>) -
     })
 }
 
-fn explain_notifier(event: &Event, policy: &Policy, facts: &Map<String, Value>) -> anyhow::Result<Explained> {
-    use signalbox_notifier_rules as rules;
-    let needs = rules::needs(event, policy);
-    let (facts, facts_given) = match given::<rules::Facts>("notifier", facts)? {
-        Some(facts) => (facts, Given::Yes),
-        None => (rules::Facts::before_gathering(event), Given::No),
-    };
-    let decision = rules::decide(&facts, policy);
-    Ok(Explained {
-        function: "notifier",
-        needs: to_value(&needs)?,
-        facts_given,
-        verdict: to_value(&decision.verdict)?,
-        reasons: decision.reasons.iter().map(rules::render_reason).collect(),
-        actions: decision.actions.iter().map(rules::render_action).collect(),
-        decision: to_value(&decision)?,
-    })
-}
-
 fn read(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 /// The facts in a file, under the names of the functions they are for.
 fn read_facts(file: &Path) -> anyhow::Result<Map<String, Value>> {
-    let value: Value =
-        serde_json::from_str(&read(file)?).with_context(|| format!("{} is not JSON", file.display()))?;
-    if let (Some(function), Some(facts)) = (value.get("function").and_then(Value::as_str), value.pointer("/report/replay/facts")) {
+    let value: Value = serde_json::from_str(&read(file)?).with_context(|| format!("{} is not JSON", file.display()))?;
+    if let (Some(function), Some(facts)) =
+        (value.get("function").and_then(Value::as_str), value.pointer("/report/replay/facts"))
+    {
         return Ok(Map::from_iter([(function.to_owned(), facts.clone())]));
     }
     let Value::Object(object) = value else { bail!("{} is not a JSON object", file.display()) };
@@ -182,8 +167,13 @@ fn print(event: &Event, explained: &[Explained]) {
             println!("  {}    {action}", paint.good("would"));
         }
         let needs = one.needs.to_string();
-        if one.facts_given == Given::No && one.needs.as_object().is_some_and(|needs| needs.values().any(|need| !need.is_null())) {
-            println!("  {}     nothing was gathered: decided as if nothing were known yet; give --facts to decide on what is", paint.notice("note"));
+        if one.facts_given == Given::No
+            && one.needs.as_object().is_some_and(|needs| needs.values().any(|need| !need.is_null()))
+        {
+            println!(
+                "  {}     nothing was gathered: decided as if nothing were known yet; give --facts to decide on what is",
+                paint.notice("note")
+            );
             println!("  {}    {needs}", paint.dim("needs"));
         }
     }

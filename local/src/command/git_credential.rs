@@ -10,7 +10,9 @@ use crate::git_credential::answer;
 
 /// Answers git's question for a user name and password, from the AWS keys in the environment.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "git config credential.helper '!signalbox git-credential'\ngit config credential.useHttpPath true")]
+#[command(
+    after_help = "git config credential.helper '!signalbox git-credential'\ngit config credential.useHttpPath true"
+)]
 pub(super) struct Arguments {
     /// What git asks for: get, store or erase.
     action: String,

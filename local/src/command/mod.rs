@@ -16,7 +16,12 @@ pub use paint::Paint;
 
 /// Signalbox: triggers, approvals, notifications, branch protection and replication for AWS CodeCommit.
 #[derive(Debug, Parser)]
-#[command(name = "signalbox", version, about, after_help = "Without a command it plays the demo: everything on this machine, no AWS account needed.")]
+#[command(
+    name = "signalbox",
+    version,
+    about,
+    after_help = "Without a command it plays the demo: everything on this machine, no AWS account needed."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -93,7 +98,8 @@ pub(crate) fn log_to_stderr(level: &str) {
 /// Starts the asynchronous part of a command.
 pub(crate) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     use anyhow::Context;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     let result = runtime.block_on(future);
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     result

@@ -80,8 +80,13 @@ fn greet(stage: &Stage, arguments: &Arguments) -> anyhow::Result<()> {
     let paint = Paint::for_stdout();
     let endpoint = stage.cloud().world.endpoint();
     let program = std::env::current_exe().context("cannot find this program's own file")?;
-    println!("{}", paint.headline(&format!("The local cloud is up at {endpoint}, kept in {}.", arguments.dir.display())));
-    println!("\nFor another terminal (you are the IAM user `developer`; these keys are good only here and only now):\n");
+    println!(
+        "{}",
+        paint.headline(&format!("The local cloud is up at {endpoint}, kept in {}.", arguments.dir.display()))
+    );
+    println!(
+        "\nFor another terminal (you are the IAM user `developer`; these keys are good only here and only now):\n"
+    );
     for (name, value) in stage.environment() {
         println!("  export {name}={value}");
     }

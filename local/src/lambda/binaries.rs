@@ -95,8 +95,11 @@ pub fn in_folder(folder: &Path) -> Result<BTreeMap<String, PathBuf>, BinariesErr
     Ok(found)
 }
 
-/// The workspace that this program was built from, if it is still there.
-fn workspace() -> Result<PathBuf, BinariesError> {
+/// The workspace that this program was built from.
+///
+/// # Errors
+/// It is not where it was.
+pub fn workspace() -> Result<PathBuf, BinariesError> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/")).to_owned();
     let manifest = std::fs::read_to_string(workspace.join("Cargo.toml")).unwrap_or_default();
     if manifest.contains("[workspace]") { Ok(workspace) } else { Err(BinariesError::NoWorkspace { workspace }) }

@@ -208,7 +208,7 @@ impl Sqs {
                 queue.attributes = set;
                 queue.modified = now;
             }
-            Ok(())
+            Ok::<_, ServiceError>(())
         })?;
         self.ring(&name);
         Ok(())
@@ -260,7 +260,7 @@ impl Sqs {
             stored.attributes = extras.attributes;
             stored.trace_header = extras.trace_header;
             queue.push(stored, delay, now);
-            Ok(())
+            Ok::<_, ServiceError>(())
         })?;
         self.ring(&name);
         Ok(Sent { id, md5: message::md5_of_body(body) })
@@ -321,7 +321,7 @@ impl Sqs {
         let name = self.name(queue)?;
         let queues_own = || {
             let seconds = self.with(&name, |queue| queue.attributes.number("ReceiveMessageWaitTimeSeconds"))?;
-            Ok(Duration::from_secs(seconds))
+            Ok::<_, ServiceError>(Duration::from_secs(seconds))
         };
         let wait = wait.map_or_else(queues_own, Ok)?;
         let deadline = Instant::now() + wait;

@@ -19,7 +19,8 @@ impl Clone {
     /// # Errors
     /// What git says.
     pub async fn make(url: &str, dir: &Path, helper: &Path, keys: Vec<(&'static str, String)>) -> anyhow::Result<Self> {
-        let mut environment: Vec<(String, String)> = keys.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut environment: Vec<(String, String)> =
+            keys.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
         let quoted = helper.to_string_lossy().replace('\'', "'\\''");
         let settings = [
             ("credential.helper", String::new()),

@@ -138,10 +138,21 @@ async fn push(clone: &Clone, voice: &mut Voice, message: &str) -> anyhow::Result
 
 /// Shows the reference event and what the trigger decided; gives the build that it started, if it did.
 async fn decision(watch: &mut Watch<'_>, voice: &mut Voice) -> anyhow::Result<Option<String>> {
-    let published = watch.event("reference event", |published| detail_type(published) == "CodeCommit Repository State Change").await?;
+    let published = watch
+        .event("reference event", |published| detail_type(published) == "CodeCommit Repository State Change")
+        .await?;
     let detail = published.event.get("detail").cloned().unwrap_or_default();
     let text = |name: &str| detail.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    voice.does("event", &format!("{} {} of {}  ->  rule {}", text("event"), text("referenceFullName"), text("repositoryName"), rules(&published)));
+    voice.does(
+        "event",
+        &format!(
+            "{} {} of {}  ->  rule {}",
+            text("event"),
+            text("referenceFullName"),
+            text("repositoryName"),
+            rules(&published)
+        ),
+    );
     let id = event_id(&published);
     let report = watch.report("trigger", &id).await?;
     voice.does("trigger", &sentences(&report));
@@ -165,7 +176,9 @@ async fn ended(watch: &mut Watch<'_>, voice: &mut Voice, build: &str, wanted: &s
             if !ours(published) {
                 return false;
             }
-            let detail = |name: &str| published.event.pointer(&format!("/detail/{name}")).and_then(Value::as_str).unwrap_or_default();
+            let detail = |name: &str| {
+                published.event.pointer(&format!("/detail/{name}")).and_then(Value::as_str).unwrap_or_default()
+            };
             match detail_type(published) {
                 "CodeBuild Build Phase Change" => {
                     let mark = if detail("completed-phase-status") == "SUCCEEDED" { "" } else { " FAILED" };

@@ -32,14 +32,20 @@ impl<'a> Watch<'a> {
     }
 
     /// The next event that `wanted` says yes to; each one that passes by before is shown to it.
-    pub(super) async fn event(&mut self, what: &str, mut wanted: impl FnMut(&Published) -> bool) -> anyhow::Result<Arc<Published>> {
+    pub(super) async fn event(
+        &mut self,
+        what: &str,
+        mut wanted: impl FnMut(&Published) -> bool,
+    ) -> anyhow::Result<Arc<Published>> {
         let deadline = Instant::now() + BUILD_PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match timeout(left, self.events.recv()).await {
                 Ok(Ok(published)) if wanted(&published) => return Ok(published),
                 Ok(Ok(_) | Err(broadcast::error::RecvError::Lagged(_))) => {}
-                Ok(Err(broadcast::error::RecvError::Closed)) => bail!("the event bus is gone while the story waited for {what}"),
+                Ok(Err(broadcast::error::RecvError::Closed)) => {
+                    bail!("the event bus is gone while the story waited for {what}")
+                }
                 Err(_) => bail!("no {what} came within {} s", BUILD_PATIENCE.as_secs()),
             }
         }
@@ -60,7 +66,8 @@ impl<'a> Watch<'a> {
             sleep(Duration::from_millis(50)).await;
         }
         let log = self.stage.last_lines(function, 12).await?;
-        let log = if log.is_empty() { "  (its log is empty: it was never invoked)".to_owned() } else { log.join("\n  ") };
+        let log =
+            if log.is_empty() { "  (its log is empty: it was never invoked)".to_owned() } else { log.join("\n  ") };
         bail!(
             "the function {function} has not reported on event {event} within {} s. The end of its log:\n  {log}",
             PATIENCE.as_secs()

@@ -144,7 +144,8 @@ mod tests {
     fn a_bare_event_that_fails_fails_the_invocation() {
         let deliveries = deliveries(&json!({ "source": "aws.codecommit" }));
         assert_eq!(deliveries.len(), 1);
-        let answers: Vec<_> = deliveries.into_iter().map(|d| (d, Answer::Again { why: "throttled".to_owned() })).collect();
+        let answers: Vec<_> =
+            deliveries.into_iter().map(|d| (d, Answer::Again { why: "throttled".to_owned() })).collect();
         assert_eq!(answer_payload(&answers), Err("throttled".to_owned()));
     }
 

@@ -78,7 +78,8 @@ pub async fn run<H: Handle>(make: impl FnOnce(&Setup) -> H) -> Result<(), Error>
     let function = make(&setup);
     let (setup, function) = (&setup, &function);
     lambda_runtime::run(service_fn(move |invocation: LambdaEvent<Value>| async move {
-        let deadline = i64::try_from(invocation.context.deadline).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let deadline =
+            i64::try_from(invocation.context.deadline).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
         let now = Timestamp::now();
         let invocation_facts = Invocation { now, deadline: deadline.unwrap_or(now + SignedDuration::from_secs(30)) };
         let mut answers = Vec::new();
@@ -96,7 +97,8 @@ async fn answer_one<H: Handle>(setup: &Setup, function: &H, delivery: &Delivery,
     let name = setup.settings.function.as_str();
     let left = deadline.duration_since(now) - RESERVE;
     let Ok(left) = Duration::try_from(left) else {
-        return again(setup, delivery, &Failure::retry("beginning an event", "the invocation's time is nearly over")).await;
+        return again(setup, delivery, &Failure::retry("beginning an event", "the invocation's time is nearly over"))
+            .await;
     };
     let handled = tokio::time::timeout(left, function.handle(&delivery.body, Invocation { now, deadline })).await;
     let handled = handled.unwrap_or_else(|_| {
@@ -120,7 +122,12 @@ async fn answer_one<H: Handle>(setup: &Setup, function: &H, delivery: &Delivery,
         Err(failure @ Failure::Refused(_)) => match refuse(setup, delivery, &failure, now).await {
             Ok(report) => {
                 metrics::count(name, "Refused");
-                tracing::error!(event.id = event_id(&delivery.body).as_str(), duration_ms, why = failure.chain(), "refused");
+                tracing::error!(
+                    event.id = event_id(&delivery.body).as_str(),
+                    duration_ms,
+                    why = failure.chain(),
+                    "refused"
+                );
                 Answer::Finished(serde_json::to_value(report).unwrap_or_default())
             }
             // What cannot be recorded must not be lost: it stays in the queue until it can.
@@ -139,7 +146,13 @@ async fn again(setup: &Setup, delivery: &Delivery, failure: &Failure) -> Answer 
         return Answer::Again { why };
     };
     let wait = wait_before_retry(message.received);
-    tracing::warn!(event.id = event_id(&delivery.body).as_str(), received = message.received, wait_s = wait.as_secs(), why, "comes again");
+    tracing::warn!(
+        event.id = event_id(&delivery.body).as_str(),
+        received = message.received,
+        wait_s = wait.as_secs(),
+        why,
+        "comes again"
+    );
     if let Some(url) = &setup.settings.queue_url {
         // Made here and not at the start: few events fail.
         if let Err(unchanged) = Queue::new(&setup.aws, url).show_again_in(&message.receipt, wait).await {

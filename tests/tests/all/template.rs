@@ -53,7 +53,12 @@ async fn every_function_finds_the_settings_that_it_reads() {
 async fn the_queue_hides_a_message_six_times_as_long_as_the_function_may_run() {
     let ground = Ground::without_functions().await.unwrap();
     for function in &ground.stage.stack.functions {
-        let queue = &ground.stage.stack.resources.values().find(|made| made.name == function.name && made.kind == ResourceKind::Queue);
+        let queue = &ground
+            .stage
+            .stack
+            .resources
+            .values()
+            .find(|made| made.name == function.name && made.kind == ResourceKind::Queue);
         let hidden = queue.unwrap().properties["VisibilityTimeout"].as_u64().unwrap();
         let timeout = u64::from(function.timeout.as_secs() as u32);
         assert!(hidden >= 6 * timeout, "{}: {hidden} < 6 * {timeout}", function.name);

@@ -87,7 +87,8 @@ async fn two_pushes_whose_events_are_swapped_end_in_the_same_world() {
         for event in &events {
             report(&ground, &trigger, event).await;
         }
-        let mut built: Vec<Value> = ground.objects("state/starts/").unwrap().values().map(|start| start["commit"].clone()).collect();
+        let mut built: Vec<Value> =
+            ground.objects("state/starts/").unwrap().values().map(|start| start["commit"].clone()).collect();
         built.sort_by_key(|commit| commits.iter().position(|there| commit == there));
         assert_eq!(built, commits.iter().map(|commit| json!(commit)).collect::<Vec<_>>());
         worlds.push(built.len());
@@ -126,7 +127,8 @@ async fn after_a_green_build_documentation_starts_nothing_and_the_reason_is_in_t
     let id = push["id"].as_str().unwrap();
     let entry = &ground.objects("ledger/trigger/").unwrap()[&format!("ledger/trigger/{id}")];
     let reason = entry["report"]["reasons"][0].as_str().unwrap();
-    let expected = format!("unit starts nothing: none of the 1 file changed since {}, the last green commit", &green[..7]);
+    let expected =
+        format!("unit starts nothing: none of the 1 file changed since {}, the last green commit", &green[..7]);
     assert!(reason.starts_with(&expected), "{reason}");
     // A removed source file counts, too: deletions are changes.
     ground.commit("demo", "main", "remove", &[("src/a", None), ("keep", Some("k"))]).await.unwrap();

@@ -35,7 +35,10 @@ async fn a_malformed_event_is_recorded_counted_and_finished() {
     let refused = ground.until("the refusal", |ground| entry(ground, "trigger", "bad-1")).await.unwrap();
     assert_eq!(refused["phase"], "refused");
     assert!(refused["report"]["reasons"][0].as_str().unwrap().contains("detail.repositoryName"), "{refused}");
-    ground.until("both refusals", |ground| Ok((ground.objects("ledger/trigger/")?.len() == 2).then_some(()))).await.unwrap();
+    ground
+        .until("both refusals", |ground| Ok((ground.objects("ledger/trigger/")?.len() == 2).then_some(())))
+        .await
+        .unwrap();
     ground.until("an empty queue", |ground| Ok(queue_is_empty(ground, "trigger")?.then_some(()))).await.unwrap();
     let log = ground.stage.last_lines("trigger", 200).await.unwrap().join("\n");
     assert!(log.contains("\"Refused\":1"), "{log}");

@@ -19,7 +19,10 @@ async fn differences_are_read_page_by_page_with_both_sides_of_a_rename() {
     let ground = Ground::without_functions().await.unwrap();
     ground.repository("demo").await.unwrap();
     let text = "the same text on both sides of the rename\n";
-    let first = ground.commit("demo", "main", "one", &[("a.txt", Some(text)), ("b.txt", Some("b")), ("c/d.txt", Some("d"))]).await.unwrap();
+    let first = ground
+        .commit("demo", "main", "one", &[("a.txt", Some(text)), ("b.txt", Some("b")), ("c/d.txt", Some("d"))])
+        .await
+        .unwrap();
     let changes = [("a.txt", None), ("e.txt", Some(text)), ("b.txt", Some("B")), ("c/d.txt", None)];
     let second = ground.commit("demo", "main", "two", &changes).await.unwrap();
 

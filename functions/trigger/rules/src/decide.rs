@@ -291,7 +291,9 @@ fn start_or_idle(
         _ => {}
     }
     let because = match known.difference.and_then(|index| facts.differences.get(index)) {
-        None if trigger.on.push.as_ref().is_some_and(|filter| filter.paths.is_some()) => return Err(Idle::FilesUnknown),
+        None if trigger.on.push.as_ref().is_some_and(|filter| filter.paths.is_some()) => {
+            return Err(Idle::FilesUnknown);
+        }
         None => Because::Pushed,
         Some(difference) => {
             let (base, changed) = (difference.base.clone(), difference.paths.len());
@@ -341,7 +343,11 @@ fn supersede(push: &Push, trigger: &str, known: &TriggerFacts, commit: &CommitId
             continue;
         }
         let (trigger, build) = (trigger.to_owned(), old.build.clone());
-        decision.reasons.push(Reason::Supersedes { trigger: trigger.clone(), build: build.clone(), commit: commit.clone() });
+        decision.reasons.push(Reason::Supersedes {
+            trigger: trigger.clone(),
+            build: build.clone(),
+            commit: commit.clone(),
+        });
         decision.actions.push(Action::Stop(StopBuild { trigger, build, superseded_by: commit.clone() }));
     }
 }
@@ -359,7 +365,9 @@ fn first_matching_paths<'f>(facts: &'f Facts, triggers: &[&Trigger]) -> BTreeMap
     for (index, difference) in facts.differences.iter().enumerate() {
         let asking: Vec<(&str, &Globs)> = triggers
             .iter()
-            .filter(|trigger| facts.triggers.get(trigger.name.as_str()).is_some_and(|known| known.difference == Some(index)))
+            .filter(|trigger| {
+                facts.triggers.get(trigger.name.as_str()).is_some_and(|known| known.difference == Some(index))
+            })
             .filter_map(|trigger| Some((trigger.name.as_str(), trigger.on.push.as_ref()?.paths.as_ref()?)))
             .collect();
         let paths = || difference.paths.iter().map(String::as_str);

@@ -56,7 +56,9 @@ fn files(count: usize) -> String {
 fn render_base(base: &Base) -> String {
     match base {
         Base::Green(commit) => format!("since {}, the last green commit", commit.short()),
-        Base::MergeBase(commit) => format!("since {}, where it left the default branch; it was never green", commit.short()),
+        Base::MergeBase(commit) => {
+            format!("since {}, where it left the default branch; it was never green", commit.short())
+        }
         Base::Nothing => "counting all, as it was never green".to_owned(),
     }
 }

@@ -16,7 +16,7 @@ repositories:
         start: { build: demo-unit }
       lint:
         on: { push: { branches: [main] } }
-        start: { build: { project: demo-lint, environment: { LEVEL: strict } } }
+        start: { build: demo-lint, environment: { LEVEL: strict } }
         supersede: true
       release:
         on: { push: { tags: ["v*"] } }
@@ -84,7 +84,11 @@ fn told(decision: &Decision) -> String {
 }
 
 fn starts(decision: &Decision) -> Vec<&StartBuild> {
-    decision.actions.iter().filter_map(|action| if let Action::Start(start) = action { Some(&**start) } else { None }).collect()
+    decision
+        .actions
+        .iter()
+        .filter_map(|action| if let Action::Start(start) = action { Some(&**start) } else { None })
+        .collect()
 }
 
 #[test]
@@ -206,7 +210,8 @@ fn a_trigger_for_certain_authors_leaves_others_alone() {
 fn a_green_or_running_commit_is_not_built_again_and_a_failed_one_is_tried_again() {
     let state = |status| RefState { green: None, starts: vec![past("demo-lint", 1, 'b', status)] };
     let decided = |status| {
-        let decision = decide(&facts("refs/heads/main", &[("lint", TriggerFacts { state: state(status), ..known() })]), &policy());
+        let decision =
+            decide(&facts("refs/heads/main", &[("lint", TriggerFacts { state: state(status), ..known() })]), &policy());
         (starts(&decision).first().map(|start| start.attempt), told(&decision))
     };
     assert_eq!(decided(BuildStatus::Succeeded).0, None);
@@ -231,7 +236,8 @@ fn superseding_stops_what_still_runs_for_other_commits_of_the_same_branch() {
         ],
     };
     let settled = BTreeMap::from([(build("demo-lint", 3), BuildStatus::Succeeded)]);
-    let decision = decide(&facts("refs/heads/main", &[("lint", TriggerFacts { state, settled, ..known() })]), &policy());
+    let decision =
+        decide(&facts("refs/heads/main", &[("lint", TriggerFacts { state, settled, ..known() })]), &policy());
     insta::assert_snapshot!(told(&decision), @r"
     unit starts nothing: the facts say nothing of it; gather them anew
     lint starts for bbbbbbb: it takes every push to this ref
@@ -253,7 +259,9 @@ fn a_branch_that_is_gone_and_a_commit_that_is_gone_start_nothing() {
 
 #[test]
 fn a_trigger_that_asks_people_first_does_not_start() {
-    let policy = parse_policy(&POLICY.replace("supersede: true", "ask: { from: [release-managers], within: 2d }")).unwrap();
+    let people = "people:\n  \"arn:aws:iam::111122223333:user/anna\": { teams: [release-managers] }\n";
+    let asking = POLICY.replace("supersede: true", "ask: { from: [release-managers], within: 2d }") + people;
+    let policy = parse_policy(&asking).unwrap();
     let decision = decide(&facts("refs/heads/main", &[("lint", known())]), &policy);
     assert!(starts(&decision).is_empty());
     assert!(told(&decision).contains("it asks people first"), "{}", told(&decision));
