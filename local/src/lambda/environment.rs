@@ -252,7 +252,11 @@ impl Life {
                 () = timer => return self.on_time_out().await,
                 _ = self.kill.changed() => {
                     let status = self.process.kill().await;
-                    return self.on_end(&status).await;
+                    // One that had nothing to do leaves nothing to tell.
+                    if !is_waiting {
+                        self.on_end(&status).await;
+                    }
+                    return;
                 }
                 job = jobs.recv(), if is_waiting => match job {
                     Some(job) => self.hand_over(job).await,

@@ -151,6 +151,26 @@ struct ScalingConfig {
     maximum_concurrency: Option<usize>,
 }
 
+/// The variables that a template may not set.
+const RESERVED: [&str; 16] = [
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "LAMBDA_TASK_ROOT",
+    "_HANDLER",
+];
+
 fn three_seconds() -> u64 {
     3
 }
@@ -248,6 +268,9 @@ pub(super) fn check(resource: &Resource, problems: &mut Vec<TemplateProblem>) {
     }
     if !(128..=10_240).contains(&function.memory) {
         problem(&["MemorySize"], "MemorySize must be 128 to 10240 MB".to_owned());
+    }
+    for name in function.environment.keys().filter(|name| RESERVED.contains(&name.as_str())) {
+        problem(&["Environment", "Variables"], format!("Lambda sets {name} itself and refuses a template that does"));
     }
     for source in &function.sources {
         let most = if source.window.is_zero() { 10 } else { 10_000 };

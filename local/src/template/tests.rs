@@ -261,6 +261,30 @@ Resources:
 }
 
 #[test]
+fn values_that_lambda_would_refuse_are_problems() {
+    let text = r#"
+Resources:
+  Queue: { Type: AWS::SQS::Queue }
+  Function:
+    Type: AWS::Serverless::Function
+    Metadata: { BuildMethod: makefile }
+    Properties:
+      CodeUri: ./
+      Handler: bootstrap
+      Runtime: provided.al2023
+      Role: arn:aws:iam::111122223333:role/worker
+      Timeout: 901
+      MemorySize: 64
+      LoggingConfig: { LogFormat: JSON }
+      Environment: { Variables: { AWS_REGION: eu-west-1, PATH: /opt } }
+      Events:
+        Jobs: { Type: SQS, Properties: { Queue: !GetAtt Queue.Arn, BatchSize: 50 } }
+        More: { Type: SQS, Properties: { Queue: !GetAtt Queue.Arn, BatchSize: 50, MaximumBatchingWindowInSeconds: 301, ScalingConfig: { MaximumConcurrency: 1 } } }
+"#;
+    insta::assert_snapshot!(problems(text));
+}
+
+#[test]
 fn what_is_not_yaml_or_not_a_template_is_one_clear_problem() {
     insta::assert_snapshot!(
         [
