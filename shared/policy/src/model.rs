@@ -92,6 +92,16 @@ pub enum Recipient {
     Person(PersonName),
 }
 
+impl Mode {
+    /// The word of the policy file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
 impl Recipient {
     /// The name, which is also the value of the message attribute that subscriptions filter by.
     pub fn as_str(&self) -> &str {
