@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock};
 
 use hmac::{Hmac, KeyInit, Mac};
 use hyper::HeaderMap;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
@@ -78,10 +78,11 @@ impl Keys {
     }
 
     fn add(&self, credentials: Credentials) -> Credentials {
-        self.by_id
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(credentials.access_key_id.clone(), credentials.clone());
+        let mut keys = self.by_id.write().unwrap_or_else(PoisonError::into_inner);
+        // Sessions that ran out a while ago are forgotten: every build makes one.
+        let past = Timestamp::now() - SignedDuration::from_hours(1);
+        keys.retain(|_, there| there.expires.is_none_or(|end| end > past));
+        keys.insert(credentials.access_key_id.clone(), credentials.clone());
         credentials
     }
 

@@ -86,13 +86,24 @@ pub(crate) async fn serve(listener: TcpListener, cloud: Arc<Cloud>) {
     }
 }
 
+/// Whether a browser asked for this machine by its own name: a page of somebody else, whose name was made to point
+/// here, must not read the inbox.
+fn is_loopback(host: Option<&hyper::header::HeaderValue>) -> bool {
+    let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
+    matches!(name, "127.0.0.1" | "localhost")
+}
+
 async fn route(cloud: &Arc<Cloud>, request: hyper::Request<Incoming>) -> Response {
     let path = request.uri().path().to_owned();
     if path.starts_with("/v1/repos/") {
         return cloud.codecommit.git_http(request, &cloud.keys).await;
     }
     let anonymous_get = !request.headers().contains_key("authorization") && request.method() == hyper::Method::GET;
-    if anonymous_get && let Some(page) = cloud.page(&path) {
+    if anonymous_get
+        && is_loopback(request.headers().get("host"))
+        && let Some(page) = cloud.page(&path)
+    {
         return page;
     }
     let (head, body) = request.into_parts();
@@ -121,5 +132,19 @@ async fn route(cloud: &Arc<Cloud>, request: hyper::Request<Incoming>) -> Respons
             protocol::dispatch(cloud, &scope.service, call, &id).await
         }
         Err(refused) => protocol::render_error(&head, "", &refused, &id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn pages_are_only_for_a_browser_that_asked_for_this_machine() {
+        let asked = |host: &'static str| is_loopback(Some(&HeaderValue::from_static(host)));
+        assert!(asked("127.0.0.1:4600") && asked("localhost:4600") && asked("localhost"));
+        assert!(!asked("evil.example.com:4600") && !asked("127.0.0.1.example.com") && !is_loopback(None));
     }
 }
