@@ -1,5 +1,7 @@
 //! Scenarios: the functions over the local cloud, and the template held against the code.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a scenario that cannot go on has failed")]
+
 mod ledger;
 mod policy_in_force;
 mod story;
