@@ -28,10 +28,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         }
         Err(problems) => {
             let paint = Paint::for_stderr();
-            eprintln!("{}", render_problems(&file, &text, &problems));
-            let count = problems.len();
-            let problems = if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") };
-            eprintln!("{} {file} has {problems}", paint.bad("bad:"));
+            eprintln!("{}{} {file}", render_problems(&file, &text, &problems), paint.bad("bad:"));
             Ok(Outcome::Bad)
         }
     }

@@ -74,7 +74,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     }
     voice.line("Try next:  cargo run -- serve      keeps the cloud up for your own git and AWS tools");
     voice.line(
-        "           cargo run -- explain --policy local/demo/signalbox.yaml --event events/reference-updated-push.json",
+        "           cargo run -- explain --policy docs/examples/first.yaml --event events/codecommit-reference-updated-push.json",
     );
     Ok(Outcome::Good)
 }

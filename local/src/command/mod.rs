@@ -19,7 +19,6 @@ pub use paint::Paint;
 #[command(
     name = "signalbox",
     version,
-    about,
     after_help = "Without a command it plays the demo: everything on this machine, no AWS account needed."
 )]
 struct Cli {

@@ -1,0 +1,132 @@
+//! The command line: what it prints, and how it ends.
+
+use std::path::Path;
+use std::process::Output;
+
+use signalbox_tests::programs;
+
+async fn signalbox(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let program = programs().await.unwrap().remove("signalbox").unwrap();
+    let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let output: Output = tokio::process::Command::new(program)
+        .args(arguments)
+        .current_dir(workspace)
+        .env_remove("CLICOLOR_FORCE")
+        .output()
+        .await
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test]
+async fn help_is_everywhere_and_wrong_usage_ends_with_2() {
+    for command in ["demo", "serve", "check", "explain", "git-credential"] {
+        let (code, out, _) = signalbox(&[command, "--help"]).await;
+        assert_eq!(code, Some(0), "{command}");
+        assert!(out.contains("Usage: signalbox"), "{out}");
+    }
+    let (code, out, error) = signalbox(&["chekc"]).await;
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(error.contains("check"), "{error}");
+}
+
+#[tokio::test]
+async fn check_passes_a_good_policy_and_tells_every_problem_of_a_bad_one() {
+    for good in ["local/demo/signalbox.yaml", "docs/examples/first.yaml"] {
+        let (code, out, _) = signalbox(&["check", good]).await;
+        assert_eq!((code, out), (Some(0), format!("good: {good}\n")));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("bad.yaml");
+    std::fs::write(&file, "mode: enforse\nrepositories:\n  \"a-*\": { trigers: {} }\n").unwrap();
+    let (code, out, error) = signalbox(&["check", file.to_str().unwrap()]).await;
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(error.contains("bad.yaml:1:7:") && error.contains("did you mean \"triggers\"?"), "{error}");
+    assert!(!error.contains('\u{1b}'), "no colours in a pipe: {error}");
+
+    let (code, _, error) = signalbox(&["check", "no-such-file.yaml"]).await;
+    assert_eq!(code, Some(1));
+    assert!(error.contains("cannot read the policy no-such-file.yaml"), "{error}");
+}
+
+#[tokio::test]
+async fn explain_tells_what_every_function_would_decide() {
+    let explain = |event| ["explain", "--policy", "docs/examples/first.yaml", "--event", event];
+    let (code, out, error) = signalbox(&explain("events/codecommit-reference-updated-push.json")).await;
+    assert_eq!(code, Some(0), "{error}");
+    insta::assert_snapshot!("explain_push", out);
+    let (code, out, error) = signalbox(&explain("events/codebuild-build-failed.json")).await;
+    assert_eq!(code, Some(0), "{error}");
+    insta::assert_snapshot!("explain_build", out);
+    let (code, out, _) = signalbox(&explain("events/unknown-ecr-image-push.json")).await;
+    assert_eq!(code, Some(0));
+    assert!(out.contains("none of ours"), "{out}");
+    let (code, _, error) = signalbox(&explain("events/malformed-no-commit-id.json")).await;
+    assert_eq!(code, Some(1));
+    assert!(error.contains("detail.commitId"), "{error}");
+}
+
+#[tokio::test]
+async fn explain_takes_facts_from_a_file_and_answers_in_json() {
+    let dir = tempfile::tempdir().unwrap();
+    let facts = dir.path().join("facts.json");
+    let event = "events/codecommit-reference-updated-push.json";
+    let explain = |more: &[&str]| {
+        let mut all = vec!["explain", "--policy", "docs/examples/first.yaml", "--event", event, "--json"];
+        all.extend(more);
+        all.into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let run = async |arguments: Vec<String>| {
+        let (code, out, error) = signalbox(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        assert_eq!(code, Some(0), "{error}");
+        serde_json::from_str::<serde_json::Value>(&out).unwrap()
+    };
+    let without = run(explain(&[])).await;
+    assert_eq!(without["functions"]["trigger"]["facts_given"], false);
+    let push = without["functions"]["trigger"]["needs"]["push"]["push"].clone();
+    let commit = &push["commit"];
+    let given = serde_json::json!({
+        "push": push,
+        "triggers": { "unit": {
+            "target": commit, "head": { "message": "", "author_email": "" },
+            "state": { "green": null, "starts": [] }, "settled": {}, "difference": 0,
+        } },
+        "differences": [{ "base": "nothing", "target": commit, "paths": ["README.md"] }],
+    });
+    std::fs::write(&facts, given.to_string()).unwrap();
+    let with = run(explain(&["--facts", facts.to_str().unwrap()])).await;
+    let reason = with["functions"]["trigger"]["reasons"][0].as_str().unwrap();
+    assert!(reason.starts_with("unit starts nothing: none of the 1 file changed"), "{reason}");
+
+    std::fs::write(&facts, "{}").unwrap();
+    let arguments = explain(&["--facts", facts.to_str().unwrap()]);
+    let (code, _, error) = signalbox(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    assert_eq!(code, Some(1));
+    assert!(error.contains("holds no facts"), "{error}");
+}
+
+#[tokio::test]
+async fn a_busy_port_and_a_machine_without_git_are_told_with_what_to_do() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("cloud");
+    let serve = ["serve", "--port", &port, "--dir", folder.to_str().unwrap()];
+    let (code, _, error) = signalbox(&serve).await;
+    assert_eq!(code, Some(1));
+    assert!(error.contains(&format!("cannot listen on 127.0.0.1:{port}")) && error.contains("--port"), "{error}");
+
+    let program = programs().await.unwrap().remove("signalbox").unwrap();
+    let functions = program.parent().unwrap();
+    let output = tokio::process::Command::new(&program)
+        .args(["serve", "--port", "0", "--dir", folder.to_str().unwrap()])
+        .env("PATH", "/nowhere")
+        .env(signalbox_local::lambda::binaries::READY_MADE, functions)
+        .output()
+        .await
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(error.contains("git") && error.contains("install"), "{error}");
+}
