@@ -1,1 +1,33 @@
 //! The policy file: parsed, checked, and asked.
+//!
+//! Raw YAML never leaves this crate: what comes out is checked, or it is a list of everything that is wrong.
+
+mod cron;
+mod glob;
+mod glob_index;
+mod glob_syntax;
+mod guard;
+pub mod keys;
+mod model;
+mod names;
+mod problem;
+mod read;
+mod refer;
+mod suggest;
+mod topic;
+mod trigger;
+mod units;
+mod yaml;
+
+pub use cron::{Cron, InvalidCron, Minute};
+pub use glob::Globs;
+pub use glob_index::GlobIndex;
+pub use glob_syntax::InvalidGlob;
+pub use guard::*;
+pub use model::*;
+pub use names::*;
+pub use problem::{Note, Problem, ProblemKind, Problems, render_problems};
+pub use read::parse_policy;
+pub use topic::Topic;
+pub use trigger::*;
+pub use units::{ByteSize, InvalidUnit, Period};

@@ -1,0 +1,222 @@
+//! The checked policy, and the questions it answers.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use signalbox_events::{Arn, RepositoryName};
+
+use crate::guard::{Approval, Protection, Replica};
+use crate::names::{ArnPattern, EmailAddress, PersonName, TeamName};
+use crate::topic::Topic;
+use crate::trigger::Trigger;
+use crate::{Globs, Note};
+
+/// A policy file that was checked.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Policy {
+    /// Whether decisions are carried out.
+    pub mode: Mode,
+    /// What holds for which repositories, in the order of the file.
+    pub sections: Vec<Section>,
+    /// Who is who, in the order of the file.
+    pub people: Vec<Person>,
+    /// What the file asks for and this version does not do yet.
+    #[serde(default)]
+    pub(crate) notes: Vec<Note>,
+}
+
+/// Whether decisions are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Decide, record and report what would be done.
+    #[default]
+    Observe,
+    /// Do it.
+    Enforce,
+}
+
+/// What holds for some repositories.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Section {
+    /// Which repositories: the one pattern of the section's key.
+    pub repositories: Globs,
+    /// The line of the key in the policy file.
+    pub line: usize,
+    /// What is started for which reason.
+    pub triggers: Vec<Trigger>,
+    /// What a merge needs.
+    pub approvals: Vec<Approval>,
+    /// What must not happen.
+    pub protections: Vec<Protection>,
+    /// Who is told; none when the section does not say.
+    pub notifications: Option<Vec<NotificationRule>>,
+    /// Which copies are kept.
+    pub replicas: Vec<Replica>,
+}
+
+/// Who is told about what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NotificationRule {
+    /// The line in the policy file.
+    pub line: usize,
+    /// The topics that its patterns stand for.
+    pub about: BTreeSet<Topic>,
+    /// Who is told; none for everyone.
+    pub to: Option<Vec<Recipient>>,
+}
+
+/// A person of the policy.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Person {
+    /// Who they are to AWS: an ARN, or a pattern that covers the sessions of a role.
+    pub arn: ArnPattern,
+    /// The line in the policy file.
+    pub line: usize,
+    /// What they are called.
+    pub name: Option<PersonName>,
+    /// Where mail reaches them.
+    pub email: Option<EmailAddress>,
+    /// Which teams they are in.
+    pub teams: Vec<TeamName>,
+}
+
+/// A team or a person, as `to:` and `from:` name them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Recipient {
+    /// A team; it needs no member in the policy, since a mailing list can subscribe for it.
+    Team(TeamName),
+    /// A person of the policy, by name.
+    Person(PersonName),
+}
+
+impl Recipient {
+    /// The name, which is also the value of the message attribute that subscriptions filter by.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Team(name) => name.as_str(),
+            Self::Person(name) => name.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Who is told about one topic of one repository, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[must_use]
+pub struct Audience {
+    /// The lines of the rules that matched; empty when no rule speaks of the repository.
+    pub rules: Vec<usize>,
+    /// Who is told.
+    pub to: To,
+}
+
+/// Who is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum To {
+    /// Every subscriber.
+    Everyone,
+    /// These, each once, in alphabetical order with teams first.
+    Only(Vec<Recipient>),
+    /// Nobody: the repository has rules and none is about the topic.
+    Nobody,
+}
+
+impl Policy {
+    /// What holds without a policy: observe, and tell everyone about everything.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Every section that matches the repository, in the order of the file.
+    pub fn sections_for<'a>(&'a self, repository: &'a RepositoryName) -> impl Iterator<Item = &'a Section> {
+        self.sections.iter().filter(|section| section.repositories.matches(repository.as_str()))
+    }
+
+    /// Every trigger of the repository; where a name came twice (only possible through exclusions and classes that cannot
+    /// be compared when the file is checked) the first holds.
+    pub fn triggers_for<'a>(&'a self, repository: &'a RepositoryName) -> Vec<&'a Trigger> {
+        let mut seen = BTreeSet::new();
+        self.sections_for(repository)
+            .flat_map(|section| &section.triggers)
+            .filter(|trigger| seen.insert(&trigger.name))
+            .collect()
+    }
+
+    /// Who has this ARN: the exact entry, or else the first pattern that covers it.
+    pub fn person(&self, arn: &Arn) -> Option<&Person> {
+        let exact = self.people.iter().find(|person| person.arn.as_str() == arn.as_str());
+        exact.or_else(|| self.people.iter().find(|person| person.arn.matches(arn)))
+    }
+
+    /// Every team that a person is in or that the policy addresses.
+    pub fn teams(&self) -> BTreeSet<&TeamName> {
+        let of_people = self.people.iter().flat_map(|person| &person.teams);
+        let told = self.sections.iter().flat_map(|section| section.notifications.iter().flatten());
+        let asked =
+            self.sections.iter().flat_map(|section| &section.triggers).filter_map(|trigger| trigger.ask.as_ref());
+        let reviewing = self
+            .sections
+            .iter()
+            .flat_map(|section| &section.approvals)
+            .filter_map(|approval| approval.reviewers.as_ref());
+        let addressed = told
+            .flat_map(|rule| rule.to.iter().flatten())
+            .chain(asked.flat_map(|ask| &ask.from))
+            .chain(reviewing.flat_map(|reviewers| &reviewers.from));
+        of_people
+            .chain(addressed.filter_map(|recipient| match recipient {
+                Recipient::Team(team) => Some(team),
+                Recipient::Person(_) => None,
+            }))
+            .collect()
+    }
+
+    /// The members of a team, in the order of the file.
+    pub fn members<'a>(&'a self, team: &'a TeamName) -> impl Iterator<Item = &'a Person> {
+        self.people.iter().filter(move |person| person.teams.contains(team))
+    }
+
+    /// Who is told about a topic of a repository.
+    ///
+    /// A repository of which no section says anything under `notifications` is as without a policy: everyone is told. So
+    /// a first policy about one repository does not silence the others. As soon as one matching section has the key,
+    /// even with an empty list, only the rules count.
+    pub fn audience(&self, repository: &RepositoryName, topic: Topic) -> Audience {
+        let mut spoken = false;
+        let mut rules = Vec::new();
+        let mut everyone = false;
+        let mut to = BTreeSet::new();
+        for said in self.sections_for(repository).filter_map(|section| section.notifications.as_ref()) {
+            spoken = true;
+            for rule in said.iter().filter(|rule| rule.about.contains(&topic)) {
+                rules.push(rule.line);
+                match &rule.to {
+                    None => everyone = true,
+                    Some(names) => to.extend(names.iter().cloned()),
+                }
+            }
+        }
+        let to = if !spoken || everyone {
+            To::Everyone
+        } else if to.is_empty() {
+            To::Nobody
+        } else {
+            To::Only(to.into_iter().collect())
+        };
+        Audience { rules, to }
+    }
+
+    /// What the file asks for and this version checks but does not do yet, in the order of the file.
+    pub fn not_yet(&self) -> &[Note] {
+        &self.notes
+    }
+}
