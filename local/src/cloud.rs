@@ -79,6 +79,7 @@ impl Cloud {
         let logs = Arc::new(Logs::open(&world)?);
         let sqs = Arc::new(Sqs::open(&world)?);
         let sns = Arc::new(Sns::open(&world)?);
+        sns.delivers_to(&sqs);
         let s3 = Arc::new(S3::open(&world)?);
         let sts = Arc::new(Sts::new(&world, &keys));
         let eventbridge = Arc::new(EventBridge::open(&world, &sqs)?);
@@ -91,6 +92,7 @@ impl Cloud {
         cloud.world.listens_at(format!("http://{address}"));
         let mut tasks = JoinSet::new();
         tasks.spawn(http::serve(listener, Arc::clone(&cloud)));
+        tasks.spawn(Arc::clone(&cloud.eventbridge).run_schedules());
         Ok(Running { cloud, tasks })
     }
 

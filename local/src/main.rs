@@ -1,2 +1,7 @@
 //! The `signalbox` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    signalbox_local::command::run(std::env::args_os())
+}

@@ -2,25 +2,245 @@
 
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
 use crate::auth::{Caller, Keys};
 use crate::error::{Answer, ServiceError};
 use crate::http::Parameters;
 use crate::world::World;
 
+/// A session's length unless told otherwise, in seconds.
+const USUAL_SESSION: i64 = 3600;
+
+/// What `AssumeRole` knows and the local cloud does not honour: refused, because ignoring it would widen the session.
+const UNSUPPORTED: [&str; 8] = [
+    "Policy",
+    "PolicyArns.member.1.arn",
+    "ProvidedContexts.member.1.ProviderArn",
+    "SerialNumber",
+    "SourceIdentity",
+    "Tags.member.1.Key",
+    "TokenCode",
+    "TransitiveTagKeys.member.1",
+];
+
 /// The service's state.
 #[derive(Debug)]
 pub struct Sts {
-    _world: Arc<World>,
-    _keys: Arc<Keys>,
+    world: Arc<World>,
+    keys: Arc<Keys>,
+}
+
+/// What `AssumeRole` is asked.
+#[derive(Debug, Clone, Copy, Default)]
+struct AssumeRole<'a> {
+    role_arn: Option<&'a str>,
+    session_name: Option<&'a str>,
+    duration: Option<&'a str>,
+    external_id: Option<&'a str>,
 }
 
 impl Sts {
     /// A token service over the keys of this world.
     pub fn new(world: &Arc<World>, keys: &Arc<Keys>) -> Self {
-        Self { _world: Arc::clone(world), _keys: Arc::clone(keys) }
+        Self { world: Arc::clone(world), keys: Arc::clone(keys) }
     }
 
-    pub(crate) async fn call(&self, action: &str, _parameters: &Parameters, _caller: &Caller) -> Answer<String> {
-        Err(ServiceError::unknown_operation("sts", action))
+    pub(crate) async fn call(&self, action: &str, parameters: &Parameters, caller: &Caller) -> Answer<String> {
+        match action {
+            "GetCallerIdentity" => Ok(self.caller_identity(caller)),
+            "AssumeRole" => {
+                if let Some(name) = UNSUPPORTED.iter().find(|name| parameters.get(name).is_some()) {
+                    return Err(invalid(format!("the local cloud does not support AssumeRole with {name}")));
+                }
+                let asked = AssumeRole {
+                    role_arn: parameters.get("RoleArn"),
+                    session_name: parameters.get("RoleSessionName"),
+                    duration: parameters.get("DurationSeconds"),
+                    external_id: parameters.get("ExternalId"),
+                };
+                self.assume_role(asked, caller, self.world.now())
+            }
+            unknown => Err(ServiceError::unknown_operation("sts", unknown)),
+        }
+    }
+
+    fn caller_identity(&self, caller: &Caller) -> String {
+        format!(
+            "<Arn>{}</Arn><UserId>{}</UserId><Account>{}</Account>",
+            escape(&caller.arn),
+            escape(&principal_id(&caller.arn)),
+            self.world.account
+        )
+    }
+
+    /// Hands out a session's keys. Whether the role trusts the caller is not asked yet: that comes with IAM.
+    fn assume_role(&self, asked: AssumeRole<'_>, caller: &Caller, now: Timestamp) -> Answer<String> {
+        let role_arn = asked.role_arn.ok_or_else(|| missing("roleArn"))?;
+        let session = asked.session_name.ok_or_else(|| missing("roleSessionName"))?;
+        let good_session = (2..=64).contains(&session.len()) && session.chars().all(is_word_character);
+        if !good_session {
+            return Err(invalid(format!(
+                "1 validation error detected: Value '{session}' at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]* and have a length of 2 to 64"
+            )));
+        }
+        if let Some(id) = asked.external_id {
+            let good =
+                (2..=1224).contains(&id.len()) && id.chars().all(|c| is_word_character(c) || matches!(c, ':' | '/'));
+            if !good {
+                return Err(invalid(format!(
+                    "1 validation error detected: Value '{id}' at 'externalId' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@:\\/-]* and have a length of 2 to 1224"
+                )));
+            }
+        }
+        let seconds = match asked.duration {
+            None => USUAL_SESSION,
+            Some(text) => text.parse().ok().filter(|seconds| (900..=43_200).contains(seconds)).ok_or_else(|| {
+                invalid(format!(
+                    "1 validation error detected: Value '{text}' at 'durationSeconds' failed to satisfy constraint: Member must have a value from 900 to 43200"
+                ))
+            })?,
+        };
+        if caller.arn.contains(":assumed-role/") && seconds > USUAL_SESSION {
+            return Err(invalid(
+                "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
+            ));
+        }
+        let prefix = format!("arn:aws:iam::{}:role/", self.world.account);
+        let Some(path) = role_arn.strip_prefix(&prefix) else {
+            return Err(if role_arn.starts_with("arn:aws:iam::") && role_arn.contains(":role/") {
+                ServiceError::with_status(
+                    403,
+                    "AccessDenied",
+                    format!(
+                        "User: {} is not authorized to perform: sts:AssumeRole on resource: {role_arn}",
+                        caller.arn
+                    ),
+                )
+            } else {
+                invalid(format!("{role_arn} is invalid: a role's ARN such as {prefix}NAME was expected"))
+            });
+        };
+        // A role's path is no part of its sessions' names.
+        let role = path.rsplit('/').next().unwrap_or(path);
+        if role.is_empty() {
+            return Err(invalid(format!("{role_arn} is invalid: it names no role")));
+        }
+        let expires = now.checked_add(SignedDuration::from_secs(seconds)).map_err(ServiceError::internal)?;
+        let keys = self.keys.session(&self.world, role, session, Some(expires));
+        Ok(format!(
+            "<AssumedRoleUser><AssumedRoleId>{}</AssumedRoleId><Arn>{}</Arn></AssumedRoleUser>\
+             <Credentials><AccessKeyId>{}</AccessKeyId><SecretAccessKey>{}</SecretAccessKey>\
+             <SessionToken>{}</SessionToken><Expiration>{}</Expiration></Credentials>",
+            escape(&principal_id(&keys.arn)),
+            escape(&keys.arn),
+            keys.access_key_id,
+            keys.secret_access_key,
+            keys.session_token.unwrap_or_default(),
+            expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        ))
+    }
+}
+
+/// The unique id that AWS shows for a principal: `AIDA...` for a user, `AROA...:SESSION` for a role's session.
+///
+/// It is derived from the ARN, so that the same principal has the same id after a restart.
+pub(crate) fn principal_id(arn: &str) -> String {
+    let unique = |of: &str| {
+        let digest = hex::encode_upper(Sha256::digest(of));
+        digest.get(..16).unwrap_or_default().to_owned()
+    };
+    match arn.split_once(":assumed-role/").map(|(_, session)| session.split_once('/')) {
+        Some(Some((role, session))) => format!("AROA{}:{session}", unique(role)),
+        _ => format!("AIDA{}", unique(arn)),
+    }
+}
+
+fn is_word_character(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '_' | '+' | '=' | ',' | '.' | '@' | '-')
+}
+
+fn escape(text: &str) -> String {
+    quick_xml::escape::escape(text).into_owned()
+}
+
+fn invalid(message: impl Into<String>) -> ServiceError {
+    ServiceError::bad("ValidationError", message)
+}
+
+fn missing(member: &str) -> ServiceError {
+    invalid(format!(
+        "1 validation error detected: Value at '{member}' failed to satisfy constraint: Member must not be null"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    const ROLE: &str = "arn:aws:iam::111122223333:role/signalbox/checks";
+
+    fn sts() -> Sts {
+        Sts::new(&Arc::new(World::new(PathBuf::new(), "eu-west-1", 1)), &Arc::new(Keys::default()))
+    }
+
+    fn caller(arn: &str) -> Caller {
+        Caller { arn: arn.to_owned(), access_key_id: "AKIA".to_owned() }
+    }
+
+    fn assume(asked: AssumeRole<'_>) -> Answer<String> {
+        sts().assume_role(asked, &caller("arn:aws:iam::111122223333:user/developer"), Timestamp::UNIX_EPOCH)
+    }
+
+    fn asked() -> AssumeRole<'static> {
+        AssumeRole { role_arn: Some(ROLE), session_name: Some("unit@main"), ..AssumeRole::default() }
+    }
+
+    #[test]
+    fn a_session_has_the_roles_name_without_its_path_and_ends_in_time() {
+        let xml = assume(AssumeRole { duration: Some("900"), external_id: Some("a:b/c"), ..asked() }).unwrap();
+        assert!(xml.contains("<Arn>arn:aws:sts::111122223333:assumed-role/checks/unit@main</Arn>"), "{xml}");
+        assert!(xml.contains("<Expiration>1970-01-01T00:15:00Z</Expiration>"), "{xml}");
+        assert!(xml.contains("<AccessKeyId>ASIA"), "{xml}");
+    }
+
+    #[test]
+    fn what_sts_refuses_is_refused_with_its_code() {
+        let code = |asked| assume(asked).unwrap_err().code;
+        for wrong in [
+            AssumeRole { role_arn: None, ..asked() },
+            AssumeRole { role_arn: Some("checks"), ..asked() },
+            AssumeRole { session_name: None, ..asked() },
+            AssumeRole { session_name: Some("a"), ..asked() },
+            AssumeRole { session_name: Some("with space"), ..asked() },
+            AssumeRole { duration: Some("899"), ..asked() },
+            AssumeRole { external_id: Some("x"), ..asked() },
+        ] {
+            assert_eq!(code(wrong), "ValidationError", "{wrong:?}");
+        }
+        let foreign = AssumeRole { role_arn: Some("arn:aws:iam::999999999999:role/x"), ..asked() };
+        assert_eq!(code(foreign), "AccessDenied");
+    }
+
+    #[test]
+    fn a_session_may_not_assume_a_role_for_more_than_an_hour() {
+        let session = caller("arn:aws:sts::111122223333:assumed-role/a/b");
+        let long = AssumeRole { duration: Some("7200"), ..asked() };
+        assert_eq!(sts().assume_role(long, &session, Timestamp::UNIX_EPOCH).unwrap_err().code, "ValidationError");
+        sts().assume_role(asked(), &session, Timestamp::UNIX_EPOCH).unwrap();
+    }
+
+    #[test]
+    fn the_caller_is_told_who_it_is_with_an_id_that_stays() {
+        let xml = sts().caller_identity(&caller("arn:aws:sts::111122223333:assumed-role/trigger/x&y"));
+        assert!(
+            xml.starts_with("<Arn>arn:aws:sts::111122223333:assumed-role/trigger/x&amp;y</Arn><UserId>AROA"),
+            "{xml}"
+        );
+        assert!(xml.ends_with(":x&amp;y</UserId><Account>111122223333</Account>"), "{xml}");
+        assert_eq!(principal_id("arn:a"), principal_id("arn:a"));
     }
 }

@@ -1,1 +1,295 @@
-//! Scenarios with their transcripts, and the template held against the code.
+//! The ground that scenarios stand on: a local cloud of their own, with the template's stack in it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use signalbox_aws::{Aws, AwsEnvironment};
+use signalbox_glue::{Invocation, Settings, Setup};
+use signalbox_local::auth::Caller;
+use signalbox_local::cloud::{Cloud, Settings as CloudSettings};
+use signalbox_local::eventbridge::Published;
+use signalbox_local::stage::{Programs, Setting, Stage};
+use tempfile::TempDir;
+use tokio::sync::broadcast;
+
+/// A stage in a temporary folder.
+#[derive(Debug)]
+pub struct Ground {
+    /// The stage.
+    pub stage: Stage,
+    events: broadcast::Receiver<Arc<Published>>,
+    dir: TempDir,
+}
+
+/// The template of the workspace.
+pub fn template() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml"))
+}
+
+impl Ground {
+    /// A stage on which no function runs: the test hands events over itself.
+    ///
+    /// # Errors
+    /// As [`Stage::set`].
+    pub async fn without_functions() -> anyhow::Result<Self> {
+        Self::with(Programs::None).await
+    }
+
+    /// A stage with the real programs behind the queues.
+    ///
+    /// # Errors
+    /// As [`Stage::set`], or a build that fails.
+    pub async fn with_functions() -> anyhow::Result<Self> {
+        Self::with(Programs::Run(programs().await?)).await
+    }
+
+    async fn with(programs: Programs) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir().context("no temporary folder")?;
+        let stage = Stage::set(Setting {
+            cloud: CloudSettings { dir: dir.path().join("cloud"), port: 0, region: "eu-west-1".to_owned(), seed: 7 },
+            template: template(),
+            parameters: BTreeMap::from([("Email".to_owned(), "team@example.com".to_owned())]),
+            programs,
+        })
+        .await?;
+        let events = stage.cloud().eventbridge.subscribe();
+        Ok(Self { stage, events, dir })
+    }
+
+    /// The cloud.
+    pub fn cloud(&self) -> &Arc<Cloud> {
+        self.stage.cloud()
+    }
+
+    /// A folder of the test's own.
+    pub fn desk(&self) -> PathBuf {
+        self.dir.path().join("desk")
+    }
+
+    /// The user `developer`.
+    pub fn developer(&self) -> Caller {
+        let keys = &self.stage.developer;
+        Caller { arn: keys.arn.clone(), access_key_id: keys.access_key_id.clone() }
+    }
+
+    /// The SDK clients of a function's role, at this cloud.
+    pub fn aws(&self, function: &str) -> Aws {
+        let world = &self.cloud().world;
+        let name = self.stage.function(function);
+        let keys = self.cloud().keys.session(world, &name, &name, None);
+        Aws::new(AwsEnvironment {
+            region: world.region.clone(),
+            access_key_id: keys.access_key_id,
+            secret_access_key: keys.secret_access_key,
+            session_token: keys.session_token,
+            endpoint: Some(world.endpoint().to_owned()),
+        })
+    }
+
+    /// What a function is made from, with the environment that the template gives it.
+    ///
+    /// # Errors
+    /// A function that the template does not have, or a variable that it does not set.
+    pub fn setup(&self, function: &str) -> anyhow::Result<Setup> {
+        let name = self.stage.function(function);
+        let made = self.stage.stack.functions.iter().find(|made| made.name == name);
+        let environment = &made.with_context(|| format!("the template has no function {name}"))?.environment;
+        let settings = Settings::read(|variable| match variable {
+            "AWS_REGION" => Some(self.cloud().world.region.clone()),
+            _ => environment.get(variable).cloned(),
+        })?;
+        Ok(Setup::new(self.aws(function), settings))
+    }
+
+    /// An invocation that begins now and has a minute.
+    pub fn invocation(&self) -> Invocation {
+        let now = Timestamp::now();
+        Invocation { now, deadline: now + SignedDuration::from_mins(1) }
+    }
+
+    /// Puts a policy into force.
+    ///
+    /// # Errors
+    /// Its problems.
+    pub fn policy(&self, text: &str) -> anyhow::Result<()> {
+        self.stage.put_policy("signalbox.yaml", text)
+    }
+
+    /// Makes a repository.
+    ///
+    /// # Errors
+    /// `CodeCommit`'s refusal.
+    pub async fn repository(&self, name: &str) -> anyhow::Result<()> {
+        let input = json!({ "repositoryName": name });
+        self.cloud().codecommit.call("CreateRepository", input, &self.developer()).await?;
+        Ok(())
+    }
+
+    /// Makes a build project over a repository; `buildspec` is the text of one, or `None` for the repository's own.
+    ///
+    /// # Errors
+    /// `CodeBuild`'s refusal.
+    pub async fn project(&self, name: &str, repository: &str, buildspec: Option<&str>) -> anyhow::Result<()> {
+        let world = &self.cloud().world;
+        let mut source = json!({ "type": "CODECOMMIT", "location": format!("{}/v1/repos/{repository}", world.endpoint()) });
+        if let (Some(text), Some(source)) = (buildspec, source.as_object_mut()) {
+            source.insert("buildspec".to_owned(), Value::from(text));
+        }
+        let input = json!({
+            "name": name,
+            "source": source,
+            "artifacts": { "type": "NO_ARTIFACTS" },
+            "environment": { "type": "LINUX_CONTAINER", "image": "aws/codebuild/standard:7.0", "computeType": "BUILD_GENERAL1_SMALL" },
+            "serviceRole": format!("arn:aws:iam::{}:role/build", world.account),
+        });
+        self.cloud().codebuild.call("CreateProject", input, &self.developer()).await?;
+        Ok(())
+    }
+
+    /// Commits files to a branch through the API (`None` deletes one); gives the commit's id. The branch is made if it is new.
+    ///
+    /// # Errors
+    /// `CodeCommit`'s refusal.
+    pub async fn commit(
+        &self,
+        repository: &str,
+        branch: &str,
+        message: &str,
+        files: &[(&str, Option<&str>)],
+    ) -> anyhow::Result<String> {
+        let codecommit = &self.cloud().codecommit;
+        let caller = self.developer();
+        let tip = codecommit.call("GetBranch", json!({ "repositoryName": repository, "branchName": branch }), &caller).await;
+        let puts: Vec<Value> = files
+            .iter()
+            .filter_map(|(path, text)| text.map(|text| json!({ "filePath": path, "fileContent": STANDARD.encode(text) })))
+            .collect();
+        let deletes: Vec<Value> =
+            files.iter().filter(|(_, text)| text.is_none()).map(|(path, _)| json!({ "filePath": path })).collect();
+        let mut input = json!({
+            "repositoryName": repository,
+            "branchName": branch,
+            "commitMessage": message,
+            "authorName": "The developer",
+            "email": "developer@example.com",
+            "putFiles": puts,
+            "deleteFiles": deletes,
+        });
+        if let (Ok(tip), Some(input)) = (tip, input.as_object_mut()) {
+            let parent = tip.pointer("/branch/commitId").cloned().unwrap_or_default();
+            input.insert("parentCommitId".to_owned(), parent);
+        }
+        let made = codecommit.call("CreateCommit", input, &caller).await?;
+        Ok(made.get("commitId").and_then(Value::as_str).unwrap_or_default().to_owned())
+    }
+
+    /// Makes a branch at a commit.
+    ///
+    /// # Errors
+    /// `CodeCommit`'s refusal.
+    pub async fn branch(&self, repository: &str, branch: &str, commit: &str) -> anyhow::Result<()> {
+        let input = json!({ "repositoryName": repository, "branchName": branch, "commitId": commit });
+        self.cloud().codecommit.call("CreateBranch", input, &self.developer()).await?;
+        Ok(())
+    }
+
+    /// The next event on the bus of this detail-type.
+    ///
+    /// # Errors
+    /// None within half a minute.
+    pub async fn event(&mut self, detail_type: &str) -> anyhow::Result<Value> {
+        let wait = async {
+            loop {
+                match self.events.recv().await {
+                    Ok(published) if published.event.get("detail-type").is_some_and(|kind| kind == detail_type) => {
+                        return Ok(published.event.clone());
+                    }
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => bail!("the event bus is gone"),
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), wait).await.with_context(|| format!("no event {detail_type} came"))?
+    }
+
+    /// The next push event.
+    ///
+    /// # Errors
+    /// As [`Ground::event`].
+    pub async fn push_event(&mut self) -> anyhow::Result<Value> {
+        self.event("CodeCommit Repository State Change").await
+    }
+
+    /// The next event that tells of a build's end.
+    ///
+    /// # Errors
+    /// As [`Ground::event`].
+    pub async fn build_end(&mut self) -> anyhow::Result<Value> {
+        loop {
+            let event = self.event("CodeBuild Build State Change").await?;
+            if event.pointer("/detail/build-status").is_some_and(|status| status != "IN_PROGRESS") {
+                return Ok(event);
+            }
+        }
+    }
+
+    /// Every object below a prefix of the stack's bucket, by its key.
+    ///
+    /// # Errors
+    /// S3's refusal.
+    pub fn objects(&self, prefix: &str) -> anyhow::Result<BTreeMap<String, Value>> {
+        let (s3, bucket) = (&self.cloud().s3, self.stage.bucket()?);
+        let mut found = BTreeMap::new();
+        for key in s3.list(bucket, prefix)? {
+            if let Some(object) = s3.get(bucket, &key)? {
+                found.insert(key, serde_json::from_slice(&object.bytes)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The ids of all builds of a project.
+    ///
+    /// # Errors
+    /// `CodeBuild`'s refusal.
+    pub async fn builds(&self, project: &str) -> anyhow::Result<Vec<String>> {
+        let input = json!({ "projectName": project });
+        let found = self.cloud().codebuild.call("ListBuildsForProject", input, &self.developer()).await?;
+        let ids = found.get("ids").and_then(Value::as_array).into_iter().flatten();
+        Ok(ids.filter_map(|id| id.as_str().map(str::to_owned)).collect())
+    }
+
+    /// Waits until `look` finds something.
+    ///
+    /// # Errors
+    /// It finds nothing within half a minute.
+    pub async fn until<T>(&self, what: &str, mut look: impl FnMut(&Self) -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(found) = look(self)? {
+                return Ok(found);
+            }
+            if tokio::time::Instant::now() > deadline {
+                bail!("{what} did not happen within 30 s");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// The programs, built once for all tests of this process.
+///
+/// # Errors
+/// The build's.
+pub async fn programs() -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    static BUILT: tokio::sync::OnceCell<BTreeMap<String, PathBuf>> = tokio::sync::OnceCell::const_new();
+    let built = BUILT.get_or_try_init(signalbox_local::lambda::binaries::find).await?;
+    Ok(built.clone())
+}

@@ -17,7 +17,7 @@ pub(super) async fn dispatch(cloud: &Cloud, service: &str, call: Call, id: &str)
     let answer = match operation(&call.head) {
         Some(operation) => json_call(cloud, service, &operation, &call)
             .await
-            .map(|value| (value.to_string(), "application/x-amz-json-1.1")),
+            .map(|value| (value.to_string(), json_version(&call.head))),
         None => query_call(cloud, service, &call, id).await.map(|xml| (xml, "text/xml")),
     };
     match answer {
@@ -42,7 +42,7 @@ async fn json_call(cloud: &Cloud, service: &str, operation: &str, call: &Call) -
         "codebuild" => cloud.codebuild.call(operation, input, caller).await,
         "events" => cloud.eventbridge.call(operation, input, caller).await,
         "logs" => cloud.logs.call(operation, input).await,
-        "sqs" => cloud.sqs.call(operation, input).await,
+        "sqs" => cloud.sqs.call(operation, input, caller).await,
         _ => Err(ServiceError::unknown_operation(service, operation)),
     }
 }
@@ -71,6 +71,11 @@ async fn query_call(cloud: &Cloud, service: &str, call: &Call, id: &str) -> Answ
 pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
+    /// The fields of a call that the local cloud makes itself.
+    pub(crate) fn of<const COUNT: usize>(fields: [(&str, &str); COUNT]) -> Self {
+        Self(fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
     /// The value of a field, as `TopicArn` or `MessageAttributes.entry.1.Name`.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()))
@@ -87,6 +92,14 @@ fn operation(head: &Parts) -> Option<String> {
     Some(target.rsplit('.').next().unwrap_or(target).to_owned())
 }
 
+/// The version of the JSON protocol that the request speaks; the answer is in the same.
+fn json_version(head: &Parts) -> &'static str {
+    match head.headers.get("content-type").map(HeaderValue::as_bytes) {
+        Some(b"application/x-amz-json-1.0") => "application/x-amz-json-1.0",
+        _ => "application/x-amz-json-1.1",
+    }
+}
+
 fn respond(status: StatusCode, kind: &'static str, id: &str, body: String) -> Response {
     let mut response = Response::new(whole(body));
     *response.status_mut() = status;
@@ -101,8 +114,17 @@ fn respond(status: StatusCode, kind: &'static str, id: &str, body: String) -> Re
 pub(super) fn render_error(head: &Parts, service: &str, refused: &ServiceError, id: &str) -> Response {
     let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if operation(head).is_some() {
-        let body = json!({ "__type": refused.code, "message": refused.message }).to_string();
-        let mut response = respond(status, "application/x-amz-json-1.1", id, body);
+        let shape = if service == "sqs" { format!("com.amazonaws.sqs#{}", refused.code) } else { refused.code.clone() };
+        let body = json!({ "__type": shape, "message": refused.message }).to_string();
+        let mut response = respond(status, json_version(head), id, body);
+        if service == "sqs" {
+            // SQS once spoke the Query protocol, and SDKs still know its errors by the codes of that time.
+            let fault = if refused.status < 500 { "Sender" } else { "Receiver" };
+            let code = format!("{};{fault}", crate::sqs::query_code(&refused.code));
+            if let Ok(code) = HeaderValue::from_str(&code) {
+                response.headers_mut().insert("x-amzn-query-error", code);
+            }
+        }
         if let Ok(code) = HeaderValue::from_str(&refused.code) {
             response.headers_mut().insert("x-amzn-errortype", code);
         }
@@ -122,4 +144,22 @@ pub(super) fn render_error(head: &Parts, service: &str, refused: &ServiceError, 
         )
     };
     respond(status, "application/xml", id, body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_sqs_error_carries_the_shape_and_the_older_code() {
+        let request = hyper::Request::builder()
+            .header("x-amz-target", "AmazonSQS.SendMessage")
+            .header("content-type", "application/x-amz-json-1.0")
+            .body(())
+            .unwrap();
+        let (head, ()) = request.into_parts();
+        let response = render_error(&head, "sqs", &ServiceError::bad("QueueDoesNotExist", "no"), "id");
+        assert_eq!(response.headers()["x-amzn-query-error"], "AWS.SimpleQueueService.NonExistentQueue;Sender");
+        assert_eq!(response.headers()["content-type"], "application/x-amz-json-1.0");
+    }
 }

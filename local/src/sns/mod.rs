@@ -1,33 +1,126 @@
 //! SNS: topics, subscriptions, and an inbox that people can read.
+//!
+//! Mail does not leave the machine: it becomes a file below `DIR/inbox` and a page at `/inbox`.
 
-use std::sync::Arc;
+mod filter;
+mod inbox;
+mod mail;
+mod message;
+mod page;
+mod publish;
+mod subscriptions;
+mod topics;
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+
+use self::inbox::Inbox;
+use self::subscriptions::Subscription;
+use self::topics::Topic;
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
 use crate::http::{Parameters, Response};
+use crate::kept::Kept;
+use crate::sqs::Sqs;
 use crate::world::World;
+
+pub use self::mail::Mail;
+pub use self::message::Attribute;
+
+/// How many items a page of a listing holds, as on AWS.
+const PAGE: usize = 100;
+
+/// What is kept between two runs; mails are files of their own.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct State {
+    topics: BTreeMap<String, Topic>,
+    subscriptions: BTreeMap<String, Subscription>,
+}
 
 /// Topics and the inbox.
 #[derive(Debug)]
 pub struct Sns {
-    _world: Arc<World>,
+    world: Arc<World>,
+    kept: Kept<State>,
+    inbox: Inbox,
+    queues: OnceLock<Arc<Sqs>>,
 }
 
 impl Sns {
     /// Opens what is there.
     ///
     /// # Errors
-    /// A spoilt state file.
+    /// A spoilt state file, an inbox that cannot be read.
     pub fn open(world: &Arc<World>) -> anyhow::Result<Self> {
-        Ok(Self { _world: Arc::clone(world) })
+        Ok(Self {
+            world: Arc::clone(world),
+            kept: Kept::open(&world.dir, "sns")?,
+            inbox: Inbox::open(&world.dir)?,
+            queues: OnceLock::new(),
+        })
     }
 
-    pub(crate) async fn call(&self, action: &str, _parameters: &Parameters, _caller: &Caller) -> Answer<String> {
-        Err(ServiceError::unknown_operation("sns", action))
+    /// Says where subscriptions of queues deliver to; before that they are refused.
+    pub fn delivers_to(&self, queues: &Arc<Sqs>) {
+        // A second call could only repeat the first: there is one queue service.
+        let _first_word_stands = self.queues.set(Arc::clone(queues));
     }
 
-    pub(crate) fn page(&self, _path: &str) -> Option<Response> {
-        None
+    /// Makes a topic, or takes the one of that name; gives its ARN.
+    ///
+    /// # Errors
+    /// `InvalidParameter` for a name that SNS would not take; the disk.
+    pub fn create_topic(&self, name: &str) -> Answer<String> {
+        self.make_topic(name, &BTreeMap::new())
+    }
+
+    /// Subscribes an endpoint to a topic with a filter policy on message attributes, or none; gives the ARN.
+    ///
+    /// # Errors
+    /// As `Subscribe`.
+    pub fn subscribe(&self, topic: &str, protocol: &str, endpoint: &str, filter: Option<&str>) -> Answer<String> {
+        let attributes =
+            filter.map(|policy| ("FilterPolicy".to_owned(), policy.to_owned())).into_iter().collect::<BTreeMap<_, _>>();
+        self.make_subscription(topic, protocol, endpoint, attributes)
+    }
+
+    /// All mails, oldest first.
+    pub fn inbox(&self) -> Vec<Arc<Mail>> {
+        self.inbox.mails()
+    }
+
+    /// Every mail from now on.
+    pub fn subscribe_mail(&self) -> broadcast::Receiver<Arc<Mail>> {
+        self.inbox.subscribe()
+    }
+
+    pub(crate) async fn call(&self, action: &str, parameters: &Parameters, _caller: &Caller) -> Answer<String> {
+        match action {
+            "CreateTopic" => self.create_topic_call(parameters),
+            "DeleteTopic" => self.delete_topic(parameters),
+            "ListTopics" => self.list_topics(parameters),
+            "GetTopicAttributes" => self.topic_attributes(parameters),
+            "SetTopicAttributes" => self.set_topic_attributes(parameters),
+            "Subscribe" => self.subscribe_call(parameters),
+            "ConfirmSubscription" => self.confirm_subscription(parameters),
+            "Unsubscribe" => self.unsubscribe(parameters),
+            "ListSubscriptions" => self.list_subscriptions(parameters),
+            "ListSubscriptionsByTopic" => self.list_subscriptions_by_topic(parameters),
+            "GetSubscriptionAttributes" => self.subscription_attributes(parameters),
+            "SetSubscriptionAttributes" => self.set_subscription_attributes(parameters),
+            "Publish" => self.publish(parameters).await,
+            "PublishBatch" => self.publish_batch(parameters).await,
+            _ => Err(ServiceError::unknown_operation("sns", action)),
+        }
+    }
+
+    pub(crate) fn page(&self, path: &str) -> Option<Response> {
+        page::page(&self.inbox, path)
     }
 
     /// Writes the state.
@@ -35,6 +128,70 @@ impl Sns {
     /// # Errors
     /// The disk.
     pub fn save(&self) -> anyhow::Result<()> {
-        Ok(())
+        self.kept.save()
+    }
+
+    /// Changes the state and writes it at once: topics change rarely, and mails refer to them.
+    fn change<R>(&self, change: impl FnOnce(&mut State) -> Answer<R>) -> Answer<R> {
+        let result = self.kept.change(change)?;
+        self.kept.save().map_err(|error| ServiceError::internal(format!("{error:#}")))?;
+        Ok(result)
     }
 }
+
+fn not_found(what: &str) -> ServiceError {
+    ServiceError::with_status(404, "NotFound", format!("{what} does not exist"))
+}
+
+/// The `Attributes.entry.N.key` and `.value` of a request.
+fn entries(parameters: &Parameters) -> BTreeMap<String, String> {
+    (1..)
+        .map_while(|number| {
+            let name = parameters.get(&format!("Attributes.entry.{number}.key"))?;
+            let value = parameters.get(&format!("Attributes.entry.{number}.value")).unwrap_or_default();
+            Some((name.to_owned(), value.to_owned()))
+        })
+        .collect()
+}
+
+/// One page of items that are ordered by ARN, and the element that leads to the next.
+fn page_of<'a, T>(
+    items: impl Iterator<Item = (&'a String, &'a T)>,
+    token: Option<&str>,
+    size: usize,
+) -> Answer<(Vec<(&'a String, &'a T)>, String)> {
+    let after = match token {
+        None => String::new(),
+        Some(token) => URL_SAFE_NO_PAD
+            .decode(token)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .filter(|arn| arn.starts_with("arn:aws:sns:"))
+            .ok_or_else(|| message::invalid("NextToken is not one that was given out"))?,
+    };
+    let mut page: Vec<_> = items.filter(|(arn, _)| arn.as_str() > after.as_str()).take(size + 1).collect();
+    let more = page.len() > size;
+    page.truncate(size);
+    let next = match page.last() {
+        Some((arn, _)) if more => element("NextToken", &URL_SAFE_NO_PAD.encode(arn)),
+        _ => String::new(),
+    };
+    Ok((page, next))
+}
+
+/// `<NAME>TEXT</NAME>`, the text escaped.
+fn element(name: &str, text: &str) -> String {
+    format!("<{name}>{}</{name}>", quick_xml::escape::escape(text))
+}
+
+/// A map as the Query protocol writes it.
+fn attribute_map(attributes: &BTreeMap<String, String>) -> String {
+    let entries: String = attributes
+        .iter()
+        .map(|(name, value)| format!("<entry>{}{}</entry>", element("key", name), element("value", value)))
+        .collect();
+    format!("<Attributes>{entries}</Attributes>")
+}
+
+#[cfg(test)]
+mod tests;

@@ -30,9 +30,20 @@ pub struct Start {
     /// The same token within five minutes gives the same build back.
     pub token: String,
     /// Variables on top of the project's.
-    pub environment: BTreeMap<String, String>,
+    pub environment: BTreeMap<String, Variable>,
     /// Another buildspec than the project's: a path or the text itself.
     pub buildspec: Option<String>,
+}
+
+/// The value of a build's variable, or where CodeBuild shall take it from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Variable {
+    /// The value itself: everybody who may read the build reads it.
+    Plain(String),
+    /// The name of a Secrets Manager secret.
+    Secret(String),
+    /// The name of a Systems Manager parameter.
+    Parameter(String),
 }
 
 /// A build as CodeBuild tells it.
@@ -86,9 +97,12 @@ impl CodeBuild {
             .idempotency_token(start.token)
             .set_buildspec_override(start.buildspec);
         for (name, value) in start.environment {
-            let variable =
-                EnvironmentVariable::builder().name(&name).value(value).r#type(EnvironmentVariableType::Plaintext);
-            let variable = variable.build();
+            let (kind, value) = match value {
+                Variable::Plain(value) => (EnvironmentVariableType::Plaintext, value),
+                Variable::Secret(value) => (EnvironmentVariableType::SecretsManager, value),
+                Variable::Parameter(value) => (EnvironmentVariableType::ParameterStore, value),
+            };
+            let variable = EnvironmentVariable::builder().name(&name).value(value).r#type(kind).build();
             request =
                 request.environment_variables_override(variable.map_err(|error| {
                     Failure::refused(&doing, format!("the variable {name} cannot be sent: {error}"))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -33,6 +33,13 @@ pub struct Invocation {
     pub now: Timestamp,
     /// When Lambda ends it.
     pub deadline: Timestamp,
+}
+
+impl Invocation {
+    /// How long a claim of this invocation holds: as long as it may live, and a little.
+    pub fn lease(&self) -> SignedDuration {
+        self.deadline.duration_since(self.now) + SignedDuration::from_secs(5)
+    }
 }
 
 /// How one delivery ended, as far as the queue cares.

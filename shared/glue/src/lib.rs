@@ -13,5 +13,5 @@ mod settings;
 pub use batch::{Answer, Delivery, Invocation, answer_payload, wait_before_retry};
 pub use logging::start_logging;
 pub use policy_source::{InForce, PolicySource};
-pub use run::{Handle, Handled, Setup, run};
+pub use run::{Error, Handle, Handled, Setup, run};
 pub use settings::{MissingSetting, Settings};

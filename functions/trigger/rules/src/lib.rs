@@ -1,1 +1,14 @@
 //! The rules of the trigger: facts in, decision out.
+//!
+//! No async, no AWS, no clock, no environment, no randomness: everything that [`decide`] looks at is in [`Facts`], and both
+//! are values that can be written to a file.
+
+mod decide;
+mod facts;
+mod needs;
+mod render;
+
+pub use decide::{Action, Because, Decision, Idle, Reason, SKIP_MARKERS, StartBuild, StopBuild, Verdict, decide};
+pub use facts::{Base, Difference, Facts, Green, Head, PastStart, Push, RefState, TriggerFacts};
+pub use needs::{Needs, PushNeeds, Target, TriggerNeeds, WhichFiles, needs, push_of, scope};
+pub use render::{render_action, render_reason};

@@ -1,0 +1,176 @@
+//! What a decision of the trigger is made from.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, Event, RefName, RepositoryName};
+
+use crate::needs::{Needs, push_of};
+
+/// At most this many starts are remembered for a trigger on a ref.
+const REMEMBERED: usize = 50;
+
+/// Everything that is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// What was pushed; `None` for an event that is no push.
+    pub push: Option<Push>,
+    /// What is known for each trigger that the push concerns, under its name.
+    pub triggers: BTreeMap<String, TriggerFacts>,
+    /// What changed between two commits, once for all triggers that ask for the same two.
+    pub differences: Vec<Difference>,
+}
+
+impl Facts {
+    /// The facts as if nothing were known yet: never built, an ordinary commit, no file compared.
+    ///
+    /// For explaining an event by itself; a function always gathers.
+    pub fn before_gathering(event: &Event, needs: &Needs) -> Self {
+        let known = |commit: &CommitId| TriggerFacts {
+            target: Some(commit.clone()),
+            head: Some(Head::default()),
+            ..TriggerFacts::default()
+        };
+        let triggers = needs.push.iter().flat_map(|needs| needs.triggers.iter().map(|one| (one, &needs.push.commit)));
+        Self {
+            push: push_of(event),
+            triggers: triggers.map(|(one, commit)| (one.name.clone(), known(commit))).collect(),
+            differences: Vec::new(),
+        }
+    }
+}
+
+/// A ref that got a new commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Push {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The branch or tag.
+    pub reference: RefName,
+    /// Where it is since.
+    pub commit: CommitId,
+    /// Where it was before; `None` for a new ref.
+    pub previous: Option<CommitId>,
+    /// Who pushed, where the event says so.
+    pub pusher: Option<Arn>,
+}
+
+/// What is known for one trigger on the pushed ref.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TriggerFacts {
+    /// What would be built: the pushed commit, or the branch's tip where only the newest commit matters. `None` where the
+    /// branch is gone.
+    pub target: Option<CommitId>,
+    /// What the target says of itself; `None` where the commit is not in the repository any more.
+    pub head: Option<Head>,
+    /// The state as it is in the bucket.
+    pub state: RefState,
+    /// How builds stand that the state did not know to have ended.
+    pub settled: BTreeMap<BuildId, BuildStatus>,
+    /// Which of [`Facts::differences`] it asks about; `None` where it has no path filter.
+    pub difference: Option<usize>,
+}
+
+/// What a commit says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The whole message.
+    pub message: String,
+    /// The author's e-mail address: claimed, not proven.
+    pub author_email: String,
+}
+
+/// The paths that changed, and since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// What the target was compared with.
+    pub base: Base,
+    /// What would be built.
+    pub target: CommitId,
+    /// Both sides of renames, deletions too. They need not be sorted.
+    pub paths: Vec<String>,
+}
+
+/// What a commit was compared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Base {
+    /// The last commit that was green for this trigger.
+    Green(CommitId),
+    /// Where the branch left the default branch: it was never green.
+    MergeBase(CommitId),
+    /// Nothing: every file counts.
+    Nothing,
+}
+
+/// What the trigger remembers of one of its triggers on one ref (all tags together count as one).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefState {
+    /// The last green build: the newest *start* that succeeded, in whatever order the builds ended.
+    pub green: Option<Green>,
+    /// The builds that were started, oldest first.
+    pub starts: Vec<PastStart>,
+}
+
+/// A commit that passed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Green {
+    /// The commit.
+    pub commit: CommitId,
+    /// The build that proves it.
+    pub build: BuildId,
+}
+
+/// A build that was started earlier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastStart {
+    /// The build.
+    pub build: BuildId,
+    /// What it builds.
+    pub commit: CommitId,
+    /// The branch or tag it was started for.
+    pub reference: RefName,
+    /// Which try of this commit it is.
+    pub attempt: u32,
+    /// How it stands, as far as was asked.
+    pub status: BuildStatus,
+}
+
+impl RefState {
+    /// The builds whose end is not known yet.
+    pub fn unsettled(&self) -> impl Iterator<Item = &BuildId> {
+        self.starts.iter().filter(|start| !start.status.is_terminal()).map(|start| &start.build)
+    }
+
+    /// The state with what was learned of its builds. A build that ended stays as it ended.
+    #[must_use]
+    pub fn settle(&self, settled: &BTreeMap<BuildId, BuildStatus>) -> Self {
+        let mut next = self.clone();
+        for start in &mut next.starts {
+            if let (false, Some(status)) = (start.status.is_terminal(), settled.get(&start.build)) {
+                start.status = *status;
+            }
+        }
+        if let Some(newest) = next.starts.iter().rev().find(|start| start.status.is_success()) {
+            next.green = Some(Green { commit: newest.commit.clone(), build: newest.build.clone() });
+        }
+        next
+    }
+
+    /// The state with one more start; one that is already there is not added again.
+    #[must_use]
+    pub fn with_start(&self, start: PastStart) -> Self {
+        let mut next = self.clone();
+        if next.starts.iter().all(|there| there.build != start.build) {
+            next.starts.push(start);
+        }
+        let surplus = next.starts.len().saturating_sub(REMEMBERED);
+        next.starts.drain(..surplus);
+        next
+    }
+
+    /// The newest start of a commit on a ref.
+    pub fn newest_of(&self, commit: &CommitId, reference: &RefName) -> Option<&PastStart> {
+        self.starts.iter().rev().find(|start| start.commit == *commit && start.reference == *reference)
+    }
+}

@@ -1,0 +1,115 @@
+//! Which facts a decision will want.
+
+use serde::{Deserialize, Serialize};
+use signalbox_events::{Detail, Event, RefChange, RefKind, RefName};
+use signalbox_policy::{Policy, Start, Supersede, Trigger};
+
+use crate::facts::Push;
+
+/// What shall be gathered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// For a push that concerns at least one trigger.
+    pub push: Option<PushNeeds>,
+}
+
+/// What shall be gathered for a push.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushNeeds {
+    /// The push.
+    pub push: Push,
+    /// For each trigger that the push concerns.
+    pub triggers: Vec<TriggerNeeds>,
+}
+
+/// Which commit would be built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Target {
+    /// Each pushed commit is built.
+    Pushed,
+    /// Only the newest commit matters: wherever the branch is now.
+    Tip,
+}
+
+/// What shall be gathered for one trigger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TriggerNeeds {
+    /// Its name.
+    pub name: String,
+    /// The key of its [`crate::RefState`] in the bucket.
+    pub state_key: String,
+    /// Which commit it would build.
+    pub target: Target,
+    /// Whether its changed files are wanted.
+    pub files: WhichFiles,
+}
+
+/// Whether a trigger looks at files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WhichFiles {
+    /// It has a path filter: every changed path since the last green commit.
+    SinceGreen,
+    /// It has none.
+    NotWanted,
+}
+
+/// The push that an event tells of, if it tells of one.
+pub fn push_of(event: &Event) -> Option<Push> {
+    let Detail::Reference(change) = &event.detail else { return None };
+    let (commit, previous) = match &change.change {
+        RefChange::Created { new } => (new.clone(), None),
+        RefChange::Updated { old, new } => (new.clone(), Some(old.clone())),
+        RefChange::Deleted { .. } => return None,
+    };
+    Some(Push {
+        repository: change.repository.clone(),
+        reference: change.reference.clone(),
+        commit,
+        previous,
+        pusher: change.caller.clone(),
+    })
+}
+
+/// The triggers of the policy that a push to this ref concerns and that start a build, in the order of the policy.
+pub(crate) fn concerned<'a>(push: &'a Push, policy: &'a Policy) -> Vec<&'a Trigger> {
+    let wants = |trigger: &&Trigger| {
+        let matches = trigger.on.push.as_ref().is_some_and(|filter| filter.matches_ref(&push.reference));
+        matches && matches!(trigger.start, Start::Build(_))
+    };
+    policy.triggers_for(&push.repository).into_iter().filter(wants).collect()
+}
+
+/// What a trigger's state is kept by: each branch alone, all tags together.
+pub fn scope(reference: &RefName) -> &str {
+    match reference.kind() {
+        RefKind::Tag => "refs/tags",
+        RefKind::Branch | RefKind::Other => reference.as_str(),
+    }
+}
+
+/// Which facts the decision on this event will want.
+pub fn needs(event: &Event, policy: &Policy) -> Needs {
+    let Some(push) = push_of(event) else { return Needs::default() };
+    let concerned = concerned(&push, policy);
+    if concerned.is_empty() {
+        return Needs::default();
+    }
+    let is_branch = push.reference.kind() == RefKind::Branch;
+    let triggers = concerned.iter().map(|trigger| {
+        let filtered = trigger.on.push.as_ref().is_some_and(|filter| filter.paths.is_some());
+        TriggerNeeds {
+            name: trigger.name.to_string(),
+            state_key: state_key(&push, trigger),
+            target: if is_branch && trigger.supersede == Supersede::StopOlder { Target::Tip } else { Target::Pushed },
+            files: if filtered { WhichFiles::SinceGreen } else { WhichFiles::NotWanted },
+        }
+    });
+    Needs { push: Some(PushNeeds { triggers: triggers.collect(), push }) }
+}
+
+/// The key of what is remembered of a trigger on the pushed ref.
+pub(crate) fn state_key(push: &Push, trigger: &Trigger) -> String {
+    format!("state/triggers/{}/{}/{}.json", push.repository, trigger.name, scope(&push.reference))
+}

@@ -1,0 +1,76 @@
+//! Every sentence that the trigger says, in one place.
+
+use crate::decide::{Action, Because, Idle, Reason};
+use crate::facts::Base;
+
+/// A reason as a sentence.
+pub fn render_reason(reason: &Reason) -> String {
+    match reason {
+        Reason::NotAPush => "the event is no push".to_owned(),
+        Reason::NoTrigger { repository, reference } => {
+            format!("no trigger of the policy wants pushes to {reference} of {repository}")
+        }
+        Reason::Starts { trigger, commit, attempt, because } => {
+            let again = if *attempt > 1 { format!(", try {attempt} of this commit") } else { String::new() };
+            format!("{trigger} starts for {}{again}: {}", commit.short(), render_because(because))
+        }
+        Reason::Idle { trigger, idle } => format!("{trigger} starts nothing: {}", render_idle(idle)),
+        Reason::Supersedes { trigger, build, commit } => {
+            format!("{trigger} stops the older build {build}: {} takes its place", commit.short())
+        }
+    }
+}
+
+fn render_because(because: &Because) -> String {
+    match because {
+        Because::Pushed => "it takes every push to this ref".to_owned(),
+        Because::PathMatches { path, changed, base } => {
+            format!("{path} matches its paths ({} {})", files(*changed), render_base(base))
+        }
+    }
+}
+
+fn render_idle(idle: &Idle) -> String {
+    match idle {
+        Idle::NoPathMatches { changed: 0, base, .. } => format!("no file changed {}", render_base(base)),
+        Idle::NoPathMatches { changed, example, base } => {
+            let example = example.as_ref().map(|path| format!(", such as {path}")).unwrap_or_default();
+            format!("none of the {} {}{example}, matches its paths", files(*changed), render_base(base))
+        }
+        Idle::SkipCi { marker } => format!("the commit message says {marker}"),
+        Idle::OtherAuthor { author_email } => format!("the commit's author, {author_email}, is not one of its authors"),
+        Idle::Green { build } => format!("the commit is already green here (build {build})"),
+        Idle::Running { build } => format!("the commit is being built (build {build})"),
+        Idle::RefGone => "the branch is gone".to_owned(),
+        Idle::CommitGone { commit } => format!("commit {} is not in the repository any more", commit.short()),
+        Idle::FilesUnknown => "it has a path filter, and which files changed is not known yet".to_owned(),
+        Idle::AskNotYet => "it asks people first, which this version cannot do yet".to_owned(),
+        Idle::FactsMissing => "the facts say nothing of it; gather them anew".to_owned(),
+    }
+}
+
+fn files(count: usize) -> String {
+    if count == 1 { "1 file changed".to_owned() } else { format!("{count} files changed") }
+}
+
+fn render_base(base: &Base) -> String {
+    match base {
+        Base::Green(commit) => format!("since {}, the last green commit", commit.short()),
+        Base::MergeBase(commit) => format!("since {}, where it left the default branch; it was never green", commit.short()),
+        Base::Nothing => "counting all, as it was never green".to_owned(),
+    }
+}
+
+/// An action as a sentence.
+pub fn render_action(action: &Action) -> String {
+    match action {
+        Action::Settle { settled, .. } => {
+            let builds: Vec<String> = settled.iter().map(|(build, status)| format!("{build} {status}")).collect();
+            format!("remember {}", builds.join(", "))
+        }
+        Action::Stop(stop) => format!("stop build {}", stop.build),
+        Action::Start(start) => {
+            format!("start {} for {} at {}", start.project, start.reference.short(), start.commit.short())
+        }
+    }
+}

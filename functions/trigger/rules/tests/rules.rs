@@ -1,0 +1,363 @@
+//! Values in, decisions out.
+
+use std::collections::BTreeMap;
+
+use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, Event, Parsed, RefName, RepositoryName, parse_event};
+use signalbox_policy::{Policy, parse_policy};
+use signalbox_trigger_rules::*;
+
+const POLICY: &str = r#"
+mode: enforce
+repositories:
+  demo:
+    triggers:
+      unit:
+        on: { push: { branches: [main, "release/**"], paths: ["src/**", "!**/*.md"] } }
+        start: { build: demo-unit }
+      lint:
+        on: { push: { branches: [main] } }
+        start: { build: { project: demo-lint, environment: { LEVEL: strict } } }
+        supersede: true
+      release:
+        on: { push: { tags: ["v*"] } }
+        start: { build: demo-release }
+"#;
+
+fn policy() -> Policy {
+    parse_policy(POLICY).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn commit(name: char) -> CommitId {
+    CommitId::parse(name.to_string().repeat(40)).unwrap()
+}
+
+fn build(project: &str, number: u32) -> BuildId {
+    BuildId::parse(format!("{project}:{number:08}")).unwrap()
+}
+
+fn event(reference: &str, detail: &str) -> Event {
+    let kind = if reference.starts_with("refs/tags/") { "tag" } else { "branch" };
+    let short = reference.rsplitn(2, '/').next().unwrap();
+    let text = format!(
+        r#"{{"version":"0","id":"e-1","detail-type":"CodeCommit Repository State Change","source":"aws.codecommit",
+        "account":"111122223333","time":"2026-01-01T00:00:00Z","region":"eu-west-1","resources":[],
+        "detail":{{"callerUserArn":"arn:aws:iam::111122223333:user/developer","referenceFullName":"{reference}",
+        "referenceName":"{short}","referenceType":"{kind}","repositoryId":"r-1","repositoryName":"demo",{detail}}}}}"#
+    );
+    match parse_event(text.as_bytes()).unwrap() {
+        Parsed::Ours(event) => *event,
+        Parsed::NotOurs(other) => panic!("{other:?}"),
+    }
+}
+
+fn pushed(reference: &str) -> Event {
+    let (old, new) = (commit('a'), commit('b'));
+    event(reference, &format!(r#""event":"referenceUpdated","oldCommitId":"{old}","commitId":"{new}""#))
+}
+
+fn known() -> TriggerFacts {
+    TriggerFacts { target: Some(commit('b')), head: Some(Head::default()), ..TriggerFacts::default() }
+}
+
+fn facts(reference: &str, triggers: &[(&str, TriggerFacts)]) -> Facts {
+    Facts {
+        push: push_of(&pushed(reference)),
+        triggers: triggers.iter().map(|(name, known)| ((*name).to_owned(), known.clone())).collect(),
+        differences: Vec::new(),
+    }
+}
+
+fn past(project: &str, number: u32, commit_id: char, status: BuildStatus) -> PastStart {
+    PastStart {
+        build: build(project, number),
+        commit: commit(commit_id),
+        reference: RefName::branch("main").unwrap(),
+        attempt: 1,
+        status,
+    }
+}
+
+fn told(decision: &Decision) -> String {
+    let reasons = decision.reasons.iter().map(render_reason);
+    let actions = decision.actions.iter().map(|action| format!("-> {}", render_action(action)));
+    reasons.chain(actions).collect::<Vec<_>>().join("\n")
+}
+
+fn starts(decision: &Decision) -> Vec<&StartBuild> {
+    decision.actions.iter().filter_map(|action| if let Action::Start(start) = action { Some(&**start) } else { None }).collect()
+}
+
+#[test]
+fn an_event_that_is_no_push_needs_nothing_and_asks_for_nothing() {
+    let deleted = event("refs/heads/main", &format!(r#""event":"referenceDeleted","oldCommitId":"{}""#, commit('a')));
+    assert_eq!(needs(&deleted, &policy()), Needs::default());
+    let decision = decide(&Facts { push: push_of(&deleted), ..Facts::default() }, &policy());
+    assert_eq!(decision.verdict, Verdict::NotConcerned);
+    insta::assert_snapshot!(told(&decision), @"the event is no push");
+}
+
+#[test]
+fn a_push_to_a_ref_that_no_trigger_wants_needs_nothing() {
+    for reference in ["refs/heads/feature", "refs/tags/beta", "refs/heads/quarantine/main"] {
+        assert_eq!(needs(&pushed(reference), &policy()), Needs::default(), "{reference}");
+    }
+    let decision = decide(&facts("refs/heads/feature", &[]), &policy());
+    assert_eq!(decision.verdict, Verdict::NotConcerned);
+    insta::assert_snapshot!(told(&decision), @"no trigger of the policy wants pushes to refs/heads/feature of demo");
+}
+
+#[test]
+fn a_push_needs_the_files_of_filtered_triggers_and_the_tip_of_superseding_ones() {
+    insta::assert_json_snapshot!(needs(&pushed("refs/heads/main"), &policy()).push.unwrap().triggers, @r#"
+    [
+      {
+        "name": "unit",
+        "state_key": "state/triggers/demo/unit/refs/heads/main.json",
+        "target": "pushed",
+        "files": "since_green"
+      },
+      {
+        "name": "lint",
+        "state_key": "state/triggers/demo/lint/refs/heads/main.json",
+        "target": "tip",
+        "files": "not_wanted"
+      }
+    ]
+    "#);
+}
+
+#[test]
+fn all_tags_share_one_memory() {
+    let needs = needs(&pushed("refs/tags/v1"), &policy()).push.unwrap();
+    assert_eq!(needs.triggers[0].state_key, "state/triggers/demo/release/refs/tags.json");
+}
+
+#[test]
+fn a_matching_path_starts_the_build_and_documentation_does_not() {
+    let mut unit = known();
+    unit.difference = Some(0);
+    let mut facts = facts("refs/heads/main", &[("unit", unit)]);
+    let difference = |paths: &[&str]| Difference {
+        base: Base::Green(commit('a')),
+        target: commit('b'),
+        paths: paths.iter().map(|path| (*path).to_owned()).collect(),
+    };
+    facts.differences = vec![difference(&["README.md", "src/lib.rs"])];
+    let decision = decide(&facts, &policy());
+    insta::assert_snapshot!(told(&decision), @r"
+    unit starts for bbbbbbb: src/lib.rs matches its paths (2 files changed since aaaaaaa, the last green commit)
+    lint starts nothing: the facts say nothing of it; gather them anew
+    -> start demo-unit for main at bbbbbbb
+    ");
+    facts.differences = vec![difference(&["README.md", "src/notes.md"])];
+    let decision = decide(&facts, &policy());
+    assert_eq!(decision.verdict, Verdict::Nothing);
+    assert!(told(&decision).starts_with(
+        "unit starts nothing: none of the 2 files changed since aaaaaaa, the last green commit, such as README.md, matches its paths"
+    ), "{}", told(&decision));
+    facts.differences = vec![difference(&[])];
+    assert!(told(&decide(&facts, &policy())).starts_with("unit starts nothing: no file changed since aaaaaaa"));
+}
+
+#[test]
+fn a_path_filter_without_files_starts_nothing() {
+    let decision = decide(&facts("refs/heads/main", &[("unit", known())]), &policy());
+    assert!(starts(&decision).is_empty());
+    assert!(told(&decision).contains("which files changed is not known yet"));
+}
+
+#[test]
+fn many_triggers_on_one_difference_find_the_same_paths_as_each_alone() {
+    let text: String = (0..40)
+        .map(|n| format!("      t{n:02}:\n        on: {{ push: {{ branches: [main], paths: [\"dir{n}/**\", \"!dir{n}/x\"] }} }}\n        start: {{ build: p }}\n"))
+        .collect();
+    let policy = parse_policy(&format!("repositories:\n  demo:\n    triggers:\n{text}")).unwrap();
+    let triggers: BTreeMap<String, TriggerFacts> =
+        (0..40).map(|n| (format!("t{n:02}"), TriggerFacts { difference: Some(0), ..known() })).collect();
+    let paths = ["dir3/x", "dir3/y", "dir7/x", "dir12/a/b"].map(str::to_owned).to_vec();
+    let difference = Difference { base: Base::Nothing, target: commit('b'), paths };
+    let facts = Facts { push: push_of(&pushed("refs/heads/main")), triggers, differences: vec![difference] };
+    let decision = decide(&facts, &policy);
+    let started: Vec<&str> = starts(&decision).iter().map(|start| start.trigger.as_str()).collect();
+    assert_eq!(started, ["t03", "t12"]);
+}
+
+#[test]
+fn skip_ci_is_honoured_in_any_case_of_letters() {
+    let mut lint = known();
+    lint.head = Some(Head { message: "Fix a typo\n\n[Skip CI]".to_owned(), author_email: String::new() });
+    let decision = decide(&facts("refs/heads/main", &[("lint", lint)]), &policy());
+    assert!(told(&decision).contains("lint starts nothing: the commit message says [skip ci]"), "{}", told(&decision));
+}
+
+#[test]
+fn a_trigger_for_certain_authors_leaves_others_alone() {
+    let policy = parse_policy(&POLICY.replace("supersede: true", "authors: [\"*@example.com\"]")).unwrap();
+    let by = |email: &str| {
+        let head = Head { message: String::new(), author_email: email.to_owned() };
+        facts("refs/heads/main", &[("lint", TriggerFacts { head: Some(head), ..known() })])
+    };
+    assert_eq!(starts(&decide(&by("developer@example.com"), &policy)).len(), 1);
+    let decision = decide(&by("bot@example.org"), &policy);
+    assert!(told(&decision).contains("the commit's author, bot@example.org, is not one of its authors"));
+}
+
+#[test]
+fn a_green_or_running_commit_is_not_built_again_and_a_failed_one_is_tried_again() {
+    let state = |status| RefState { green: None, starts: vec![past("demo-lint", 1, 'b', status)] };
+    let decided = |status| {
+        let decision = decide(&facts("refs/heads/main", &[("lint", TriggerFacts { state: state(status), ..known() })]), &policy());
+        (starts(&decision).first().map(|start| start.attempt), told(&decision))
+    };
+    assert_eq!(decided(BuildStatus::Succeeded).0, None);
+    assert_eq!(decided(BuildStatus::InProgress).0, None);
+    for failed in [BuildStatus::Failed, BuildStatus::Fault, BuildStatus::TimedOut, BuildStatus::Stopped] {
+        assert_eq!(decided(failed).0, Some(2), "{failed}");
+    }
+    assert!(decided(BuildStatus::Failed).1.contains("try 2 of this commit"));
+}
+
+#[test]
+fn superseding_stops_what_still_runs_for_other_commits_of_the_same_branch() {
+    let mut other_branch = past("demo-lint", 4, 'e', BuildStatus::InProgress);
+    other_branch.reference = RefName::branch("release/1").unwrap();
+    let state = RefState {
+        green: None,
+        starts: vec![
+            past("demo-lint", 1, 'c', BuildStatus::InProgress),
+            past("demo-lint", 2, 'd', BuildStatus::Failed),
+            past("demo-lint", 3, 'd', BuildStatus::InProgress),
+            other_branch,
+        ],
+    };
+    let settled = BTreeMap::from([(build("demo-lint", 3), BuildStatus::Succeeded)]);
+    let decision = decide(&facts("refs/heads/main", &[("lint", TriggerFacts { state, settled, ..known() })]), &policy());
+    insta::assert_snapshot!(told(&decision), @r"
+    unit starts nothing: the facts say nothing of it; gather them anew
+    lint starts for bbbbbbb: it takes every push to this ref
+    lint stops the older build demo-lint:00000001: bbbbbbb takes its place
+    -> remember demo-lint:00000003 SUCCEEDED
+    -> stop build demo-lint:00000001
+    -> start demo-lint for main at bbbbbbb
+    ");
+}
+
+#[test]
+fn a_branch_that_is_gone_and_a_commit_that_is_gone_start_nothing() {
+    let gone = TriggerFacts::default();
+    assert!(told(&decide(&facts("refs/heads/main", &[("lint", gone)]), &policy())).contains("the branch is gone"));
+    let gone = TriggerFacts { head: None, ..known() };
+    let told = told(&decide(&facts("refs/heads/main", &[("lint", gone)]), &policy()));
+    assert!(told.contains("commit bbbbbbb is not in the repository any more"), "{told}");
+}
+
+#[test]
+fn a_trigger_that_asks_people_first_does_not_start() {
+    let policy = parse_policy(&POLICY.replace("supersede: true", "ask: { from: [release-managers], within: 2d }")).unwrap();
+    let decision = decide(&facts("refs/heads/main", &[("lint", known())]), &policy);
+    assert!(starts(&decision).is_empty());
+    assert!(told(&decision).contains("it asks people first"), "{}", told(&decision));
+}
+
+#[test]
+fn the_build_is_told_why_it_runs_and_gets_the_policys_variables() {
+    let decision = decide(&facts("refs/heads/main", &[("lint", known())]), &policy());
+    let start = starts(&decision)[0];
+    assert_eq!(start.pusher, Some(Arn::parse("arn:aws:iam::111122223333:user/developer").unwrap()));
+    assert_eq!(start.repository, RepositoryName::parse("demo").unwrap());
+    let names: Vec<&str> = start.environment.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        ["LEVEL", "SIGNALBOX_COMMIT", "SIGNALBOX_REF", "SIGNALBOX_REPOSITORY", "SIGNALBOX_TOKEN", "SIGNALBOX_TRIGGER"]
+    );
+}
+
+#[test]
+fn the_token_is_the_same_for_the_same_start_and_another_for_any_other() {
+    let token = |reference: &str, attempts: u32| {
+        let starts_before = (1..attempts).map(|n| PastStart {
+            reference: RefName::parse(reference).unwrap(),
+            attempt: n,
+            ..past("demo-lint", n, 'b', BuildStatus::Failed)
+        });
+        let state = RefState { green: None, starts: starts_before.collect() };
+        let known = TriggerFacts { state, ..known() };
+        let decision = decide(&facts(reference, &[("lint", known.clone()), ("release", known)]), &policy());
+        starts(&decision)[0].token.clone()
+    };
+    assert_eq!(token("refs/heads/main", 1), token("refs/heads/main", 1));
+    assert_ne!(token("refs/heads/main", 1), token("refs/heads/main", 2));
+    assert_ne!(token("refs/heads/main", 1), token("refs/tags/v1", 1));
+    assert_eq!(token("refs/heads/main", 1).len(), 64);
+}
+
+#[test]
+fn deciding_again_after_the_start_gives_nothing_to_start() {
+    let facts_before = facts("refs/heads/main", &[("lint", known())]);
+    let decision = decide(&facts_before, &policy());
+    let start = starts(&decision)[0];
+    let state = RefState::default().with_start(PastStart {
+        build: build("demo-lint", 1),
+        commit: start.commit.clone(),
+        reference: start.reference.clone(),
+        attempt: start.attempt,
+        status: BuildStatus::InProgress,
+    });
+    let again = decide(&facts("refs/heads/main", &[("lint", TriggerFacts { state, ..known() })]), &policy());
+    assert_eq!(again.actions, []);
+}
+
+#[test]
+fn facts_and_decisions_can_be_written_to_a_file_and_read_back() {
+    let facts = facts("refs/heads/main", &[("lint", known())]);
+    let read: Facts = serde_json::from_str(&serde_json::to_string(&facts).unwrap()).unwrap();
+    assert_eq!(read, facts);
+    let decision = decide(&facts, &policy());
+    let read: Decision = serde_json::from_str(&serde_json::to_string(&decision).unwrap()).unwrap();
+    assert_eq!(read, decision);
+}
+
+mod memory {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn status() -> impl Strategy<Value = BuildStatus> {
+        prop::sample::select(BuildStatus::ALL)
+    }
+
+    proptest! {
+        #[test]
+        fn in_whatever_order_builds_end_the_newest_green_start_is_green(
+            statuses in prop::collection::vec(status(), 1..8),
+            order in any::<prop::sample::Index>(),
+        ) {
+            let starts: Vec<PastStart> = (0_u32..)
+                .zip(&statuses)
+                .map(|(n, _)| past("p", n, char::from_digit(n, 16).unwrap(), BuildStatus::InProgress))
+                .collect();
+            let ends: Vec<_> = starts.iter().map(|start| start.build.clone()).zip(statuses.iter().copied()).collect();
+            let state = RefState { green: None, starts };
+            let together = state.settle(&ends.iter().cloned().collect());
+            let mut one_by_one = state;
+            let first = order.index(ends.len());
+            for (build, status) in ends.iter().cycle().skip(first).take(ends.len()) {
+                one_by_one = one_by_one.settle(&BTreeMap::from([(build.clone(), *status)]));
+            }
+            prop_assert_eq!(&one_by_one, &together);
+            let newest = (0..statuses.len()).rev().find(|n| statuses[*n].is_success());
+            let expected = newest.map(|n| commit(char::from_digit(u32::try_from(n).unwrap(), 16).unwrap()));
+            prop_assert_eq!(together.green.map(|green| green.commit), expected);
+        }
+
+        #[test]
+        fn memory_is_bounded_and_a_start_is_kept_once(count in 1_u32..120) {
+            let mut state = RefState::default();
+            for n in 0..count {
+                let start = past("p", n, 'b', BuildStatus::Failed);
+                state = state.with_start(start.clone()).with_start(start);
+            }
+            prop_assert_eq!(state.starts.len(), usize::try_from(count.min(50)).unwrap());
+        }
+    }
+}

@@ -1,0 +1,488 @@
+//! The one shell that a build's commands run in, one after the other.
+//!
+//! Version 0.2 promises that `cd`, `export` and plain variables carry over from command to command and from phase to phase.
+//! So one shell lives for the whole build and reads from a pipe which file it is to run next. Behind each command it prints
+//! a mark with the exit status into the same pipe as the command's output, so that status and output cannot overtake each
+//! other. A command that ends the shell (`exit`, `set -e`, a syntax error) leaves directory and exported variables behind for
+//! the shell that follows. When the local cloud dies the pipe closes, and the shell ends with the command that it runs.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::Instant;
+
+use super::buildspec::Shell;
+use super::transcript::{Lines, Transcript};
+
+/// How long a shell may take to end by itself once there is nothing more to run.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long output is waited for once the shell is gone: a process that left the group may hold the pipe open.
+const LAST_OUTPUT: Duration = Duration::from_millis(300);
+
+/// A shell that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ShellError {
+    /// Not there, or not allowed.
+    #[error("cannot start the shell {program}")]
+    Start {
+        /// `sh` or `bash`.
+        program: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The build's folder cannot be written, or the pipe broke.
+    #[error("cannot hand the command to the shell")]
+    Hand(#[source] std::io::Error),
+    /// The pipe broke.
+    #[error("cannot read the command's output")]
+    Read(#[source] std::io::Error),
+}
+
+/// How a shell is set up.
+#[derive(Debug, Clone)]
+pub(crate) struct Setup {
+    pub(crate) shell: Shell,
+    /// The build's own folder, for the command files.
+    pub(crate) folder: PathBuf,
+    /// Where the commands begin: the source.
+    pub(crate) begin_in: PathBuf,
+    /// All variables; nothing else is in the environment.
+    pub(crate) environment: Vec<(String, String)>,
+    /// Something that no output holds by chance.
+    pub(crate) mark: String,
+}
+
+/// The shell of one build.
+#[derive(Debug)]
+pub(crate) struct BuildShell {
+    setup: Setup,
+    running: Option<Running>,
+    steps: usize,
+    succeeding: bool,
+}
+
+#[derive(Debug)]
+struct Running {
+    // Dropped first: the group is killed while the child still holds its process id.
+    group: Group,
+    child: Child,
+    steps: ChildStdin,
+    output: ChildStdout,
+    lines: Lines,
+    unread: Vec<u8>,
+}
+
+/// A process group that does not outlive its owner.
+#[derive(Debug)]
+pub(crate) struct Group(Option<Pid>);
+
+impl Group {
+    /// The group that a child leads that was started with `process_group(0)`.
+    pub(crate) fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+
+    fn kill(&mut self) {
+        if let Some(group) = self.0.take() {
+            // An error says that nobody is left in it.
+            let _already_empty = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl BuildShell {
+    pub(crate) fn new(setup: Setup) -> Self {
+        Self { setup, running: None, steps: 0, succeeding: true }
+    }
+
+    /// From now on commands see `CODEBUILD_BUILD_SUCCEEDING=0`.
+    pub(crate) fn build_fails(&mut self) {
+        self.succeeding = false;
+    }
+
+    /// Runs a command to its end; gives its exit status.
+    pub(crate) async fn run(&mut self, command: &str, transcript: &mut Transcript) -> Result<i32, ShellError> {
+        self.steps += 1;
+        let file = self.setup.folder.join(format!("command-{}", self.steps));
+        std::fs::write(&file, command).map_err(ShellError::Hand)?;
+        // A shell that something in the background has killed since is replaced, not written to.
+        let ready = self.running.as_mut().is_some_and(|running| matches!(running.child.try_wait(), Ok(None)));
+        if !ready {
+            self.running = Some(self.start()?);
+        }
+        let Some(running) = &mut self.running else { return Ok(1) };
+        let succeeding = u8::from(self.succeeding);
+        let line = format!("{succeeding} {}\n", file.display());
+        running.steps.write_all(line.as_bytes()).await.map_err(ShellError::Hand)?;
+        running.steps.flush().await.map_err(ShellError::Hand)?;
+        match running.until_mark(&self.setup.mark, transcript).await? {
+            Ended::Command(status) => Ok(status),
+            Ended::Shell(status) => {
+                self.running = None;
+                Ok(status)
+            }
+        }
+    }
+
+    /// Lets the shell end by itself (its `trap ... EXIT` may have something to do), then ends whatever it left running.
+    pub(crate) async fn end(mut self, transcript: &mut Transcript) {
+        let Some(running) = self.running.take() else { return };
+        let Running { mut group, mut child, steps, mut output, mut lines, .. } = running;
+        drop(steps);
+        let ended = tokio::select! {
+            ended = self.last_words(&mut output, &mut lines, transcript) => Some(ended),
+            _ = child.wait() => None,
+            () = tokio::time::sleep(LAST_WORDS) => None,
+        };
+        group.kill();
+        if ended.is_none() {
+            // What was said is still in the pipe; only a process that left the group could go on.
+            let rest = self.last_words(&mut output, &mut lines, transcript);
+            let _cut = tokio::time::timeout(LAST_OUTPUT, rest).await;
+        }
+        lines.end(|line| transcript.output(line));
+        transcript.flush();
+    }
+
+    /// Passes on what comes until nobody holds the pipe any more.
+    async fn last_words(&self, output: &mut ChildStdout, lines: &mut Lines, transcript: &mut Transcript) {
+        let mut chunk = [0_u8; 4096];
+        while let Ok(count) = output.read(&mut chunk).await
+            && count > 0
+        {
+            lines.take(chunk.get(..count).unwrap_or_default(), |line| {
+                if !self.is_mark(line) {
+                    transcript.output(line);
+                }
+            });
+            transcript.flush();
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn is_mark(&self, line: &[u8]) -> bool {
+        let mark = self.setup.mark.as_bytes();
+        line.windows(mark.len()).any(|part| part == mark)
+    }
+
+    /// The process that is started: nothing secret in its arguments, nothing of ours in its environment.
+    fn command(&self, driver: &Path) -> Command {
+        let mut command = Command::new(self.setup.shell.program());
+        command
+            .arg(driver)
+            .env_clear()
+            .envs(self.setup.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(&self.setup.begin_in)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // The driver's first line sends the shell's own complaints where the output goes.
+            .stderr(Stdio::null())
+            .process_group(0)
+            .kill_on_drop(true);
+        command
+    }
+
+    fn start(&self) -> Result<Running, ShellError> {
+        let driver = self.setup.folder.join("driver");
+        std::fs::write(&driver, driver_script(&driver, &self.setup.mark)).map_err(ShellError::Hand)?;
+        let program = self.setup.shell.program();
+        let fail = |source| ShellError::Start { program, source };
+        let mut child = self.command(&driver).spawn().map_err(fail)?;
+        let group = Group::of(&child);
+        let missing = || fail(std::io::Error::other("it has no pipes"));
+        let steps = child.stdin.take().ok_or_else(missing)?;
+        let output = child.stdout.take().ok_or_else(missing)?;
+        Ok(Running { group, child, steps, output, lines: Lines::default(), unread: Vec::new() })
+    }
+}
+
+enum Ended {
+    Command(i32),
+    Shell(i32),
+}
+
+impl Running {
+    /// Passes output on until the mark comes, or until the shell is gone.
+    async fn until_mark(&mut self, mark: &str, transcript: &mut Transcript) -> Result<Ended, ShellError> {
+        let mut chunk = vec![0_u8; 16 * 1024];
+        let mut gone: Option<(i32, Instant)> = None;
+        loop {
+            if let Some((before, status, shell_ended, behind)) = find_mark(&self.unread, mark) {
+                let rest = self.unread.split_off(behind);
+                self.unread.truncate(before);
+                let text = std::mem::replace(&mut self.unread, rest);
+                self.lines.take(&text, |line| transcript.output(line));
+                self.lines.end(|line| transcript.output(line));
+                transcript.flush();
+                return Ok(if shell_ended { Ended::Shell(status) } else { Ended::Command(status) });
+            }
+            self.pass_on(mark.len(), transcript);
+            transcript.flush();
+            // Others have their turn too, however much there is to read.
+            tokio::task::yield_now().await;
+            let count = match gone {
+                None => {
+                    tokio::select! {
+                        biased;
+                        exited = self.child.wait() => {
+                            let exited = exited.map_err(ShellError::Read)?;
+                            gone = Some((exit_status(exited), Instant::now() + LAST_OUTPUT));
+                            continue;
+                        }
+                        read = self.output.read(&mut chunk) => read.map_err(ShellError::Read)?,
+                    }
+                }
+                // Something may talk on behind a dead shell without end, so the clock is looked at by hand.
+                Some((status, until)) => match tokio::time::timeout_at(until, self.output.read(&mut chunk)).await {
+                    Ok(Ok(count)) if count > 0 && Instant::now() < until => count,
+                    _ => return Ok(self.without_mark(status, transcript)),
+                },
+            };
+            if count == 0 {
+                let exited = self.child.wait().await.map_err(ShellError::Read)?;
+                return Ok(self.without_mark(exit_status(exited), transcript));
+            }
+            self.unread.extend_from_slice(chunk.get(..count).unwrap_or_default());
+        }
+    }
+
+    /// Hands on what cannot be the beginning of a mark.
+    fn pass_on(&mut self, mark: usize, transcript: &mut Transcript) {
+        // Behind the mark come the status and a letter; a mark is at most this long.
+        let kept_back = mark + 8;
+        let last_line = self.unread.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let safe = last_line.max(self.unread.len().saturating_sub(kept_back));
+        let held = self.unread.split_off(safe);
+        let text = std::mem::replace(&mut self.unread, held);
+        self.lines.take(&text, |line| transcript.output(line));
+    }
+
+    fn without_mark(&mut self, status: i32, transcript: &mut Transcript) -> Ended {
+        let text = std::mem::take(&mut self.unread);
+        self.lines.take(&text, |line| transcript.output(line));
+        self.lines.end(|line| transcript.output(line));
+        transcript.flush();
+        self.group.kill();
+        Ended::Shell(status)
+    }
+}
+
+/// As a shell tells it: a signal is 128 and its number.
+fn exit_status(status: std::process::ExitStatus) -> i32 {
+    use std::os::unix::process::ExitStatusExt;
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1)
+}
+
+/// Finds `MARK STATUS KIND NEWLINE`; gives what is before, the status, whether the shell ended, and what is behind.
+fn find_mark(bytes: &[u8], mark: &str) -> Option<(usize, i32, bool, usize)> {
+    let before = bytes.windows(mark.len()).position(|part| part == mark.as_bytes())?;
+    let rest = bytes.get(before + mark.len()..)?;
+    let end = rest.iter().position(|byte| *byte == b'\n')?;
+    let told = std::str::from_utf8(rest.get(..end)?).ok()?;
+    let (status, kind) = told.trim().split_once(' ')?;
+    Some((before, status.parse().ok()?, kind == "x", before + mark.len() + end + 1))
+}
+
+/// The loop that the shell runs. It prints the mark in two halves, so that `set -x` does not print a whole one.
+fn driver_script(driver: &Path, mark: &str) -> String {
+    let state = quote(&format!("{}.state", driver.display()));
+    let place = quote(&format!("{}.place", driver.display()));
+    let (first, second) = mark.split_at(mark.len() / 2);
+    let mark = format!("'{first}' '{second}'");
+    format!(
+        r#"exec 3<&0 4>&1 </dev/null 2>&1
+trap '{{ __signalbox_status=$?; export -p >{state}; pwd >{place}; printf "%s%s %s x\n" {inner} "$__signalbox_status" >&4; }} 2>/dev/null' EXIT
+if [ -f {plain_state} ]; then {{ . {plain_state}; IFS= read -r __signalbox_place <{plain_place} && cd "$__signalbox_place"; }} 2>/dev/null; fi
+while {{ read -r CODEBUILD_BUILD_SUCCEEDING __signalbox_step <&3; }} 2>/dev/null; do
+command . "$__signalbox_step" 3<&- 4>&-
+{{ printf '%s%s %s c\n' {mark} "$?" >&4; }} 2>/dev/null
+done
+"#,
+        // Inside the single quotes of the trap.
+        state = state.replace('\'', r"'\''"),
+        place = place.replace('\'', r"'\''"),
+        inner = mark.replace('\'', r"'\''"),
+        plain_state = state,
+        plain_place = place,
+    )
+}
+
+/// A word in single quotes.
+fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codebuild::transcript::LogTarget;
+    use crate::logs::Logs;
+    use crate::world::World;
+    use std::sync::Arc;
+
+    struct Bench {
+        _dir: tempfile::TempDir,
+        logs: Arc<Logs>,
+        transcript: Transcript,
+        shell: BuildShell,
+    }
+
+    fn bench(shell: Shell) -> Bench {
+        let dir = tempfile::tempdir().unwrap();
+        // A folder with everything that a careless driver would trip over.
+        let folder = dir.path().join("it's a $folder");
+        std::fs::create_dir_all(folder.join("src")).unwrap();
+        let world = Arc::new(World::new(dir.path().to_owned(), "eu-west-1", 1));
+        let logs = Arc::new(Logs::open(&world).unwrap());
+        let target = LogTarget { group: "g".to_owned(), stream: "s".to_owned() };
+        let transcript = Transcript::new(&world, &logs, Some(target));
+        let setup = Setup {
+            shell,
+            begin_in: folder.join("src"),
+            folder,
+            environment: vec![
+                ("PATH".to_owned(), std::env::var("PATH").unwrap()),
+                ("CODEBUILD_BUILD_SUCCEEDING".to_owned(), "1".to_owned()),
+            ],
+            mark: "signalbox-mark-0123456789".to_owned(),
+        };
+        Bench { _dir: dir, logs, transcript, shell: BuildShell::new(setup) }
+    }
+
+    impl Bench {
+        async fn run(&mut self, command: &str) -> i32 {
+            self.shell.run(command, &mut self.transcript).await.unwrap()
+        }
+
+        fn output(&self) -> Vec<String> {
+            self.logs.events("g", "s").into_iter().map(|event| event.message).collect()
+        }
+    }
+
+    fn alive(pid: &str) -> bool {
+        // A zombie has ended; in a container nobody may be there to collect it.
+        std::fs::read_to_string(format!("/proc/{pid}/stat"))
+            .is_ok_and(|stat| !stat.rsplit(')').next().unwrap_or_default().trim_start().starts_with('Z'))
+    }
+
+    #[tokio::test]
+    async fn directory_variables_and_functions_carry_over_between_commands() {
+        for shell in [Shell::Sh, Shell::Bash] {
+            let mut bench = bench(shell);
+            assert_eq!(bench.run("mkdir deep && cd deep").await, 0);
+            assert_eq!(bench.run("PLAIN=plain; export SHOWN=shown; f() { printf 'f(%s)' \"$1\"; }").await, 0);
+            assert_eq!(bench.run("f x; echo \" $PLAIN $(sh -c 'echo $SHOWN') ${PWD##*/}\"").await, 0);
+            assert_eq!(bench.output(), ["f(x) plain shown deep"], "{shell:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn statuses_come_through_and_a_shell_that_was_ended_has_a_successor_with_its_state() {
+        for shell in [Shell::Sh, Shell::Bash] {
+            let mut bench = bench(shell);
+            assert_eq!(bench.run("false").await, 1);
+            assert_eq!(bench.run("sh -c 'exit 7'").await, 7);
+            assert_eq!(bench.run("mkdir deep; cd deep; export KEPT=\"it's kept\"").await, 0);
+            assert_eq!(bench.run("exit 3").await, 3);
+            assert_eq!(bench.run("exit 0").await, 0);
+            assert_eq!(bench.run("set -e\nfalse\necho never").await, 1);
+            assert_ne!(bench.run("echo 'never closed").await, 0);
+            assert_ne!(bench.run("nonsense-that-is-not-there").await, 0);
+            assert_eq!(bench.run("kill -9 $$").await, 137);
+            assert_eq!(bench.run("echo \"$KEPT ${PWD##*/}\"").await, 0);
+            let output = bench.output();
+            assert_eq!(output.last().unwrap(), "it's kept deep", "{shell:?}: {output:?}");
+            assert!(!output.iter().any(|line| line.contains("signalbox-mark") || line == "never"), "{output:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn both_outputs_interleave_and_tracing_does_not_confuse_the_marks() {
+        for shell in [Shell::Sh, Shell::Bash] {
+            let mut bench = bench(shell);
+            assert_eq!(bench.run("echo one; echo two >&2; printf three").await, 0);
+            assert_eq!(bench.run("set -x; false").await, 1);
+            assert_eq!(bench.run("true").await, 0);
+            assert_eq!(bench.run("exit 5").await, 5);
+            let output = bench.output();
+            assert_eq!(output[..3], ["one", "two", "three"], "{shell:?}: {output:?}");
+            assert!(output.iter().any(|line| line.ends_with("+ false")), "{output:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_reads_nothing_and_sees_whether_the_build_succeeds() {
+        let mut bench = bench(Shell::Sh);
+        assert_eq!(bench.run("cat; echo \"$CODEBUILD_BUILD_SUCCEEDING\"").await, 0);
+        bench.shell.build_fails();
+        assert_eq!(bench.run("sh -c 'echo $CODEBUILD_BUILD_SUCCEEDING'").await, 0);
+        assert_eq!(bench.output(), ["1", "0"]);
+    }
+
+    #[tokio::test]
+    async fn a_shell_that_is_killed_between_two_commands_is_replaced() {
+        let mut bench = bench(Shell::Sh);
+        assert_eq!(bench.run("echo $$; (sleep 0.05; kill -9 $$) &").await, 0);
+        let pid = bench.output()[0].clone();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while alive(&pid) {
+            assert!(Instant::now() < deadline, "the shell {pid} still lives");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(bench.run("echo again").await, 0);
+        assert_eq!(bench.output()[1], "again");
+    }
+
+    #[tokio::test]
+    async fn what_a_command_leaves_behind_ends_with_the_build_and_an_exit_trap_speaks() {
+        let mut bench = bench(Shell::Sh);
+        assert_eq!(bench.run("(sleep 600 & echo $!; wait) & sleep 0.1; trap 'echo goodbye' EXIT").await, 0);
+        let pid = bench.output()[0].clone();
+        assert!(alive(&pid));
+        let Bench { logs, mut transcript, shell, _dir } = bench;
+        shell.end(&mut transcript).await;
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while alive(&pid) {
+            assert!(Instant::now() < deadline, "the grandchild {pid} still lives");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(logs.events("g", "s").last().unwrap().message, "goodbye");
+    }
+
+    #[tokio::test]
+    async fn a_dropped_run_kills_the_whole_group() {
+        let mut bench = bench(Shell::Sh);
+        let hang = bench.run("sh -c 'sleep 600 & echo $!; wait'");
+        assert!(tokio::time::timeout(Duration::from_millis(300), hang).await.is_err(), "it hangs");
+        let pid = bench.output()[0].clone();
+        drop(bench.shell);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while alive(&pid) {
+            assert!(Instant::now() < deadline, "the grandchild {pid} still lives");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn the_process_has_no_secret_in_its_arguments_and_nothing_of_ours_in_its_environment() {
+        let mut bench = bench(Shell::Sh);
+        bench.shell.setup.environment.push(("AWS_SECRET_ACCESS_KEY".to_owned(), "hush".to_owned()));
+        let command = bench.shell.command(Path::new("driver"));
+        let shown: Vec<_> = command.as_std().get_args().collect();
+        assert_eq!(shown, ["driver"]);
+        assert_eq!(bench.run("env | cut -d= -f1 | sort | tr '\\n' ' '").await, 0);
+        let names = bench.output().concat();
+        let allowed = ["AWS_SECRET_ACCESS_KEY", "CODEBUILD_BUILD_SUCCEEDING", "OLDPWD", "PATH", "PWD", "SHLVL", "_"];
+        assert!(names.split_whitespace().all(|name| allowed.contains(&name)), "{names}");
+    }
+}

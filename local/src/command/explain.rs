@@ -1,0 +1,190 @@
+//! `signalbox explain`: what every function would decide on an event, and why.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use signalbox_events::{Event, Parsed, parse_event};
+use signalbox_policy::{Policy, parse_policy, render_problems};
+
+use super::{Outcome, Paint};
+
+/// Show what every function would decide on an event, and why.
+///
+/// Without facts a decision is made as if nothing were known yet; what a function would gather first is shown.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "FACTS is a JSON file: a ledger entry as `ledger/FUNCTION/EVENT-ID` holds it, the `facts` of one, or \
+                        { \"trigger\": FACTS, \"notifier\": FACTS }.")]
+pub(super) struct Arguments {
+    /// The policy file; without one the stack only observes.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// The event, as EventBridge delivers it.
+    #[arg(long, value_name = "FILE")]
+    event: PathBuf,
+    /// The facts that the functions gathered.
+    #[arg(long, value_name = "FILE")]
+    facts: Option<PathBuf>,
+    /// As JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What one function says of an event.
+struct Explained {
+    function: &'static str,
+    needs: Value,
+    facts_given: Given,
+    verdict: Value,
+    reasons: Vec<String>,
+    actions: Vec<String>,
+    decision: Value,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Given {
+    Yes,
+    No,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let policy = match &arguments.policy {
+        Some(file) => {
+            let text = read(file)?;
+            match parse_policy(&text) {
+                Ok(policy) => policy,
+                Err(problems) => {
+                    eprintln!("{}", render_problems(&file.display().to_string(), &text, &problems));
+                    return Ok(Outcome::Bad);
+                }
+            }
+        }
+        None => Policy::none(),
+    };
+    let event = match parse_event(read(&arguments.event)?.as_bytes()) {
+        Ok(Parsed::Ours(event)) => event,
+        Ok(Parsed::NotOurs(other)) => {
+            if arguments.json {
+                println!("{}", json!({ "not_ours": other }));
+            } else {
+                println!("{} from {}: none of ours, every function leaves it alone", other.detail_type, other.source);
+            }
+            return Ok(Outcome::Good);
+        }
+        Err(error) => bail!("{}: {error}", arguments.event.display()),
+    };
+    let facts = arguments.facts.as_deref().map(read_facts).transpose()?.unwrap_or_default();
+    let explained = [explain_trigger(&event, &policy, &facts)?, explain_notifier(&event, &policy, &facts)?];
+    if arguments.json {
+        let functions: Map<String, Value> = explained.iter().map(|one| (one.function.to_owned(), one.as_json())).collect();
+        println!("{}", serde_json::to_string_pretty(&json!({ "event": event, "functions": functions }))?);
+    } else {
+        print(&event, &explained);
+    }
+    Ok(Outcome::Good)
+}
+
+fn explain_trigger(event: &Event, policy: &Policy, facts: &Map<String, Value>) -> anyhow::Result<Explained> {
+    use signalbox_trigger_rules as rules;
+    let needs = rules::needs(event, policy);
+    let (facts, facts_given) = match given::<rules::Facts>("trigger", facts)? {
+        Some(facts) => (facts, Given::Yes),
+        None => (rules::Facts::before_gathering(event, &needs), Given::No),
+    };
+    let decision = rules::decide(&facts, policy);
+    Ok(Explained {
+        function: "trigger",
+        needs: to_value(&needs)?,
+        facts_given,
+        verdict: to_value(&decision.verdict)?,
+        reasons: decision.reasons.iter().map(rules::render_reason).collect(),
+        actions: decision.actions.iter().map(rules::render_action).collect(),
+        decision: to_value(&decision)?,
+    })
+}
+
+fn explain_notifier(event: &Event, policy: &Policy, facts: &Map<String, Value>) -> anyhow::Result<Explained> {
+    use signalbox_notifier_rules as rules;
+    let needs = rules::needs(event, policy);
+    let (facts, facts_given) = match given::<rules::Facts>("notifier", facts)? {
+        Some(facts) => (facts, Given::Yes),
+        None => (rules::Facts::before_gathering(event), Given::No),
+    };
+    let decision = rules::decide(&facts, policy);
+    Ok(Explained {
+        function: "notifier",
+        needs: to_value(&needs)?,
+        facts_given,
+        verdict: to_value(&decision.verdict)?,
+        reasons: decision.reasons.iter().map(rules::render_reason).collect(),
+        actions: decision.actions.iter().map(rules::render_action).collect(),
+        decision: to_value(&decision)?,
+    })
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// The facts in a file, under the names of the functions they are for.
+fn read_facts(file: &Path) -> anyhow::Result<Map<String, Value>> {
+    let value: Value =
+        serde_json::from_str(&read(file)?).with_context(|| format!("{} is not JSON", file.display()))?;
+    if let (Some(function), Some(facts)) = (value.get("function").and_then(Value::as_str), value.pointer("/report/replay/facts")) {
+        return Ok(Map::from_iter([(function.to_owned(), facts.clone())]));
+    }
+    let Value::Object(object) = value else { bail!("{} is not a JSON object", file.display()) };
+    if object.contains_key("trigger") || object.contains_key("notifier") {
+        return Ok(object);
+    }
+    if object.contains_key("push") {
+        return Ok(Map::from_iter([("trigger".to_owned(), Value::Object(object))]));
+    }
+    if object.contains_key("event") {
+        return Ok(Map::from_iter([("notifier".to_owned(), Value::Object(object))]));
+    }
+    bail!("{} holds no facts; see `signalbox explain --help` for the forms it may have", file.display())
+}
+
+fn given<T: DeserializeOwned>(function: &str, facts: &Map<String, Value>) -> anyhow::Result<Option<T>> {
+    let facts = facts.get(function).map(|facts| serde_json::from_value(facts.clone()));
+    facts.transpose().with_context(|| format!("these are not facts of the {function}"))
+}
+
+fn to_value<T: Serialize>(value: &T) -> anyhow::Result<Value> {
+    serde_json::to_value(value).context("a decision cannot be shown")
+}
+
+impl Explained {
+    fn as_json(&self) -> Value {
+        json!({
+            "needs": self.needs,
+            "facts_given": self.facts_given == Given::Yes,
+            "decision": self.decision,
+            "reasons": self.reasons,
+            "actions": self.actions,
+        })
+    }
+}
+
+fn print(event: &Event, explained: &[Explained]) {
+    let paint = Paint::for_stdout();
+    println!("{} {}", paint.headline("event"), event.detail);
+    for one in explained {
+        let verdict = one.verdict.as_str().unwrap_or_default().replace('_', " ");
+        println!("\n{} {verdict}", paint.headline(one.function));
+        for reason in &one.reasons {
+            println!("  {} {reason}", paint.dim("because"));
+        }
+        for action in &one.actions {
+            println!("  {}    {action}", paint.good("would"));
+        }
+        let needs = one.needs.to_string();
+        if one.facts_given == Given::No && one.needs.as_object().is_some_and(|needs| needs.values().any(|need| !need.is_null())) {
+            println!("  {}     nothing was gathered: decided as if nothing were known yet; give --facts to decide on what is", paint.notice("note"));
+            println!("  {}    {needs}", paint.dim("needs"));
+        }
+    }
+}

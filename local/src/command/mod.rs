@@ -1,0 +1,100 @@
+//! The `signalbox` command: what can be asked of it, and how it answers.
+
+mod check;
+mod demo;
+mod explain;
+mod git_credential;
+mod paint;
+mod serve;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use paint::Paint;
+
+/// Signalbox: triggers, approvals, notifications, branch protection and replication for AWS CodeCommit.
+#[derive(Debug, Parser)]
+#[command(name = "signalbox", version, about, after_help = "Without a command it plays the demo: everything on this machine, no AWS account needed.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play the main job on this machine: a push starts a build, and its result arrives as mail.
+    Demo(demo::Arguments),
+    /// Keep the local cloud up, for git and the AWS SDKs.
+    Serve(serve::Arguments),
+    /// Check a policy file; all its problems at once.
+    Check(check::Arguments),
+    /// Show what every function would decide on an event, and why.
+    Explain(explain::Arguments),
+    /// Answer git's question for the password of a CodeCommit repository (a git credential helper).
+    GitCredential(git_credential::Arguments),
+}
+
+/// How a command ended, beside an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Exit code 0.
+    Good,
+    /// What was looked at is not good: exit code 1, already explained.
+    Bad,
+}
+
+/// Runs the command line and says how it ended: 0 well, 1 badly, 2 wrong usage.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output with code 0, mistakes to standard error with code 2.
+            let _closed_pipe = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let outcome = match cli.command.unwrap_or_else(|| Command::Demo(demo::Arguments::default())) {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::GitCredential(arguments) => git_credential::run(&arguments),
+    };
+    match outcome {
+        Ok(Outcome::Good) => ExitCode::SUCCESS,
+        Ok(Outcome::Bad) => ExitCode::FAILURE,
+        Err(error) => {
+            let paint = Paint::for_stderr();
+            eprintln!("{} {error}", paint.bad("error:"));
+            for below in error.chain().skip(1) {
+                eprintln!("  {} {below}", paint.dim("because"));
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Warnings (or more) of the local cloud go to standard error, in words.
+pub(crate) fn log_to_stderr(level: &str) {
+    let started = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(Paint::for_stderr() == Paint::Coloured)
+        .with_target(false)
+        .without_time()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(format!("{level},hyper=warn,hyper_util=warn")))
+        .try_init();
+    if started.is_err() {
+        tracing::debug!("logging was started before");
+    }
+}
+
+/// Starts the asynchronous part of a command.
+pub(crate) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    use anyhow::Context;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let result = runtime.block_on(future);
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    result
+}

@@ -1,0 +1,454 @@
+//! An execution environment: one process of a function, with a Runtime API of its own.
+//!
+//! A task owns the process and everything that it says. It hands over one event at a time, watches the deadline, and
+//! ends with the process: whoever invokes finds it gone and starts another.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+use super::invocation::{FunctionFailure, Invocation, InvocationError};
+use super::log::{Lines, Stream};
+use super::process::{self, Group, Process};
+use super::runtime_api::{self, Call, Delivery, Refused};
+use crate::auth::Keys;
+use crate::template::function::Function;
+use crate::world::World;
+
+/// How long a function may take until it asks for its first event, as on AWS.
+const INIT_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a process that reported an init error may take to end by itself.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// How long an answer is waited for that a process may have sent with its last breath.
+const LAST_BREATH: Duration = Duration::from_millis(50);
+
+/// What every process of a function is made from.
+#[derive(Debug)]
+pub(super) struct Spec {
+    pub(super) function: Function,
+    pub(super) binary: PathBuf,
+    pub(super) world: Arc<World>,
+    pub(super) keys: Arc<Keys>,
+    pub(super) lines: Lines,
+    pub(super) init_limit: Duration,
+    /// Changes when every process is to be killed.
+    pub(super) kill: watch::Receiver<u64>,
+}
+
+impl Spec {
+    pub(super) fn new(
+        function: Function,
+        binary: PathBuf,
+        world: &Arc<World>,
+        keys: &Arc<Keys>,
+        lines: Lines,
+        kill: watch::Receiver<u64>,
+    ) -> Self {
+        let (world, keys) = (Arc::clone(world), Arc::clone(keys));
+        Self { function, binary, world, keys, lines, init_limit: INIT_LIMIT, kill }
+    }
+}
+
+/// Why a process did not come to its first event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StartFailure {
+    pub(super) reason: String,
+    pub(super) last_lines: Vec<String>,
+}
+
+/// How an invocation ended.
+pub(super) type Outcome = Result<Bytes, InvocationError>;
+
+struct Job {
+    invocation: Invocation,
+    outcome: oneshot::Sender<Outcome>,
+}
+
+/// A process that waits for events. Dropped, the process is ended.
+#[derive(Debug)]
+pub(super) struct Environment {
+    jobs: mpsc::Sender<Job>,
+    task: JoinHandle<()>,
+    group: Arc<Group>,
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.group.kill();
+    }
+}
+
+impl Environment {
+    /// Starts a process and waits until it asks for its first event.
+    pub(super) async fn start(spec: &Arc<Spec>) -> Result<Self, StartFailure> {
+        let mut life = Life::start(spec).await?;
+        life.initialise().await?;
+        let group = life.process.group();
+        let (jobs, taken) = mpsc::channel(1);
+        Ok(Self { jobs, task: tokio::spawn(life.run(taken)), group })
+    }
+
+    /// Whether its process is still there, as far as is known.
+    pub(super) fn is_alive(&self) -> bool {
+        !self.task.is_finished() && !self.jobs.is_closed()
+    }
+
+    /// Has one event done; `None` if the process ended before it took the event.
+    pub(super) async fn invoke(&self, invocation: Invocation) -> Option<Outcome> {
+        let (outcome, ended) = oneshot::channel();
+        self.jobs.send(Job { invocation, outcome }).await.ok()?;
+        ended.await.ok()
+    }
+}
+
+/// What the process is doing.
+enum Phase {
+    /// It has not asked for anything yet.
+    Starting,
+    /// It waits for an event.
+    Waiting(oneshot::Sender<Result<Delivery, Refused>>),
+    /// It works on one.
+    Working(Work),
+    /// It has answered and not asked for the next yet.
+    Finishing(Finished),
+}
+
+struct Work {
+    id: String,
+    started: Instant,
+    deadline: Instant,
+    outcome: oneshot::Sender<Outcome>,
+}
+
+struct Finished {
+    id: String,
+    started: Instant,
+    deadline: Instant,
+    status: &'static str,
+}
+
+struct Life {
+    spec: Arc<Spec>,
+    process: Process,
+    log: Stream,
+    calls: mpsc::Receiver<Call>,
+    kill: watch::Receiver<u64>,
+    phase: Phase,
+    /// An event that could not be handed over because the process's connection broke.
+    held: Option<Job>,
+    started: Instant,
+    init: Option<Duration>,
+    init_error: Option<FunctionFailure>,
+    _server: JoinSet<()>,
+}
+
+impl Life {
+    async fn start(spec: &Arc<Spec>) -> Result<Self, StartFailure> {
+        let cannot = |what: String| StartFailure { reason: what, last_lines: Vec::new() };
+        let listener = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .map_err(|error| cannot(format!("no Runtime API could be opened: {error}")))?;
+        let address =
+            listener.local_addr().map_err(|error| cannot(format!("the Runtime API has no address: {error}")))?;
+        let (sender, calls) = mpsc::channel(8);
+        let mut server = JoinSet::new();
+        server.spawn(runtime_api::serve(listener, sender));
+
+        let day = spec.world.now().strftime("%Y/%m/%d").to_string();
+        let stream = format!("{day}/[$LATEST]{}", spec.world.hex(32));
+        let log = Stream::new(spec.lines.clone(), &spec.function, stream);
+        let variables =
+            process::variables(&spec.function, &spec.binary, &spec.world, &spec.keys, &address.to_string(), log.name());
+        let process = Process::start(&spec.binary, &variables, &log)
+            .map_err(|error| cannot(format!("{} cannot be run: {error}", spec.binary.display())))?;
+        let mut kill = spec.kill.clone();
+        kill.mark_unchanged();
+        Ok(Self {
+            spec: Arc::clone(spec),
+            process,
+            log,
+            calls,
+            kill,
+            phase: Phase::Starting,
+            held: None,
+            started: Instant::now(),
+            init: None,
+            init_error: None,
+            _server: server,
+        })
+    }
+
+    async fn initialise(&mut self) -> Result<(), StartFailure> {
+        let mut limit = self.started + self.spec.init_limit;
+        let what = loop {
+            tokio::select! {
+                Some(call) = self.calls.recv() => {
+                    self.on_call(call).await;
+                    if matches!(self.phase, Phase::Waiting(_)) {
+                        self.init = Some(self.started.elapsed());
+                        return Ok(());
+                    }
+                    if self.init_error.is_some() {
+                        limit = limit.min(Instant::now() + LAST_WORDS);
+                    }
+                }
+                status = self.process.ended() => break format!("it ended before it asked for an event ({status})"),
+                () = tokio::time::sleep_until(limit) => {
+                    self.process.kill().await;
+                    break format!("it asked for no event within {} seconds", self.spec.init_limit.as_secs_f64());
+                }
+                _ = self.kill.changed() => {
+                    self.process.kill().await;
+                    break "it was killed while it started".to_owned();
+                }
+            }
+        };
+        self.process.drain().await;
+        let reason = match self.init_error.take() {
+            Some(failure) => format!("{}: {}", failure.kind, failure.message),
+            None => what,
+        };
+        let text = format!(
+            "INIT_REPORT Init Duration: {} ms\tPhase: init\tStatus: error\tError Type: {reason}",
+            millis(self.started.elapsed())
+        );
+        let record = json!({ "phase": "init", "status": "error", "errorType": reason });
+        self.log.platform_line(text, "platform.initReport", record).await;
+        Err(StartFailure { reason, last_lines: self.process.last_lines() })
+    }
+
+    async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        loop {
+            let deadline = match &self.phase {
+                Phase::Working(Work { deadline, .. }) | Phase::Finishing(Finished { deadline, .. }) => Some(*deadline),
+                Phase::Starting | Phase::Waiting(_) => None,
+            };
+            let timer = async {
+                match deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let is_waiting = matches!(self.phase, Phase::Waiting(_)) && self.held.is_none();
+            tokio::select! {
+                biased;
+                Some(call) = self.calls.recv() => {
+                    self.on_call(call).await;
+                    if let Some(job) = self.held.take() {
+                        self.hand_over(job).await;
+                    }
+                }
+                status = self.process.ended() => return self.on_end(&status).await,
+                () = timer => return self.on_time_out().await,
+                _ = self.kill.changed() => {
+                    let status = self.process.kill().await;
+                    return self.on_end(&status).await;
+                }
+                job = jobs.recv(), if is_waiting => match job {
+                    Some(job) => self.hand_over(job).await,
+                    None => {
+                        self.process.kill().await;
+                        return;
+                    }
+                },
+            }
+        }
+    }
+
+    async fn on_call(&mut self, call: Call) {
+        // A reply that nobody waits for is a connection that broke; the process will ask again or end.
+        match call {
+            Call::Next(reply) => match std::mem::replace(&mut self.phase, Phase::Starting) {
+                Phase::Working(work) => {
+                    self.phase = Phase::Working(work);
+                    let _connection_broke = reply.send(Err(Refused::WrongMoment));
+                }
+                Phase::Finishing(finished) => {
+                    self.report(&finished).await;
+                    self.phase = Phase::Waiting(reply);
+                }
+                Phase::Starting | Phase::Waiting(_) => self.phase = Phase::Waiting(reply),
+            },
+            Call::Response(id, body, reply) => {
+                let (outcome, answer) = match body {
+                    Some(body) => (Ok(body), Ok(())),
+                    None => {
+                        let reason = "it is larger than 6 MB (Function.ResponseSizeTooLarge)".to_owned();
+                        (Err(InvocationError::BadAnswer { reason }), Err(Refused::TooLarge))
+                    }
+                };
+                let taken = self.settle(&id, outcome);
+                let _connection_broke = reply.send(taken.and(answer));
+            }
+            Call::Error(id, failure, reply) => {
+                let FunctionFailure { kind, message } = failure;
+                let taken = self.settle(&id, Err(InvocationError::Failed { kind, message }));
+                let _connection_broke = reply.send(taken);
+            }
+            Call::InitError(failure, reply) => {
+                let answer = if matches!(self.phase, Phase::Starting) && self.init.is_none() {
+                    self.init_error = Some(failure);
+                    Ok(())
+                } else {
+                    Err(Refused::WrongMoment)
+                };
+                let _connection_broke = reply.send(answer);
+            }
+        }
+    }
+
+    /// Gives the event's outcome to whoever invoked, if it is the event that is being worked on.
+    fn settle(&mut self, id: &str, outcome: Outcome) -> Result<(), Refused> {
+        match std::mem::replace(&mut self.phase, Phase::Starting) {
+            Phase::Working(work) if work.id == id => {
+                let status = if outcome.is_ok() { "success" } else { "error" };
+                let Work { id, started, deadline, outcome: invoker } = work;
+                let _nobody_waits = invoker.send(outcome);
+                self.phase = Phase::Finishing(Finished { id, started, deadline, status });
+                Ok(())
+            }
+            other => {
+                self.phase = other;
+                Err(Refused::UnknownRequest)
+            }
+        }
+    }
+
+    async fn hand_over(&mut self, job: Job) {
+        let reply = match std::mem::replace(&mut self.phase, Phase::Starting) {
+            Phase::Waiting(reply) if !reply.is_closed() => reply,
+            Phase::Waiting(_) => {
+                self.held = Some(job);
+                return;
+            }
+            other => {
+                self.phase = other;
+                self.held = Some(job);
+                return;
+            }
+        };
+        let Job { invocation, outcome } = job;
+        let Invocation { id, payload, trace } = invocation;
+        let timeout = self.spec.function.timeout;
+        let now_ms = self.spec.world.now().as_millisecond();
+        let timeout_ms = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX);
+        let text = format!("START RequestId: {id} Version: $LATEST");
+        self.log.platform_line(text, "platform.start", json!({ "requestId": id, "version": "$LATEST" })).await;
+        let delivery = Delivery {
+            id: id.clone(),
+            payload,
+            deadline_ms: now_ms.saturating_add(timeout_ms),
+            function_arn: self.spec.function.arn.clone(),
+            trace,
+        };
+        // A connection that broke here belongs to a process that is ending; its end is the event's outcome.
+        let _connection_broke = reply.send(Ok(delivery));
+        let started = Instant::now();
+        self.phase = Phase::Working(Work { id, started, deadline: started + timeout, outcome });
+    }
+
+    async fn on_end(mut self, status: &str) {
+        // An answer may have been sent with the last breath.
+        while matches!(self.phase, Phase::Working(_)) {
+            match tokio::time::timeout(LAST_BREATH, self.calls.recv()).await {
+                Ok(Some(call)) => self.on_call(call).await,
+                Ok(None) | Err(_) => break,
+            }
+        }
+        self.process.drain().await;
+        match std::mem::replace(&mut self.phase, Phase::Starting) {
+            Phase::Working(Work { id, started, deadline, outcome }) => {
+                let error = InvocationError::Exited { status: status.to_owned() };
+                let text = format!("RequestId: {id} Error: {error}\nRuntime.ExitError");
+                self.log
+                    .platform_line(text, "platform.fault", json!({ "requestId": id, "error": error.to_string() }))
+                    .await;
+                self.report(&Finished { id, started, deadline, status: "error" }).await;
+                self.warn(status);
+                let _nobody_waits = outcome.send(Err(error));
+            }
+            Phase::Finishing(finished) => {
+                self.report(&finished).await;
+                self.warn(status);
+            }
+            Phase::Starting | Phase::Waiting(_) => self.warn(status),
+        }
+    }
+
+    async fn on_time_out(mut self) {
+        self.process.kill().await;
+        self.process.drain().await;
+        let after = self.spec.function.timeout;
+        let error = InvocationError::TimedOut { after };
+        let (finished, outcome) = match std::mem::replace(&mut self.phase, Phase::Starting) {
+            Phase::Working(Work { id, started, deadline, outcome }) => {
+                (Finished { id, started, deadline, status: "timeout" }, Some(outcome))
+            }
+            Phase::Finishing(finished) => (Finished { status: "timeout", ..finished }, None),
+            Phase::Starting | Phase::Waiting(_) => return,
+        };
+        let text = format!("{} {} {error}", self.spec.world.now(), finished.id);
+        self.log
+            .platform_line(text, "platform.fault", json!({ "requestId": finished.id, "error": error.to_string() }))
+            .await;
+        self.report(&finished).await;
+        tracing::warn!(function = self.spec.function.name, "{error}; its process was killed");
+        if let Some(outcome) = outcome {
+            let _nobody_waits = outcome.send(Err(error));
+        }
+    }
+
+    fn warn(&self, status: &str) {
+        tracing::warn!(
+            function = self.spec.function.name,
+            binary = %self.spec.binary.display(),
+            status,
+            "a function's process ended: {}",
+            self.process.last_lines().join(" | ")
+        );
+    }
+
+    async fn report(&mut self, finished: &Finished) {
+        let Finished { id, started, status, .. } = finished;
+        let took = started.elapsed();
+        let memory = self.spec.function.memory;
+        let used = self.process.peak_memory();
+        let init = self.init.take();
+        let billed = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+        let mut text = format!(
+            "END RequestId: {id}\nREPORT RequestId: {id}\tDuration: {} ms\tBilled Duration: {billed} ms\tMemory Size: {memory} MB",
+            millis(took)
+        );
+        let mut metrics = serde_json::Map::new();
+        metrics.insert("durationMs".to_owned(), json!(took.as_secs_f64() * 1000.0));
+        metrics.insert("billedDurationMs".to_owned(), json!(billed));
+        metrics.insert("memorySizeMB".to_owned(), json!(memory));
+        if let Some(used) = used {
+            text.push_str(&format!("\tMax Memory Used: {used} MB"));
+            metrics.insert("maxMemoryUsedMB".to_owned(), json!(used));
+        }
+        if let Some(init) = init {
+            text.push_str(&format!("\tInit Duration: {} ms", millis(init)));
+            metrics.insert("initDurationMs".to_owned(), json!(init.as_secs_f64() * 1000.0));
+        }
+        if *status != "success" {
+            text.push_str(&format!("\tStatus: {status}"));
+        }
+        let record = json!({ "requestId": id, "metrics": metrics, "status": status });
+        self.log.platform_line(text, "platform.report", record).await;
+    }
+}
+
+fn millis(duration: Duration) -> String {
+    format!("{:.2}", duration.as_secs_f64() * 1000.0)
+}

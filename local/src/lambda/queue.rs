@@ -1,0 +1,37 @@
+//! The one place where Lambda speaks to SQS.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Answer;
+use crate::sqs::{Message, Sqs};
+
+/// The most messages that SQS gives at once.
+pub(super) const MOST_AT_ONCE: usize = 10;
+
+/// A queue that a function is fed from.
+///
+/// A trait, so that feeding can be watched in a test without visibility time-outs.
+pub(super) trait Queue: Send + Sync + 'static {
+    /// Waits at most `wait` for at most `most` messages. Dropped while it waits, it has taken nothing.
+    fn receive(&self, most: usize, wait: Duration) -> impl Future<Output = Answer<Vec<Message>>> + Send;
+    /// Takes a message out for good.
+    fn delete(&self, receipt: &str) -> impl Future<Output = Answer<()>> + Send;
+}
+
+/// A queue of this cloud.
+#[derive(Debug)]
+pub(super) struct CloudQueue {
+    pub(super) sqs: Arc<Sqs>,
+    pub(super) name: String,
+}
+
+impl Queue for CloudQueue {
+    async fn receive(&self, most: usize, wait: Duration) -> Answer<Vec<Message>> {
+        self.sqs.receive(&self.name, most.min(MOST_AT_ONCE), wait).await
+    }
+
+    async fn delete(&self, receipt: &str) -> Answer<()> {
+        self.sqs.delete(&self.name, receipt)
+    }
+}

@@ -1,0 +1,203 @@
+//! The operations on buckets, and what is configured for them.
+
+use jiff::Timestamp;
+
+use super::error::{Outcome, Refused};
+use super::listing::{self, page_size};
+use super::route::Request;
+use super::store::Store;
+use super::xml::{Node, element, escape};
+use super::{Reply, Setting, Versioning, payload};
+use crate::world::World;
+
+/// The largest page of `ListBuckets`.
+const PAGE: usize = 10_000;
+
+/// What AWS configures for every new bucket.
+const BLOCKED: &str = "<PublicAccessBlockConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls><BlockPublicPolicy>true</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets></PublicAccessBlockConfiguration>";
+const ENCRYPTED: &str = "<ServerSideEncryptionConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault><BucketKeyEnabled>false</BucketKeyEnabled></Rule></ServerSideEncryptionConfiguration>";
+
+/// A time as S3's documents write it.
+pub(super) fn iso(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}
+
+/// The owner of everything here.
+pub(super) fn owner(world: &World) -> String {
+    format!("<Owner>{}</Owner>", element("ID", &world.account))
+}
+
+pub(super) fn list(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
+    let limit = page_size(request, "max-buckets", PAGE)?;
+    let prefix = request.query("prefix").unwrap_or_default();
+    let after = match request.query("continuation-token") {
+        Some(token) => listing::read_token(token, &["buckets", prefix])?,
+        None => String::new(),
+    };
+    if request.query("bucket-region").is_some_and(|region| region != world.region) {
+        return Ok(Reply::xml("ListAllMyBucketsResult", &format!("{}<Buckets></Buckets>", owner(world))));
+    }
+    let mut found: Vec<_> = store
+        .buckets()
+        .into_iter()
+        .filter(|bucket| bucket.name.starts_with(prefix) && bucket.name.as_str() > after.as_str())
+        .collect();
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let mut content = owner(world) + "<Buckets>";
+    for bucket in &found {
+        content.push_str("<Bucket>");
+        content.push_str(&element("Name", &bucket.name));
+        content.push_str(&element("CreationDate", &iso(bucket.created())));
+        content.push_str(&element("BucketRegion", &world.region));
+        content.push_str("</Bucket>");
+    }
+    content.push_str("</Buckets>");
+    if let (true, Some(last)) = (more, found.last()) {
+        content.push_str(&element("ContinuationToken", &listing::make_token(&last.name, &["buckets", prefix])));
+    }
+    if !prefix.is_empty() {
+        content.push_str(&element("Prefix", prefix));
+    }
+    Ok(Reply::xml("ListAllMyBucketsResult", &content))
+}
+
+pub(super) fn create(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
+    let body = payload::take(request)?.bytes;
+    let mut place = None;
+    if !body.is_empty() {
+        let node = Node::parse(&body, "CreateBucketConfiguration")?;
+        if let Some(other) = node.children.iter().find(|child| child.name != "LocationConstraint") {
+            return Err(Refused::new(
+                501,
+                "NotImplemented",
+                format!("the local cloud does not offer {} of CreateBucketConfiguration", other.name),
+            ));
+        }
+        place = node.get("LocationConstraint").map(str::to_owned);
+    }
+    // us-east-1 is the region that has no name here.
+    let expected = (world.region != "us-east-1").then_some(world.region.as_str());
+    if place.as_deref().filter(|place| !place.is_empty()) != expected {
+        let named = place.as_deref().unwrap_or("unspecified");
+        return Err(Refused::new(
+            400,
+            "IllegalLocationConstraintException",
+            format!(
+                "The {named} location constraint is incompatible for the region specific endpoint this request was sent to."
+            ),
+        ));
+    }
+    store.create(&request.bucket)?;
+    Ok(Reply::new(200).header("location", format!("/{}", request.bucket)))
+}
+
+/// What every new bucket is configured with, as on AWS.
+pub(super) fn defaults() -> [(Setting, String); 2] {
+    [(Setting::PublicAccessBlock, BLOCKED.to_owned()), (Setting::Encryption, ENCRYPTED.to_owned())]
+}
+
+pub(super) fn delete(store: &Store, request: &Request) -> Outcome<Reply> {
+    store.delete(&request.bucket)?;
+    Ok(Reply::new(204))
+}
+
+pub(super) fn head(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
+    store.bucket(&request.bucket)?;
+    Ok(Reply::new(200)
+        .header("x-amz-bucket-region", &world.region)
+        .header("x-amz-access-point-alias", "false")
+        .header("content-type", "application/xml"))
+}
+
+pub(super) fn location(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
+    store.bucket(&request.bucket)?;
+    let region = if world.region == "us-east-1" { "" } else { &world.region };
+    Ok(Reply::xml("LocationConstraint", &escape(region)))
+}
+
+pub(super) fn get_versioning(store: &Store, request: &Request) -> Outcome<Reply> {
+    let status = match store.bucket(&request.bucket)?.versioning() {
+        Versioning::Off => String::new(),
+        Versioning::Enabled => element("Status", "Enabled"),
+        Versioning::Suspended => element("Status", "Suspended"),
+    };
+    Ok(Reply::xml("VersioningConfiguration", &status))
+}
+
+pub(super) fn put_versioning(store: &Store, request: &Request) -> Outcome<Reply> {
+    let bucket = store.bucket(&request.bucket)?;
+    let node = Node::parse(&payload::take(request)?.bytes, "VersioningConfiguration")?;
+    if node.get("MfaDelete").is_some_and(|mfa| mfa != "Disabled") {
+        return Err(Refused::new(501, "NotImplemented", "the local cloud does not offer MfaDelete"));
+    }
+    let versioning = match node.get("Status") {
+        Some("Enabled") => Versioning::Enabled,
+        Some("Suspended") => Versioning::Suspended,
+        _ => {
+            return Err(Refused::new(
+                400,
+                "IllegalVersioningConfigurationException",
+                "The Versioning element must be specified: Status is Enabled or Suspended",
+            ));
+        }
+    };
+    bucket.set_versioning(versioning)?;
+    Ok(Reply::new(200))
+}
+
+pub(super) fn get_setting(store: &Store, request: &Request, setting: Setting) -> Outcome<Reply> {
+    let document = store.bucket(&request.bucket)?.setting(setting).ok_or_else(|| {
+        let (code, message) = match setting {
+            Setting::Policy => ("NoSuchBucketPolicy", "The bucket policy does not exist"),
+            Setting::Lifecycle => ("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
+            Setting::PublicAccessBlock => {
+                ("NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found")
+            }
+            Setting::Encryption => (
+                "ServerSideEncryptionConfigurationNotFoundError",
+                "The server side encryption configuration was not found",
+            ),
+        };
+        Refused::new(404, code, message).with("BucketName", &request.bucket)
+    })?;
+    let kind = if setting == Setting::Policy { "application/json" } else { "application/xml" };
+    Ok(Reply { body: document.into(), ..Reply::new(200) }.header("content-type", kind))
+}
+
+pub(super) fn put_setting(store: &Store, request: &Request, setting: Setting) -> Outcome<Reply> {
+    set(store, &request.bucket, setting, &payload::take(request)?.bytes)?;
+    Ok(Reply::new(if setting == Setting::Policy { 204 } else { 200 }))
+}
+
+/// Keeps a setting after a look at whether it is one.
+pub(super) fn set(store: &Store, bucket: &str, setting: Setting, document: &[u8]) -> Outcome<()> {
+    let bucket = store.bucket(bucket)?;
+    let root = match setting {
+        Setting::Policy => {
+            let policy: Option<serde_json::Value> = serde_json::from_slice(document).ok();
+            if policy.is_none_or(|policy| !policy.is_object()) {
+                return Err(Refused::new(
+                    400,
+                    "MalformedPolicy",
+                    "Policies must be valid JSON and the first byte must be '{'",
+                ));
+            }
+            None
+        }
+        Setting::Lifecycle => Some("LifecycleConfiguration"),
+        Setting::PublicAccessBlock => Some("PublicAccessBlockConfiguration"),
+        Setting::Encryption => Some("ServerSideEncryptionConfiguration"),
+    };
+    if let Some(root) = root {
+        Node::parse(document, root)?;
+    }
+    bucket.set(setting, Some(String::from_utf8_lossy(document).into_owned()))
+}
+
+pub(super) fn delete_setting(store: &Store, request: &Request, setting: Setting) -> Outcome<Reply> {
+    // There is no bucket without encryption: deleting what was chosen brings the default back.
+    let default = (setting == Setting::Encryption).then(|| ENCRYPTED.to_owned());
+    store.bucket(&request.bucket)?.set(setting, default)?;
+    Ok(Reply::new(204))
+}

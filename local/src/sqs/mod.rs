@@ -1,0 +1,549 @@
+//! SQS: standard queues with visibility, redrive, delays, retention and long polling.
+
+mod attributes;
+mod message;
+mod moves;
+mod operations;
+mod policy;
+mod queue;
+
+use std::collections::{BTreeMap, HashMap};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+pub use self::message::{Message, MessageAttribute};
+pub(crate) use self::operations::query_code;
+pub use self::queue::Counts;
+
+use self::attributes::Attributes;
+use self::queue::{Queue, ReceiptProblem, Stored};
+use crate::error::{Answer, ServiceError};
+use crate::kept::Kept;
+use crate::world::World;
+
+/// The most messages that one receive gives, as on AWS.
+const MOST_RECEIVED: usize = 10;
+
+/// The most messages of a queue that may be in flight, as on AWS.
+const MOST_IN_FLIGHT: usize = 120_000;
+
+/// The longest time that a message may be hidden, as on AWS.
+const LONGEST_VISIBILITY: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// All queues of the account.
+#[derive(Debug)]
+pub struct Sqs {
+    world: Arc<World>,
+    state: Kept<State>,
+    bells: Mutex<HashMap<String, Arc<Notify>>>,
+    /// Milliseconds that a test's clock runs ahead of the world's.
+    #[cfg(test)]
+    ahead: std::sync::atomic::AtomicI64,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct State {
+    queues: BTreeMap<String, Queue>,
+    #[serde(default)]
+    moves: Vec<moves::MoveTask>,
+}
+
+/// A message that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// The message's id.
+    pub id: String,
+    /// The MD5 digest of the body, in hex.
+    pub md5: String,
+}
+
+/// Why a service's message did not get into a queue.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Undeliverable {
+    /// There is no such queue.
+    #[error("the queue {queue} does not exist")]
+    NoSuchQueue {
+        /// The ARN that was meant.
+        queue: String,
+    },
+    /// The queue's policy does not let the service send.
+    #[error("{reason}")]
+    NotAllowed {
+        /// Which statement is missing or in the way.
+        reason: String,
+    },
+    /// The queue does not take this message.
+    #[error("the queue refused the message: {reason}")]
+    Refused {
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// What is sent beside a message's body.
+#[derive(Debug, Default)]
+struct Extras {
+    attributes: BTreeMap<String, MessageAttribute>,
+    delay: Option<Duration>,
+    trace_header: Option<String>,
+}
+
+fn no_such_queue(queue: &str) -> ServiceError {
+    ServiceError::bad(
+        "QueueDoesNotExist",
+        format!("The specified queue does not exist: {queue}. Make it with CreateQueue, or check its name."),
+    )
+}
+
+fn invalid(parameter: &str, value: impl std::fmt::Display, reason: &str) -> ServiceError {
+    ServiceError::bad(
+        "InvalidParameterValue",
+        format!("Value {value} for parameter {parameter} is invalid. Reason: {reason}"),
+    )
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+impl Sqs {
+    /// Opens what is there; messages that were in flight are visible again.
+    ///
+    /// # Errors
+    /// A spoilt state file.
+    pub fn open(world: &Arc<World>) -> anyhow::Result<Self> {
+        Ok(Self {
+            world: Arc::clone(world),
+            state: Kept::open(&world.dir, "sqs")?,
+            bells: Mutex::default(),
+            #[cfg(test)]
+            ahead: std::sync::atomic::AtomicI64::new(0),
+        })
+    }
+
+    /// Writes the state.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn save(&self) -> anyhow::Result<()> {
+        self.state.save()
+    }
+
+    fn now(&self) -> i64 {
+        let now = self.world.now().as_millisecond();
+        #[cfg(test)]
+        let now = now + self.ahead.load(std::sync::atomic::Ordering::Relaxed);
+        now
+    }
+
+    /// Makes a queue and gives its ARN; the same queue once more is no error.
+    ///
+    /// # Errors
+    /// A name or an attribute that AWS refuses; a queue of that name with other attributes.
+    pub fn create_queue(&self, name: &str, attributes: &BTreeMap<String, String>) -> Answer<String> {
+        check_queue_name(name)?;
+        let mut set = Attributes::default();
+        set.set(attributes)?;
+        let arn = self.arn(name);
+        let now = self.now();
+        self.state.change(|state| {
+            check_redrive(state, &arn, &set)?;
+            if let Some(queue) = state.queues.get(name) {
+                return match queue.attributes.differs_from(attributes) {
+                    None => Ok(()),
+                    Some(attribute) => Err(ServiceError::bad(
+                        "QueueNameExists",
+                        format!("A queue named {name} exists with another value for attribute {attribute}."),
+                    )),
+                };
+            }
+            state.queues.insert(name.to_owned(), Queue::new(self.world.hex(32), set, now));
+            Ok(())
+        })?;
+        Ok(arn)
+    }
+
+    /// Makes a queue with exactly these attributes, or gives them to the one that is there; gives its ARN.
+    ///
+    /// # Errors
+    /// A name or an attribute that AWS refuses.
+    pub fn ensure_queue(&self, name: &str, attributes: &BTreeMap<String, String>) -> Answer<String> {
+        check_queue_name(name)?;
+        let mut set = Attributes::default();
+        set.set(attributes)?;
+        let arn = self.arn(name);
+        let now = self.now();
+        self.state.change(|state| {
+            check_redrive(state, &arn, &set)?;
+            match state.queues.get_mut(name) {
+                Some(queue) if queue.attributes == set => {}
+                Some(queue) => {
+                    queue.attributes = set;
+                    queue.modified = now;
+                }
+                None => drop(state.queues.insert(name.to_owned(), Queue::new(self.world.hex(32), set, now))),
+            }
+            Ok(arn)
+        })
+    }
+
+    /// Changes some attributes of a queue, all or none.
+    ///
+    /// # Errors
+    /// No such queue; an attribute that AWS refuses.
+    pub fn set_attributes(&self, queue: &str, attributes: &BTreeMap<String, String>) -> Answer<()> {
+        let name = self.name(queue)?;
+        let arn = self.arn(&name);
+        let now = self.now();
+        self.state.change(|state| {
+            let mut set = state.queues.get(&name).ok_or_else(|| no_such_queue(queue))?.attributes.clone();
+            set.set(attributes)?;
+            check_redrive(state, &arn, &set)?;
+            if let Some(queue) = state.queues.get_mut(&name) {
+                queue.attributes = set;
+                queue.modified = now;
+            }
+            Ok(())
+        })?;
+        self.ring(&name);
+        Ok(())
+    }
+
+    /// Takes a queue away with all its messages; whoever waits for it is told.
+    ///
+    /// # Errors
+    /// No such queue.
+    pub fn delete_queue(&self, queue: &str) -> Answer<()> {
+        let name = self.name(queue)?;
+        self.state.change(|state| state.queues.remove(&name)).ok_or_else(|| no_such_queue(queue))?;
+        self.ring(&name);
+        Ok(())
+    }
+
+    /// The names of all queues, sorted.
+    pub fn queue_names(&self) -> Vec<String> {
+        self.state.read(|state| state.queues.keys().cloned().collect())
+    }
+
+    /// The ARN of a queue by its name, whether or not it exists.
+    pub fn arn(&self, name: &str) -> String {
+        self.world.arn("sqs", name)
+    }
+
+    /// The URL of a queue by its name, whether or not it exists.
+    pub fn url(&self, name: &str) -> String {
+        format!("{}/{}/{name}", self.world.endpoint(), self.world.account)
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// No such queue; a body or an attribute that AWS refuses.
+    pub fn send(&self, queue: &str, body: &str, attributes: BTreeMap<String, MessageAttribute>) -> Answer<Sent> {
+        self.send_as(queue, body, "signalbox", Extras { attributes, ..Extras::default() })
+    }
+
+    fn send_as(&self, queue: &str, body: &str, sender: &str, extras: Extras) -> Answer<Sent> {
+        let name = self.name(queue)?;
+        let now = self.now();
+        let id = self.world.uuid();
+        self.state.change(|state| {
+            let queue = state.queues.get_mut(&name).ok_or_else(|| no_such_queue(queue))?;
+            message::check_message(body, &extras.attributes, queue.attributes.number("MaximumMessageSize"))?;
+            let delay = extras.delay.map_or_else(|| queue.attributes.milliseconds("DelaySeconds"), milliseconds);
+            let mut stored = Stored::new(id.clone(), body.to_owned(), sender.to_owned(), now);
+            stored.attributes = extras.attributes;
+            stored.trace_header = extras.trace_header;
+            queue.push(stored, delay, now);
+            Ok(())
+        })?;
+        self.ring(&name);
+        Ok(Sent { id, md5: message::md5_of_body(body) })
+    }
+
+    /// Whether the queue's policy lets an AWS service send for one of its resources.
+    ///
+    /// # Errors
+    /// There is no such queue, or the reason why not.
+    pub fn may_send(&self, queue_arn: &str, service: &str, source_arn: &str) -> Result<(), Undeliverable> {
+        let missing = || Undeliverable::NoSuchQueue { queue: queue_arn.to_owned() };
+        let name = self.name(queue_arn).map_err(|_| missing())?;
+        let policy = self
+            .state
+            .read(|state| state.queues.get(&name).map(|queue| queue.attributes.get("Policy")))
+            .ok_or_else(missing)?;
+        let sender = policy::Sender { service, source_arn, account: &self.world.account };
+        policy::may_send(policy.as_deref(), queue_arn, sender).map_err(|reason| Undeliverable::NotAllowed { reason })
+    }
+
+    /// Sends a message as an AWS service does it: only if the queue's policy lets it.
+    ///
+    /// # Errors
+    /// No such queue, no permission, or a message that the queue does not take.
+    pub fn send_for_service(
+        &self,
+        queue_arn: &str,
+        service: &str,
+        source_arn: &str,
+        body: &str,
+        attributes: BTreeMap<String, MessageAttribute>,
+    ) -> Result<Sent, Undeliverable> {
+        self.may_send(queue_arn, service, source_arn)?;
+        self.send_as(queue_arn, body, service, Extras { attributes, ..Extras::default() }).map_err(|refused| {
+            if refused.code == "QueueDoesNotExist" {
+                Undeliverable::NoSuchQueue { queue: queue_arn.to_owned() }
+            } else {
+                Undeliverable::Refused { reason: refused.message }
+            }
+        })
+    }
+
+    /// Receives up to `most` messages with the queue's own visibility; waits up to `wait` for the first.
+    ///
+    /// # Errors
+    /// No such queue, also when it is deleted during the wait.
+    pub async fn receive(&self, queue: &str, most: usize, wait: Duration) -> Answer<Vec<Message>> {
+        self.receive_hidden(queue, most, Some(wait), None).await
+    }
+
+    async fn receive_hidden(
+        &self,
+        queue: &str,
+        most: usize,
+        wait: Option<Duration>,
+        visibility: Option<Duration>,
+    ) -> Answer<Vec<Message>> {
+        let name = self.name(queue)?;
+        let queues_own = || {
+            let seconds = self.with(&name, |queue| queue.attributes.number("ReceiveMessageWaitTimeSeconds"))?;
+            Ok(Duration::from_secs(seconds))
+        };
+        let wait = wait.map_or_else(queues_own, Ok)?;
+        let deadline = Instant::now() + wait;
+        let bell = self.bell(&name);
+        loop {
+            // Listening starts before looking: a message that arrives in between rings.
+            let mut rung = pin!(bell.notified());
+            rung.as_mut().enable();
+            let received = self.receive_now(&name, most, visibility)?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !received.is_empty() || left.is_zero() {
+                return Ok(received);
+            }
+            let next = self.with(&name, Queue::next_visible)?;
+            let until_next = next.map(|at| Duration::from_millis(u64::try_from(at - self.now()).unwrap_or(1).max(1)));
+            let pause = until_next.map_or(left, |next| next.min(left));
+            tokio::select! {
+                () = rung => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    fn receive_now(&self, name: &str, most: usize, visibility: Option<Duration>) -> Answer<Vec<Message>> {
+        let now = self.now();
+        // An empty poll changes nothing, so that it does not make the state be written again.
+        if !self.with(name, |queue| queue.has_work(now))? {
+            return Ok(Vec::new());
+        }
+        let most = most.clamp(1, MOST_RECEIVED);
+        let (received, dead_letters_to) = self.state.change(|state| {
+            let queue = state.queues.get_mut(name).ok_or_else(|| no_such_queue(name))?;
+            queue.settle(now);
+            if queue.is_over_limit(MOST_IN_FLIGHT) {
+                return Err(ServiceError::bad(
+                    "OverLimit",
+                    format!("{MOST_IN_FLIGHT} messages of {name} are in flight; delete what was handled."),
+                ));
+            }
+            let dead_letters_to = self.redrive(state, name, most, now);
+            let queue = state.queues.get_mut(name).ok_or_else(|| no_such_queue(name))?;
+            let visibility =
+                visibility.map_or_else(|| queue.attributes.milliseconds("VisibilityTimeout"), milliseconds);
+            Ok((queue.receive(most, visibility, now), dead_letters_to))
+        })?;
+        if let Some(target) = dead_letters_to {
+            self.ring(&target);
+        }
+        Ok(received)
+    }
+
+    /// Moves what was received too often into the dead-letter queue; gives that queue's name if anything was moved.
+    fn redrive(&self, state: &mut State, name: &str, most: usize, now: i64) -> Option<String> {
+        let redrive = state.queues.get(name)?.attributes.redrive()?;
+        let target = self.name(&redrive.target).ok().filter(|target| state.queues.contains_key(target));
+        let Some(target) = target else {
+            tracing::warn!(
+                queue = name,
+                dead_letter_queue = redrive.target,
+                "the dead-letter queue does not exist; its messages stay where they are"
+            );
+            return None;
+        };
+        let mut moved = false;
+        loop {
+            let dead = state.queues.get_mut(name)?.take_dead_letters(&redrive, most);
+            if dead.is_empty() {
+                return moved.then_some(target);
+            }
+            moved = true;
+            for mut stored in dead {
+                tracing::info!(
+                    queue = name,
+                    message = stored.id,
+                    receives = stored.receives,
+                    to = target,
+                    "a message was received too often"
+                );
+                stored.dead_letter_source = Some(self.arn(name));
+                state.queues.get_mut(&target)?.push(stored, 0, now);
+            }
+        }
+    }
+
+    /// Deletes the message that a receipt is for; a stale receipt deletes nothing and is no error, as on AWS.
+    ///
+    /// # Errors
+    /// No such queue; a receipt that is none of this queue.
+    pub fn delete(&self, queue: &str, receipt: &str) -> Answer<()> {
+        let name = self.name(queue)?;
+        self.state.change(|state| {
+            let queue = state.queues.get_mut(&name).ok_or_else(|| no_such_queue(queue))?;
+            queue.delete(receipt).map_err(|problem| refuse_receipt(problem, receipt))
+        })
+    }
+
+    /// Hides the message that a receipt is for until `visibility` from now; zero gives it back at once.
+    ///
+    /// # Errors
+    /// No such queue; a receipt that is none of this queue, or whose message is not in flight; more than twelve hours.
+    pub fn change_visibility(&self, queue: &str, receipt: &str, visibility: Duration) -> Answer<()> {
+        if visibility > LONGEST_VISIBILITY {
+            return Err(invalid("VisibilityTimeout", visibility.as_secs(), "Must be between 0 and 43200."));
+        }
+        let name = self.name(queue)?;
+        let now = self.now();
+        self.state.change(|state| {
+            let queue = state.queues.get_mut(&name).ok_or_else(|| no_such_queue(queue))?;
+            queue.settle(now);
+            queue
+                .change_visibility(receipt, milliseconds(visibility), now)
+                .map_err(|problem| refuse_receipt(problem, receipt))
+        })?;
+        self.ring(&name);
+        Ok(())
+    }
+
+    /// How many messages are where.
+    ///
+    /// # Errors
+    /// No such queue.
+    pub fn counts(&self, queue: &str) -> Answer<Counts> {
+        let name = self.name(queue)?;
+        let now = self.now();
+        if self.with(&name, |queue| queue.is_unsettled(now))? {
+            self.state.change(|state| {
+                if let Some(queue) = state.queues.get_mut(&name) {
+                    queue.settle(now);
+                }
+            });
+        }
+        self.with(&name, |queue| queue.counts(now))
+    }
+
+    /// Looks at a queue by its name.
+    fn with<R>(&self, name: &str, look: impl FnOnce(&Queue) -> R) -> Answer<R> {
+        self.state.read(|state| state.queues.get(name).map(look)).ok_or_else(|| no_such_queue(name))
+    }
+
+    /// The name of a queue that is given by name, ARN or URL.
+    ///
+    /// The host of a URL does not count: the endpoint's port may have changed since it was handed out.
+    fn name(&self, queue: &str) -> Answer<String> {
+        let name = if queue.starts_with("arn:") {
+            queue.strip_prefix(&self.arn(""))
+        } else if queue.contains('/') {
+            let path: Vec<&str> = queue.rsplitn(3, '/').collect();
+            match path.as_slice() {
+                [name, account, _] if *account == self.world.account => Some(*name),
+                _ => None,
+            }
+        } else {
+            Some(queue)
+        };
+        name.filter(|name| !name.is_empty()).map(str::to_owned).ok_or_else(|| no_such_queue(queue))
+    }
+
+    fn bell(&self, name: &str) -> Arc<Notify> {
+        let mut bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(bells.entry(name.to_owned()).or_default())
+    }
+
+    /// Wakes whoever waits for the queue; each looks for itself.
+    fn ring(&self, name: &str) {
+        let bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bell) = bells.get(name) {
+            bell.notify_waiters();
+        }
+    }
+}
+
+fn check_queue_name(name: &str) -> Answer<()> {
+    if name.ends_with(".fifo") {
+        return Err(ServiceError::bad(
+            "UnsupportedOperation",
+            format!("the local cloud has standard queues only, and {name} names a FIFO queue"),
+        ));
+    }
+    let good =
+        (1..=80).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    if good {
+        return Ok(());
+    }
+    Err(invalid(
+        "QueueName",
+        name,
+        "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
+    ))
+}
+
+/// Whether the dead-letter queue that a queue names exists and takes its messages.
+fn check_redrive(state: &State, source_arn: &str, attributes: &Attributes) -> Answer<()> {
+    let Some(redrive) = attributes.redrive() else { return Ok(()) };
+    let refused = |reason: &str| invalid("RedrivePolicy", &redrive.target, reason);
+    if redrive.target == source_arn {
+        return Err(refused("A queue cannot be its own dead letter target."));
+    }
+    let account_of = |arn: &str| arn.rsplit_once(':').map(|(account, _)| account.to_owned());
+    let name = redrive.target.rsplit(':').next().unwrap_or_default();
+    let target = state
+        .queues
+        .get(name)
+        .filter(|_| account_of(&redrive.target) == account_of(source_arn))
+        .ok_or_else(|| refused("Dead letter target does not exist. Make it first."))?;
+    if !target.attributes.allows_redrive_from(source_arn) {
+        return Err(refused("The RedriveAllowPolicy of the dead letter target does not permit this source queue."));
+    }
+    Ok(())
+}
+
+fn refuse_receipt(problem: ReceiptProblem, receipt: &str) -> ServiceError {
+    match problem {
+        ReceiptProblem::Malformed => ServiceError::bad(
+            "ReceiptHandleIsInvalid",
+            format!("The input receipt handle \"{receipt}\" is not a valid receipt handle of this queue."),
+        ),
+        ReceiptProblem::NotInFlight => ServiceError::bad(
+            "MessageNotInflight",
+            "The message is not in flight: it was deleted, became visible again or was received again since.",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,608 @@
+//! The operations of the JSON protocol.
+//!
+//! Every input is a struct that knows all members it honours; one that it does not know is refused, never ignored.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use super::message::{self, MessageAttribute};
+use super::{Extras, Message, Sqs, attributes, invalid};
+use crate::auth::Caller;
+use crate::error::{Answer, ServiceError};
+use crate::paging::page;
+use crate::sts;
+
+/// The largest page of queues, as on AWS.
+const LARGEST_PAGE: usize = 1000;
+
+/// The most entries of a batch, as on AWS.
+const MOST_ENTRIES: usize = 10;
+
+/// The largest batch of messages in bytes, as on AWS.
+const LARGEST_BATCH: usize = 1_048_576;
+
+/// The system attributes of a message that can be asked for; the last three belong to FIFO queues and are never there.
+const SYSTEM_ATTRIBUTES: [&str; 9] = [
+    "ApproximateFirstReceiveTimestamp",
+    "ApproximateReceiveCount",
+    "AWSTraceHeader",
+    "DeadLetterQueueSourceArn",
+    "SenderId",
+    "SentTimestamp",
+    "MessageDeduplicationId",
+    "MessageGroupId",
+    "SequenceNumber",
+];
+
+/// An error's shape in the service model, and its code in the older Query protocol, which SDKs still go by.
+///
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html> has the codes without one.
+pub(crate) fn query_code(code: &str) -> &str {
+    match code {
+        "BatchEntryIdsNotDistinct" => "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+        "BatchRequestTooLong" => "AWS.SimpleQueueService.BatchRequestTooLong",
+        "EmptyBatchRequest" => "AWS.SimpleQueueService.EmptyBatchRequest",
+        "InvalidBatchEntryId" => "AWS.SimpleQueueService.InvalidBatchEntryId",
+        "MessageNotInflight" => "AWS.SimpleQueueService.MessageNotInflight",
+        "QueueDoesNotExist" => "AWS.SimpleQueueService.NonExistentQueue",
+        "QueueNameExists" => "QueueAlreadyExists",
+        "TooManyEntriesInBatchRequest" => "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+        "UnsupportedOperation" => "AWS.SimpleQueueService.UnsupportedOperation",
+        same => same,
+    }
+}
+
+type Texts = BTreeMap<String, String>;
+type MessageAttributes = BTreeMap<String, MessageAttribute>;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct CreateQueue {
+    queue_name: Option<String>,
+    #[serde(default)]
+    attributes: Texts,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct GetQueueUrl {
+    queue_name: Option<String>,
+    #[serde(rename = "QueueOwnerAWSAccountId")]
+    owner: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct ListQueues {
+    #[serde(default)]
+    queue_name_prefix: String,
+    max_results: Option<i64>,
+    next_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct OnlyQueue {
+    queue_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct ListSources {
+    queue_url: Option<String>,
+    max_results: Option<i64>,
+    next_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct GetQueueAttributes {
+    queue_url: Option<String>,
+    #[serde(default)]
+    attribute_names: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct SetQueueAttributes {
+    queue_url: Option<String>,
+    attributes: Option<Texts>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct SendMessage {
+    queue_url: Option<String>,
+    message_body: Option<String>,
+    delay_seconds: Option<i64>,
+    #[serde(default)]
+    message_attributes: MessageAttributes,
+    #[serde(default)]
+    message_system_attributes: MessageAttributes,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Batch<E> {
+    queue_url: Option<String>,
+    entries: Option<Vec<E>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct SendEntry {
+    id: Option<String>,
+    message_body: Option<String>,
+    delay_seconds: Option<i64>,
+    #[serde(default)]
+    message_attributes: MessageAttributes,
+    #[serde(default)]
+    message_system_attributes: MessageAttributes,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct ReceiveMessage {
+    queue_url: Option<String>,
+    #[serde(default)]
+    attribute_names: Vec<String>,
+    #[serde(default)]
+    message_system_attribute_names: Vec<String>,
+    #[serde(default)]
+    message_attribute_names: Vec<String>,
+    max_number_of_messages: Option<i64>,
+    visibility_timeout: Option<i64>,
+    wait_time_seconds: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct DeleteMessage {
+    queue_url: Option<String>,
+    receipt_handle: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct DeleteEntry {
+    id: Option<String>,
+    receipt_handle: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct ChangeVisibility {
+    queue_url: Option<String>,
+    receipt_handle: Option<String>,
+    visibility_timeout: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct ChangeEntry {
+    id: Option<String>,
+    receipt_handle: Option<String>,
+    visibility_timeout: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct StartMove {
+    source_arn: Option<String>,
+    destination_arn: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct ListMoves {
+    source_arn: Option<String>,
+    max_results: Option<i64>,
+}
+
+fn parse<T: DeserializeOwned>(input: Value) -> Answer<T> {
+    serde_json::from_value(input).map_err(|error| {
+        ServiceError::bad("SerializationException", format!("the local cloud does not take this input: {error}"))
+    })
+}
+
+fn required<T>(value: Option<T>, name: &str) -> Answer<T> {
+    value
+        .ok_or_else(|| ServiceError::bad("MissingParameter", format!("The request must contain the parameter {name}.")))
+}
+
+/// A number that must lie between two others, both allowed.
+fn between(name: &str, value: i64, least: u32, most: u32) -> Answer<u32> {
+    u32::try_from(value)
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| invalid(name, value, &format!("Must be between {least} and {most}, if provided.")))
+}
+
+fn seconds(name: &str, value: Option<i64>, most: u32) -> Answer<Option<Duration>> {
+    value.map(|value| between(name, value, 0, most).map(|seconds| Duration::from_secs(seconds.into()))).transpose()
+}
+
+fn page_size(value: Option<i64>) -> Answer<usize> {
+    let size = value.map(|value| between("MaxResults", value, 1, 1000)).transpose()?;
+    Ok(size.and_then(|size| usize::try_from(size).ok()).unwrap_or(LARGEST_PAGE))
+}
+
+impl Sqs {
+    /// Answers one operation of the JSON protocol.
+    ///
+    /// # Errors
+    /// AWS's codes, by the names of the service model's shapes.
+    pub async fn call(&self, operation: &str, input: Value, caller: &Caller) -> Answer<Value> {
+        match operation {
+            "ChangeMessageVisibility" => self.change_message_visibility(parse(input)?),
+            "ChangeMessageVisibilityBatch" => self.change_message_visibility_batch(parse(input)?),
+            "CreateQueue" => self.create_queue_call(parse(input)?),
+            "DeleteMessage" => self.delete_message(parse(input)?),
+            "DeleteMessageBatch" => self.delete_message_batch(parse(input)?),
+            "DeleteQueue" => {
+                let input: OnlyQueue = parse(input)?;
+                self.delete_queue(&required(input.queue_url, "QueueUrl")?).map(|()| json!({}))
+            }
+            "GetQueueAttributes" => self.get_queue_attributes(parse(input)?),
+            "GetQueueUrl" => self.get_queue_url(parse(input)?),
+            "ListDeadLetterSourceQueues" => self.list_dead_letter_source_queues(parse(input)?),
+            "ListMessageMoveTasks" => self.list_message_move_tasks(parse(input)?),
+            "ListQueues" => self.list_queues(parse(input)?),
+            "PurgeQueue" => self.purge_queue(parse(input)?),
+            "ReceiveMessage" => self.receive_message(parse(input)?).await,
+            "SendMessage" => self.send_message(parse(input)?, caller),
+            "SendMessageBatch" => self.send_message_batch(parse(input)?, caller),
+            "SetQueueAttributes" => {
+                let input: SetQueueAttributes = parse(input)?;
+                let attributes = required(input.attributes, "Attributes")?;
+                self.set_attributes(&required(input.queue_url, "QueueUrl")?, &attributes).map(|()| json!({}))
+            }
+            "StartMessageMoveTask" => self.start_message_move_task(parse(input)?),
+            unknown => Err(ServiceError::unknown_operation("sqs", unknown)),
+        }
+    }
+
+    fn create_queue_call(&self, input: CreateQueue) -> Answer<Value> {
+        let name = required(input.queue_name, "QueueName")?;
+        self.create_queue(&name, &input.attributes)?;
+        Ok(json!({ "QueueUrl": self.url(&name) }))
+    }
+
+    fn get_queue_url(&self, input: GetQueueUrl) -> Answer<Value> {
+        let name = required(input.queue_name, "QueueName")?;
+        if input.owner.is_some_and(|owner| owner != self.world.account) {
+            return Err(super::no_such_queue(&name));
+        }
+        self.with(&name, |_| json!({ "QueueUrl": self.url(&name) }))
+    }
+
+    fn list_queues(&self, input: ListQueues) -> Answer<Value> {
+        let prefix = input.queue_name_prefix;
+        let names = self.queue_names().into_iter().filter(|name| name.starts_with(&prefix));
+        self.urls(
+            "QueueUrls",
+            &format!("ListQueues {prefix}"),
+            names,
+            page_size(input.max_results)?,
+            input.next_token.as_deref(),
+        )
+    }
+
+    fn list_dead_letter_source_queues(&self, input: ListSources) -> Answer<Value> {
+        let url = required(input.queue_url, "QueueUrl")?;
+        let name = self.name(&url)?;
+        let arn = self.arn(&name);
+        self.with(&name, |_| ())?;
+        let sources: Vec<String> = self.state.read(|state| {
+            let feeds = |queue: &super::Queue| queue.attributes.redrive().is_some_and(|redrive| redrive.target == arn);
+            state.queues.iter().filter(|(_, queue)| feeds(queue)).map(|(name, _)| name.clone()).collect()
+        });
+        let listing = format!("ListDeadLetterSourceQueues {name}");
+        self.urls("queueUrls", &listing, sources, page_size(input.max_results)?, input.next_token.as_deref())
+    }
+
+    fn urls(
+        &self,
+        member: &str,
+        listing: &str,
+        names: impl IntoIterator<Item = String>,
+        most: usize,
+        token: Option<&str>,
+    ) -> Answer<Value> {
+        let urls = names.into_iter().map(|name| {
+            let url = self.url(&name);
+            (name, url)
+        });
+        let (urls, next) = page(listing, urls, most, token)
+            .map_err(|_| invalid("NextToken", token.unwrap_or_default(), "It is no token of this listing."))?;
+        let mut output = Map::from_iter([(member.to_owned(), json!(urls))]);
+        if let Some(next) = next {
+            output.insert("NextToken".to_owned(), json!(next));
+        }
+        Ok(Value::Object(output))
+    }
+
+    fn get_queue_attributes(&self, input: GetQueueAttributes) -> Answer<Value> {
+        let url = required(input.queue_url, "QueueUrl")?;
+        let name = self.name(&url)?;
+        let counts = self.counts(&url)?;
+        let known = || attributes::SETTABLE.iter().chain(&attributes::COMPUTED);
+        let mut wanted = BTreeSet::new();
+        for asked in &input.attribute_names {
+            if asked == "All" {
+                wanted.extend(known().copied());
+            } else if let Some(one) = known().find(|one| *one == asked) {
+                wanted.insert(one);
+            } else {
+                return Err(ServiceError::bad("InvalidAttributeName", format!("Unknown Attribute {asked}.")));
+            }
+        }
+        self.with(&name, |queue| {
+            let value = |attribute: &str| match attribute {
+                "ApproximateNumberOfMessages" => Some(counts.visible.to_string()),
+                "ApproximateNumberOfMessagesDelayed" => Some(counts.delayed.to_string()),
+                "ApproximateNumberOfMessagesNotVisible" => Some(counts.in_flight.to_string()),
+                "CreatedTimestamp" => Some((queue.created / 1000).to_string()),
+                "LastModifiedTimestamp" => Some((queue.modified / 1000).to_string()),
+                "QueueArn" => Some(self.arn(&name)),
+                settable => queue.attributes.get(settable),
+            };
+            let values: Map<String, Value> =
+                wanted.iter().filter_map(|name| Some(((*name).to_owned(), json!(value(name)?)))).collect();
+            if values.is_empty() { json!({}) } else { json!({ "Attributes": values }) }
+        })
+    }
+
+    fn purge_queue(&self, input: OnlyQueue) -> Answer<Value> {
+        let url = required(input.queue_url, "QueueUrl")?;
+        let name = self.name(&url)?;
+        self.state.change(|state| match state.queues.get_mut(&name) {
+            Some(queue) => {
+                queue.purge();
+                Ok(json!({}))
+            }
+            None => Err(super::no_such_queue(&url)),
+        })
+    }
+
+    fn send_message(&self, input: SendMessage, caller: &Caller) -> Answer<Value> {
+        let url = required(input.queue_url, "QueueUrl")?;
+        let entry = SendEntry {
+            id: None,
+            message_body: input.message_body,
+            delay_seconds: input.delay_seconds,
+            message_attributes: input.message_attributes,
+            message_system_attributes: input.message_system_attributes,
+        };
+        self.send_entry(&url, entry, caller).map(Value::Object)
+    }
+
+    fn send_entry(&self, url: &str, entry: SendEntry, caller: &Caller) -> Answer<Map<String, Value>> {
+        let body = required(entry.message_body, "MessageBody")?;
+        let delay = seconds("DelaySeconds", entry.delay_seconds, 900)?;
+        let system = entry.message_system_attributes;
+        let mut trace_header = None;
+        for (name, attribute) in &system {
+            match (name.as_str(), &attribute.string_value) {
+                ("AWSTraceHeader", Some(header)) if attribute.data_type == "String" => {
+                    trace_header = Some(header.clone());
+                }
+                _ => {
+                    let reason = "The only system attribute that can be sent is AWSTraceHeader, a String.";
+                    return Err(invalid("MessageSystemAttributes", name, reason));
+                }
+            }
+        }
+        let md5_of_attributes = message::md5_of_attributes(&entry.message_attributes);
+        let extras = Extras { attributes: entry.message_attributes, delay, trace_header };
+        let sent = self.send_as(url, &body, &sts::principal_id(&caller.arn), extras)?;
+        let mut output = Map::from_iter([
+            ("MessageId".to_owned(), json!(sent.id)),
+            ("MD5OfMessageBody".to_owned(), json!(sent.md5)),
+        ]);
+        if let Some(md5) = md5_of_attributes {
+            output.insert("MD5OfMessageAttributes".to_owned(), json!(md5));
+        }
+        if let Some(md5) = message::md5_of_attributes(&system) {
+            output.insert("MD5OfMessageSystemAttributes".to_owned(), json!(md5));
+        }
+        Ok(output)
+    }
+
+    fn send_message_batch(&self, input: Batch<SendEntry>, caller: &Caller) -> Answer<Value> {
+        let size = |entry: &SendEntry| {
+            message::size(entry.message_body.as_deref().unwrap_or_default(), &entry.message_attributes)
+        };
+        let total: usize = input.entries.iter().flatten().map(size).sum();
+        if total > LARGEST_BATCH {
+            return Err(ServiceError::bad(
+                "BatchRequestTooLong",
+                format!("Batch requests cannot be longer than {LARGEST_BATCH} bytes. You have sent {total} bytes."),
+            ));
+        }
+        self.batch(input, |entry: &SendEntry| entry.id.clone(), |url, entry| self.send_entry(url, entry, caller))
+    }
+
+    fn delete_message(&self, input: DeleteMessage) -> Answer<Value> {
+        let url = required(input.queue_url, "QueueUrl")?;
+        self.delete(&url, &required(input.receipt_handle, "ReceiptHandle")?).map(|()| json!({}))
+    }
+
+    fn delete_message_batch(&self, input: Batch<DeleteEntry>) -> Answer<Value> {
+        self.batch(
+            input,
+            |entry| entry.id.clone(),
+            |url, entry| {
+                self.delete(url, &required(entry.receipt_handle, "ReceiptHandle")?)?;
+                Ok(Map::new())
+            },
+        )
+    }
+
+    fn change_message_visibility(&self, input: ChangeVisibility) -> Answer<Value> {
+        let url = required(input.queue_url, "QueueUrl")?;
+        let entry = ChangeEntry {
+            id: None,
+            receipt_handle: input.receipt_handle,
+            visibility_timeout: input.visibility_timeout,
+        };
+        self.change_entry(&url, entry).map(Value::Object)
+    }
+
+    fn change_entry(&self, url: &str, entry: ChangeEntry) -> Answer<Map<String, Value>> {
+        let receipt = required(entry.receipt_handle, "ReceiptHandle")?;
+        let visibility = seconds("VisibilityTimeout", entry.visibility_timeout, 43_200)?;
+        self.change_visibility(url, &receipt, required(visibility, "VisibilityTimeout")?)?;
+        Ok(Map::new())
+    }
+
+    fn change_message_visibility_batch(&self, input: Batch<ChangeEntry>) -> Answer<Value> {
+        self.batch(input, |entry| entry.id.clone(), |url, entry| self.change_entry(url, entry))
+    }
+
+    /// Does a batch entry by entry; one that fails does not keep the others from going through.
+    fn batch<E>(
+        &self,
+        input: Batch<E>,
+        id_of: impl Fn(&E) -> Option<String>,
+        mut act: impl FnMut(&str, E) -> Answer<Map<String, Value>>,
+    ) -> Answer<Value> {
+        let url = required(input.queue_url, "QueueUrl")?;
+        let name = self.name(&url)?;
+        self.with(&name, |_| ())?;
+        let entries = required(input.entries, "Entries")?;
+        if entries.is_empty() {
+            return Err(ServiceError::bad("EmptyBatchRequest", "There should be at least one entry in the request."));
+        }
+        if entries.len() > MOST_ENTRIES {
+            return Err(ServiceError::bad(
+                "TooManyEntriesInBatchRequest",
+                format!("Maximum number of entries per request are {MOST_ENTRIES}. You have sent {}.", entries.len()),
+            ));
+        }
+        let mut ids = BTreeSet::new();
+        for entry in &entries {
+            let id = required(id_of(entry), "Id")?;
+            let good =
+                (1..=80).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+            if !good {
+                return Err(ServiceError::bad(
+                    "InvalidBatchEntryId",
+                    format!("The batch entry id {id:?} may hold 1 to 80 of letters, digits, - and _ only."),
+                ));
+            }
+            if let Some(twice) = ids.replace(id) {
+                return Err(ServiceError::bad("BatchEntryIdsNotDistinct", format!("Id {twice} repeated.")));
+            }
+        }
+        let (mut successful, mut failed) = (Vec::new(), Vec::new());
+        for entry in entries {
+            let id = id_of(&entry).unwrap_or_default();
+            match act(&url, entry) {
+                Ok(mut done) => {
+                    done.insert("Id".to_owned(), json!(id));
+                    successful.push(done);
+                }
+                Err(refused) => failed.push(json!({
+                    "Id": id,
+                    "Code": query_code(&refused.code),
+                    "Message": refused.message,
+                    "SenderFault": refused.status < 500,
+                })),
+            }
+        }
+        let mut output = Map::new();
+        if !successful.is_empty() {
+            output.insert("Successful".to_owned(), json!(successful));
+        }
+        if !failed.is_empty() {
+            output.insert("Failed".to_owned(), json!(failed));
+        }
+        Ok(Value::Object(output))
+    }
+
+    async fn receive_message(&self, input: ReceiveMessage) -> Answer<Value> {
+        let url = required(input.queue_url, "QueueUrl")?;
+        let most = between("MaxNumberOfMessages", input.max_number_of_messages.unwrap_or(1), 1, 10)?;
+        let visibility = seconds("VisibilityTimeout", input.visibility_timeout, 43_200)?;
+        let wait = seconds("WaitTimeSeconds", input.wait_time_seconds, 20)?;
+        let system: Vec<String> =
+            input.attribute_names.into_iter().chain(input.message_system_attribute_names).collect();
+        if let Some(unknown) = system.iter().find(|name| *name != "All" && !SYSTEM_ATTRIBUTES.contains(&name.as_str()))
+        {
+            return Err(ServiceError::bad("InvalidAttributeName", format!("Unknown Attribute {unknown}.")));
+        }
+        let most = usize::try_from(most).unwrap_or(1);
+        let messages = self.receive_hidden(&url, most, wait, visibility).await?;
+        if messages.is_empty() {
+            return Ok(json!({}));
+        }
+        let rendered: Vec<Value> =
+            messages.into_iter().map(|message| render(message, &system, &input.message_attribute_names)).collect();
+        Ok(json!({ "Messages": rendered }))
+    }
+
+    fn start_message_move_task(&self, input: StartMove) -> Answer<Value> {
+        let source = required(input.source_arn, "SourceArn")?;
+        self.redrive_messages(&source, input.destination_arn.as_deref())?;
+        Ok(json!({ "TaskHandle": self.world.hex(64) }))
+    }
+
+    fn list_message_move_tasks(&self, input: ListMoves) -> Answer<Value> {
+        let source = required(input.source_arn, "SourceArn")?;
+        let most = between("MaxResults", input.max_results.unwrap_or(1), 1, 10)?;
+        let tasks: Vec<Value> = self
+            .move_tasks(&source, usize::try_from(most).unwrap_or(1))?
+            .into_iter()
+            .map(|task| {
+                let mut rendered = json!({
+                    "Status": "COMPLETED",
+                    "SourceArn": task.source,
+                    "ApproximateNumberOfMessagesMoved": task.moved,
+                    "ApproximateNumberOfMessagesToMove": task.to_move,
+                    "StartedTimestamp": task.started,
+                });
+                if let (Some(object), Some(destination)) = (rendered.as_object_mut(), task.destination) {
+                    object.insert("DestinationArn".to_owned(), json!(destination));
+                }
+                rendered
+            })
+            .collect();
+        Ok(json!({ "Results": tasks }))
+    }
+}
+
+/// A message as the protocol carries it, with the attributes that were asked for and no others.
+fn render(message: Message, system: &[String], named: &[String]) -> Value {
+    let is_wanted = |name: &str| {
+        named.iter().any(|asked| {
+            let prefix = asked.strip_suffix(".*").or_else(|| asked.strip_suffix('*'));
+            asked == "All" || asked == name || prefix.is_some_and(|prefix| name.starts_with(prefix))
+        })
+    };
+    let md5_of_body = message.md5();
+    let attributes: MessageAttributes = message.attributes.into_iter().filter(|(name, _)| is_wanted(name)).collect();
+    let system: Texts = message
+        .system_attributes
+        .into_iter()
+        .filter(|(name, _)| system.iter().any(|asked| asked == "All" || asked == name))
+        .collect();
+    let mut rendered = Map::from_iter([
+        ("MessageId".to_owned(), json!(message.id)),
+        ("ReceiptHandle".to_owned(), json!(message.receipt)),
+        ("MD5OfBody".to_owned(), json!(md5_of_body)),
+        ("Body".to_owned(), json!(message.body)),
+    ]);
+    if let Some(md5) = message::md5_of_attributes(&attributes) {
+        rendered.insert("MD5OfMessageAttributes".to_owned(), json!(md5));
+        rendered.insert("MessageAttributes".to_owned(), json!(attributes));
+    }
+    if !system.is_empty() {
+        rendered.insert("Attributes".to_owned(), json!(system));
+    }
+    Value::Object(rendered)
+}

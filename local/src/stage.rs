@@ -1,0 +1,172 @@
+//! The stage: the local cloud with the template's stack made in it and the functions running.
+//!
+//! `demo`, `serve` and the scenario tests all start from here.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use serde_json::{Value, json};
+
+use crate::auth::Credentials;
+use crate::cloud::{Cloud, Running, Settings};
+use crate::lambda::{Functions, Settings as FunctionSettings, binaries};
+use crate::template::{Problems, Pseudo, Stack, Template};
+
+/// The name of the stack in the local cloud.
+pub const STACK: &str = "signalbox";
+
+/// Where the policy lies in the stack's bucket.
+const POLICY_KEY: &str = "policy/signalbox.yaml";
+
+/// How the stage is set.
+#[derive(Debug)]
+pub struct Setting {
+    /// The cloud's settings.
+    pub cloud: Settings,
+    /// The template's file.
+    pub template: PathBuf,
+    /// Values for the template's parameters.
+    pub parameters: BTreeMap<String, String>,
+    /// What runs behind the queues.
+    pub programs: Programs,
+}
+
+/// What runs behind the queues.
+#[derive(Debug)]
+pub enum Programs {
+    /// The functions' programs, under the names of their binaries.
+    Run(BTreeMap<String, PathBuf>),
+    /// Nothing: events stay in their queues, and a test takes them from there itself.
+    None,
+}
+
+/// The local cloud, the stack in it, and its functions.
+#[derive(Debug)]
+pub struct Stage {
+    running: Running,
+    /// What was made from the template.
+    pub stack: Stack,
+    /// The functions.
+    pub functions: Functions,
+    /// Keys of the user `developer`.
+    pub developer: Credentials,
+}
+
+impl Stage {
+    /// Starts everything.
+    ///
+    /// # Errors
+    /// A template that the local cloud cannot follow (all problems at once), a folder or port that cannot be used, no git.
+    pub async fn set(setting: Setting) -> anyhow::Result<Self> {
+        let file = &setting.template;
+        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the template {}", file.display()))?;
+        let pseudo = Pseudo::new(crate::world::ACCOUNT, &setting.cloud.region, STACK);
+        let template = match Template::parse(&text, &setting.parameters, &pseudo) {
+            Ok(template) => template,
+            Err(problems) => {
+                let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                bail!("the local cloud cannot follow the template\n{}", Problems { file: &name, problems: &problems });
+            }
+        };
+        let running = Cloud::start(setting.cloud).await?;
+        let cloud = Arc::clone(&running.cloud);
+        let stack = Stack::create(&cloud, &template).await.context("the stack could not be made from the template")?;
+        let functions = match &setting.programs {
+            Programs::Run(binaries) => Functions::start(&cloud, &stack.functions, binaries, FunctionSettings::default())?,
+            Programs::None => Functions::start(&cloud, &[], &BTreeMap::new(), FunctionSettings::default())?,
+        };
+        let developer = cloud.keys.user(&cloud.world, "developer");
+        Ok(Self { running, stack, functions, developer })
+    }
+
+    /// The cloud.
+    pub fn cloud(&self) -> &Arc<Cloud> {
+        &self.running.cloud
+    }
+
+    /// The stack's bucket.
+    ///
+    /// # Errors
+    /// The template makes none.
+    pub fn bucket(&self) -> anyhow::Result<&str> {
+        let bucket = self.stack.resources.get("Bucket").context("the template makes no resource `Bucket`")?;
+        Ok(&bucket.reference)
+    }
+
+    /// Checks a policy and puts it into force.
+    ///
+    /// # Errors
+    /// The policy's problems, all at once.
+    pub fn put_policy(&self, file: &str, text: &str) -> anyhow::Result<()> {
+        if let Err(problems) = signalbox_policy::parse_policy(text) {
+            bail!("the policy has problems\n{}", signalbox_policy::render_problems(file, text, &problems));
+        }
+        self.cloud().s3.put(self.bucket()?, POLICY_KEY, text.as_bytes()).context("the policy could not be put into the bucket")
+    }
+
+    /// A function's ledger entry for an event, once there is one.
+    ///
+    /// # Errors
+    /// An entry that is no JSON.
+    pub fn ledger_entry(&self, function: &str, event: &str) -> anyhow::Result<Option<Value>> {
+        let found = self.cloud().s3.get(self.bucket()?, &format!("ledger/{function}/{event}"))?;
+        found.map(|object| serde_json::from_slice(&object.bytes).context("a ledger entry is no JSON")).transpose()
+    }
+
+    /// The name that a function of this short name has in the stack: `trigger` is `signalbox-trigger`.
+    pub fn function(&self, short: &str) -> String {
+        format!("{}-{short}", self.stack.name)
+    }
+
+    /// The last lines of a function's log, oldest first.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn last_lines(&self, short: &str, count: usize) -> anyhow::Result<Vec<String>> {
+        let group = format!("/aws/lambda/{}", self.function(short));
+        let found = match self.cloud().logs.call("FilterLogEvents", json!({ "logGroupName": group })).await {
+            Ok(found) => found,
+            Err(refused) if refused.code == "ResourceNotFoundException" => return Ok(Vec::new()),
+            Err(refused) => return Err(refused.into()),
+        };
+        let messages = found.get("events").and_then(Value::as_array).into_iter().flatten();
+        let lines: Vec<String> =
+            messages.filter_map(|event| event.get("message")?.as_str().map(|line| line.trim_end().to_owned())).collect();
+        Ok(lines.into_iter().rev().take(count).rev().collect())
+    }
+
+    /// The environment in which a program is this stage's `developer`: keys, region and endpoint.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let world = &self.cloud().world;
+        vec![
+            ("AWS_ACCESS_KEY_ID", self.developer.access_key_id.clone()),
+            ("AWS_SECRET_ACCESS_KEY", self.developer.secret_access_key.clone()),
+            ("AWS_REGION", world.region.clone()),
+            ("AWS_DEFAULT_REGION", world.region.clone()),
+            ("AWS_ENDPOINT_URL", world.endpoint().to_owned()),
+        ]
+    }
+
+    /// Ends the functions, the builds and the server, and writes all state.
+    ///
+    /// # Errors
+    /// The state cannot be written.
+    pub async fn clear(self) -> anyhow::Result<()> {
+        self.functions.stop().await;
+        self.running.stop().await
+    }
+}
+
+/// The file `template.yaml` of the workspace that this program was built from.
+///
+/// # Errors
+/// The workspace is not where it was.
+pub fn template() -> anyhow::Result<PathBuf> {
+    let file = binaries::workspace()?.join("template.yaml");
+    if file.is_file() {
+        return Ok(file);
+    }
+    bail!("there is no {}; run this from a checkout of Signalbox", file.display())
+}

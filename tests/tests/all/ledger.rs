@@ -1,0 +1,135 @@
+//! Claims and state over real conditional writes.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use signalbox_events::EventId;
+use signalbox_ledger::{Claim, Ledger, Report, State};
+use signalbox_tests::Ground;
+
+const LEASE: SignedDuration = SignedDuration::from_mins(1);
+
+fn event(id: &str) -> EventId {
+    EventId::parse(id).unwrap()
+}
+
+fn report(now: Timestamp) -> Report {
+    Report {
+        at: now,
+        policy_version: None,
+        mode: "enforce".to_owned(),
+        verdict: "start".to_owned(),
+        reasons: vec!["because".to_owned()],
+        actions: Vec::new(),
+        replay: json!({}),
+    }
+}
+
+async fn ground() -> (Ground, Ledger, State) {
+    let ground = Ground::without_functions().await.unwrap();
+    let setup = ground.setup("trigger").unwrap();
+    (ground, setup.ledger.clone(), setup.state)
+}
+
+#[tokio::test]
+async fn of_many_invocations_one_gets_the_claim() {
+    let (_ground, ledger, _) = ground().await;
+    let now = Timestamp::now();
+    let tries = (0..20).map(|_| {
+        let ledger = ledger.clone();
+        tokio::spawn(async move { ledger.claim(&event("e-1"), LEASE, now).await })
+    });
+    let (mut held, mut busy) = (0, 0);
+    for one in tries.collect::<Vec<_>>() {
+        match one.await.unwrap().unwrap() {
+            Claim::Held(_) => held += 1,
+            Claim::Busy { until } => {
+                assert_eq!(until, now + LEASE);
+                busy += 1;
+            }
+            Claim::Finished(entry) => panic!("nobody finished: {entry:?}"),
+        }
+    }
+    assert_eq!((held, busy), (1, 19));
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_is_taken_over_with_what_was_done_and_stops_the_dead() {
+    let (_ground, ledger, _) = ground().await;
+    let now = Timestamp::now();
+    let Claim::Held(mut first) = ledger.claim(&event("e-1"), LEASE, now).await.unwrap() else { panic!("no claim") };
+    first.record("start unit", "build p:1").await.unwrap();
+
+    let later = now + LEASE + SignedDuration::from_secs(1);
+    let Claim::Held(second) = ledger.claim(&event("e-1"), LEASE, later).await.unwrap() else { panic!("no claim") };
+    assert_eq!((second.attempts(), second.outcome("start unit")), (2, Some("build p:1")));
+
+    let lost = first.record("stop p:0", "asked to stop").await.unwrap_err();
+    assert!(lost.to_string().contains("another invocation was faster"), "{lost}");
+    second.finish(report(later)).await.unwrap();
+    assert!(matches!(ledger.claim(&event("e-1"), LEASE, later + LEASE).await.unwrap(), Claim::Finished(_)));
+}
+
+#[tokio::test]
+async fn a_claim_that_is_given_back_can_be_taken_at_once() {
+    let (_ground, ledger, _) = ground().await;
+    let now = Timestamp::now();
+    let Claim::Held(held) = ledger.claim(&event("e-1"), LEASE, now).await.unwrap() else { panic!("no claim") };
+    held.release().await.unwrap();
+    assert!(matches!(ledger.claim(&event("e-1"), LEASE, now).await.unwrap(), Claim::Held(_)));
+}
+
+#[tokio::test]
+async fn an_event_that_was_refused_half_way_keeps_its_outcomes_and_is_finished() {
+    let (ground, ledger, _) = ground().await;
+    let now = Timestamp::now();
+    let Claim::Held(mut held) = ledger.claim(&event("e-1"), LEASE, now).await.unwrap() else { panic!("no claim") };
+    held.record("start unit", "build p:1").await.unwrap();
+    ledger.refuse(&event("e-1"), report(now)).await.unwrap();
+    let entry = &ground.objects("ledger/trigger/").unwrap()["ledger/trigger/e-1"];
+    assert_eq!((&entry["phase"], &entry["outcomes"]["start unit"]), (&json!("refused"), &json!("build p:1")));
+    // What is finished stays as it is.
+    ledger.note(&event("e-1"), report(now)).await.unwrap();
+    assert_eq!(ground.objects("ledger/trigger/").unwrap()["ledger/trigger/e-1"]["phase"], "refused");
+}
+
+#[tokio::test]
+async fn changes_by_many_at_once_are_all_kept() {
+    let (_ground, _, state) = ground().await;
+    let changes = (0..4_u32).map(|n| {
+        let state = state.clone();
+        tokio::spawn(async move {
+            // The state gives up after five lost races; a queue would bring the event back.
+            for _ in 0..20 {
+                let change = |there: Option<&Vec<u32>>| {
+                    let mut all = there.cloned().unwrap_or_default();
+                    if !all.contains(&n) {
+                        all.push(n);
+                    }
+                    all
+                };
+                if state.change("state/numbers.json", change).await.is_ok() {
+                    return;
+                }
+            }
+            panic!("{n} was never written");
+        })
+    });
+    for change in changes.collect::<Vec<_>>() {
+        change.await.unwrap();
+    }
+    let mut all = state.read::<Vec<u32>>("state/numbers.json").await.unwrap().unwrap().value;
+    all.sort_unstable();
+    assert_eq!(all, [0, 1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_spoilt_entry_is_refused_and_says_which_object_it_is() {
+    let (ground, ledger, state) = ground().await;
+    let bucket = ground.stage.bucket().unwrap();
+    ground.cloud().s3.put(bucket, "ledger/trigger/e-1", b"{").unwrap();
+    let refused = ledger.claim(&event("e-1"), LEASE, Timestamp::now()).await.unwrap_err().to_string();
+    assert!(refused.contains("ledger/trigger/e-1") && refused.contains("delete the object"), "{refused}");
+    ground.cloud().s3.put(bucket, "state/x.json", b"nonsense").unwrap();
+    let refused = state.read::<Vec<u32>>("state/x.json").await.unwrap_err().to_string();
+    assert!(refused.contains("state/x.json"), "{refused}");
+}

@@ -1,0 +1,280 @@
+//! The trigger over the local cloud, one event at a time, handed over by the test.
+
+use serde_json::{Value, json};
+use signalbox_aws::{CodeBuild, Failure, Start, Variable};
+use signalbox_events::ProjectName;
+use signalbox_glue::{Handle, Handled};
+use signalbox_ledger::Report;
+use signalbox_tests::Ground;
+use signalbox_trigger::Trigger;
+
+const QUICK: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"true\"]\n";
+const FAILING: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"false\"]\n";
+const SLOW: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"sleep 60\"]\n";
+
+fn policy(push: &str, more: &str) -> String {
+    format!(
+        "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit:\n        on: {{ push: {push} }}\n        start: {{ build: unit }}\n{more}"
+    )
+}
+
+async fn ground(policy: &str, buildspec: &str) -> (Ground, Trigger) {
+    let ground = Ground::without_functions().await.unwrap();
+    ground.repository("demo").await.unwrap();
+    ground.project("unit", "demo", Some(buildspec)).await.unwrap();
+    ground.policy(policy).unwrap();
+    let trigger = Trigger::new(&ground.setup("trigger").unwrap()).with_page_size(1);
+    (ground, trigger)
+}
+
+async fn handle(ground: &Ground, trigger: &Trigger, event: &Value) -> Result<Handled, Failure> {
+    trigger.handle(event.to_string().as_bytes(), ground.invocation()).await
+}
+
+async fn report(ground: &Ground, trigger: &Trigger, event: &Value) -> Report {
+    match handle(ground, trigger, event).await.unwrap() {
+        Handled::Reported(report) => *report,
+        other => panic!("no report: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_event_delivered_twice_starts_one_build_and_leaves_one_record() {
+    let (mut ground, trigger) = ground(&policy("{ branches: [main] }", ""), QUICK).await;
+    let commit = ground.commit("demo", "main", "one", &[("a", Some("a"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    let first = report(&ground, &trigger, &push).await;
+    assert_eq!(first.verdict, "start");
+    ground.build_end().await.unwrap();
+    handle(&ground, &trigger, &push).await.unwrap();
+    let builds = ground.builds("unit").await.unwrap();
+    assert_eq!(builds.len(), 1);
+
+    let starts = ground.objects("state/starts/").unwrap();
+    let start = starts.values().next().unwrap();
+    assert_eq!(starts.len(), 1);
+    assert_eq!(start["build"], json!(builds[0]));
+    assert_eq!((&start["trigger"], &start["commit"]), (&json!("unit"), &json!(commit)));
+    assert_eq!(start["pusher"], "arn:aws:iam::111122223333:user/developer");
+}
+
+#[tokio::test]
+async fn two_invocations_with_the_same_event_at_once_start_one_build() {
+    let (mut ground, trigger) = ground(&policy("{ branches: [main] }", ""), QUICK).await;
+    ground.commit("demo", "main", "one", &[("a", Some("a"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    let (one, other) = tokio::join!(handle(&ground, &trigger, &push), handle(&ground, &trigger, &push));
+    let retries = [one, other].into_iter().filter(|handled| matches!(handled, Err(Failure::Retry(_)))).count();
+    assert!(retries <= 1);
+    handle(&ground, &trigger, &push).await.unwrap();
+    assert_eq!(ground.builds("unit").await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn two_pushes_whose_events_are_swapped_end_in_the_same_world() {
+    let mut worlds = Vec::new();
+    for swapped in [false, true] {
+        let (mut ground, trigger) = ground(&policy("{ branches: [main] }", ""), QUICK).await;
+        let mut commits = Vec::new();
+        let mut events = Vec::new();
+        for text in ["one", "two"] {
+            commits.push(ground.commit("demo", "main", text, &[("a", Some(text))]).await.unwrap());
+            events.push(ground.push_event().await.unwrap());
+        }
+        if swapped {
+            events.reverse();
+        }
+        for event in &events {
+            report(&ground, &trigger, event).await;
+        }
+        let mut built: Vec<Value> = ground.objects("state/starts/").unwrap().values().map(|start| start["commit"].clone()).collect();
+        built.sort_by_key(|commit| commits.iter().position(|there| commit == there));
+        assert_eq!(built, commits.iter().map(|commit| json!(commit)).collect::<Vec<_>>());
+        worlds.push(built.len());
+    }
+    assert_eq!(worlds, [2, 2]);
+}
+
+#[tokio::test]
+async fn a_failed_builds_changes_are_not_forgotten() {
+    let paths = policy("{ branches: [main], paths: [\"src/**\"] }", "");
+    let (mut ground, trigger) = ground(&paths, FAILING).await;
+    ground.commit("demo", "main", "code", &[("src/a", Some("a"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    assert_eq!(report(&ground, &trigger, &push).await.verdict, "start");
+    ground.build_end().await.unwrap();
+
+    // The next push touches only documentation, but the code in it was never green.
+    ground.commit("demo", "main", "docs", &[("docs/a", Some("a"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    let second = report(&ground, &trigger, &push).await;
+    assert_eq!(second.verdict, "start", "{:?}", second.reasons);
+}
+
+#[tokio::test]
+async fn after_a_green_build_documentation_starts_nothing_and_the_reason_is_in_the_ledger() {
+    let paths = policy("{ branches: [main], paths: [\"src/**\"] }", "");
+    let (mut ground, trigger) = ground(&paths, QUICK).await;
+    let green = ground.commit("demo", "main", "code", &[("src/a", Some("a"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    report(&ground, &trigger, &push).await;
+    ground.build_end().await.unwrap();
+    ground.commit("demo", "main", "docs", &[("docs/a", Some("a"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    let second = report(&ground, &trigger, &push).await;
+    assert_eq!(second.verdict, "nothing");
+    let id = push["id"].as_str().unwrap();
+    let entry = &ground.objects("ledger/trigger/").unwrap()[&format!("ledger/trigger/{id}")];
+    let reason = entry["report"]["reasons"][0].as_str().unwrap();
+    let expected = format!("unit starts nothing: none of the 1 file changed since {}, the last green commit", &green[..7]);
+    assert!(reason.starts_with(&expected), "{reason}");
+    // A removed source file counts, too: deletions are changes.
+    ground.commit("demo", "main", "remove", &[("src/a", None), ("keep", Some("k"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    assert_eq!(report(&ground, &trigger, &push).await.verdict, "start");
+}
+
+#[tokio::test]
+async fn a_new_branch_is_compared_with_where_it_left_the_default_branch() {
+    let paths = policy("{ branches: [\"**\"], paths: [\"src/**\"] }", "");
+    let (mut ground, trigger) = ground(&paths, QUICK).await;
+    let base = ground.commit("demo", "main", "code", &[("src/a", Some("a"))]).await.unwrap();
+    ground.push_event().await.unwrap();
+    ground.branch("demo", "feature", &base).await.unwrap();
+    let created = ground.push_event().await.unwrap();
+    let report_of_creation = report(&ground, &trigger, &created).await;
+    assert_eq!(report_of_creation.verdict, "nothing", "{:?}", report_of_creation.reasons);
+    // Meanwhile the default branch moves on in `src`: that is not this branch's change.
+    ground.commit("demo", "main", "more", &[("src/b", Some("b"))]).await.unwrap();
+    ground.push_event().await.unwrap();
+    ground.commit("demo", "feature", "docs", &[("docs/a", Some("a"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    let docs = report(&ground, &trigger, &push).await;
+    assert_eq!(docs.verdict, "nothing", "{:?}", docs.reasons);
+    assert!(docs.reasons[0].contains("where it left the default branch"), "{:?}", docs.reasons);
+}
+
+#[tokio::test]
+async fn skip_ci_in_the_message_starts_nothing() {
+    let (mut ground, trigger) = ground(&policy("{ branches: [main] }", ""), QUICK).await;
+    ground.commit("demo", "main", "typo [skip ci]", &[("a", Some("a"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    let report = report(&ground, &trigger, &push).await;
+    assert_eq!(report.reasons, ["unit starts nothing: the commit message says [skip ci]"]);
+}
+
+#[tokio::test]
+async fn superseding_stops_the_older_build_and_says_what_for() {
+    let supersede = policy("{ branches: [main] }", "        supersede: true\n");
+    let (mut ground, trigger) = ground(&supersede, SLOW).await;
+    ground.commit("demo", "main", "one", &[("a", Some("1"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    report(&ground, &trigger, &push).await;
+    let older = ground.builds("unit").await.unwrap().remove(0);
+    let newer = ground.commit("demo", "main", "two", &[("a", Some("2"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    report(&ground, &trigger, &push).await;
+
+    let end = ground.build_end().await.unwrap();
+    assert_eq!(end["detail"]["build-status"], "STOPPED");
+    assert!(end["detail"]["build-id"].as_str().unwrap().ends_with(&older));
+    let starts = ground.objects("state/starts/").unwrap();
+    let stopped = starts.values().find(|start| start["build"] == json!(older)).unwrap();
+    assert_eq!(stopped["superseded_by"], json!(newer));
+}
+
+#[tokio::test]
+async fn a_late_event_of_a_superseding_trigger_builds_the_tip_once() {
+    let supersede = policy("{ branches: [main] }", "        supersede: true\n");
+    let (mut ground, trigger) = ground(&supersede, SLOW).await;
+    ground.commit("demo", "main", "one", &[("a", Some("1"))]).await.unwrap();
+    let first = ground.push_event().await.unwrap();
+    let tip = ground.commit("demo", "main", "two", &[("a", Some("2"))]).await.unwrap();
+    let second = ground.push_event().await.unwrap();
+    report(&ground, &trigger, &second).await;
+    let late = report(&ground, &trigger, &first).await;
+    assert_eq!(late.verdict, "nothing", "{:?}", late.reasons);
+    let starts = ground.objects("state/starts/").unwrap();
+    assert_eq!(starts.values().map(|start| start["commit"].clone()).collect::<Vec<_>>(), [json!(tip)]);
+}
+
+#[tokio::test]
+async fn a_build_that_a_dead_invocation_started_is_found_by_its_token() {
+    let (mut ground, trigger) = ground(&policy("{ branches: [main] }", ""), SLOW).await;
+    let commit = ground.commit("demo", "main", "one", &[("a", Some("a"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    // What the invocation that died had decided: the same facts and policy give the same token.
+    let observed = policy("{ branches: [main] }", "").replace("enforce", "observe");
+    ground.policy(&observed).unwrap();
+    let mut rehearsal = push.clone();
+    rehearsal["id"] = json!("rehearsal");
+    let told = report(&ground, &trigger, &rehearsal).await;
+    let token = told.replay["decision"]["actions"][0]["start"]["token"].as_str().unwrap().to_owned();
+    ground.policy(&policy("{ branches: [main] }", "")).unwrap();
+    // It claimed the event, started the build, and died before it wrote anything down. Another idempotency token stands
+    // for the five minutes after which CodeBuild forgets.
+    let setup = ground.setup("trigger").unwrap();
+    let id = signalbox_events::EventId::parse(push["id"].as_str().unwrap()).unwrap();
+    let lease = jiff::SignedDuration::from_secs(1);
+    let long_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(10);
+    let claim = setup.ledger.claim(&id, lease, long_ago).await.unwrap();
+    drop(claim);
+    let start = Start {
+        project: ProjectName::parse("unit").unwrap(),
+        source_version: commit,
+        token: "forgotten".to_owned(),
+        environment: [("SIGNALBOX_TOKEN".to_owned(), Variable::Plain(token))].into(),
+        buildspec: None,
+    };
+    let build = CodeBuild::new(&setup.aws).start(start).await.unwrap();
+
+    let report = report(&ground, &trigger, &push).await;
+    assert!(report.actions[0].ends_with(&format!("build {build}")), "{:?}", report.actions);
+    assert_eq!(ground.builds("unit").await.unwrap().len(), 1);
+    assert_eq!(ground.objects("state/starts/").unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn observing_tells_what_would_start_and_starts_nothing() {
+    let observe = policy("{ branches: [main] }", "").replace("enforce", "observe");
+    let (mut ground, trigger) = ground(&observe, QUICK).await;
+    ground.commit("demo", "main", "one", &[("a", Some("a"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    let report = report(&ground, &trigger, &push).await;
+    assert_eq!((report.mode.as_str(), report.verdict.as_str()), ("observe", "start"));
+    assert!(report.actions[0].starts_with("would start unit for main"), "{:?}", report.actions);
+    assert!(ground.builds("unit").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_push_that_concerns_no_trigger_reads_nothing_and_leaves_nothing() {
+    let (mut ground, trigger) = ground(&policy("{ branches: [main] }", ""), QUICK).await;
+    ground.commit("demo", "feature", "one", &[("a", Some("a"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    assert_eq!(report(&ground, &trigger, &push).await.verdict, "not concerned");
+    assert!(ground.objects("ledger/").unwrap().is_empty());
+    assert!(ground.objects("state/").unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_tag_starts_its_trigger_and_a_missing_project_is_refused() {
+    let (mut ground, trigger) = ground(&policy("{ tags: [\"v*\"] }", ""), QUICK).await;
+    let commit = ground.commit("demo", "main", "one", &[("a", Some("a"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    let mut tag = push.clone();
+    tag["id"] = json!("tag-1");
+    tag["detail"] = json!({
+        "event": "referenceCreated", "repositoryName": "demo", "repositoryId": push["detail"]["repositoryId"],
+        "referenceType": "tag", "referenceName": "v1", "referenceFullName": "refs/tags/v1", "commitId": commit,
+    });
+    assert_eq!(report(&ground, &trigger, &push).await.verdict, "not concerned");
+    assert_eq!(report(&ground, &trigger, &tag).await.verdict, "start");
+
+    ground.policy(&policy("{ tags: [\"v*\"] }", "").replace("build: unit", "build: nowhere")).unwrap();
+    tag["id"] = json!("tag-2");
+    tag["detail"]["referenceName"] = json!("v2");
+    tag["detail"]["referenceFullName"] = json!("refs/tags/v2");
+    let refused = handle(&ground, &trigger, &tag).await.unwrap_err();
+    assert!(matches!(refused, Failure::Refused(_)), "{refused}");
+    assert!(refused.to_string().starts_with("codebuild:StartBuild on nowhere: ResourceNotFoundException"), "{refused}");
+}
