@@ -1,1 +1,128 @@
 //! The notifier function: mail that a person can read.
+//!
+//! In this version: the results of CodeBuild builds, with their history.
+
+mod apply;
+mod gather;
+
+use serde_json::json;
+use signalbox_aws::{CodeBuild, CodeCommit, Failure, Logs, Topic};
+use signalbox_events::{Parsed, parse_event};
+use signalbox_glue::{Handle, Handled, InForce, Invocation, PolicySource, Setup};
+use signalbox_ledger::{Claim, Ledger, Report, State};
+use signalbox_notifier_rules::{Decision, Facts, Verdict, decide, needs, render_reason};
+use signalbox_policy::Mode;
+
+/// Whether AWS itself is there, or something that stands in for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Surroundings {
+    Aws,
+    Emulated,
+}
+
+/// The function with its clients.
+#[derive(Debug)]
+pub struct Notifier {
+    policy: std::sync::Arc<PolicySource>,
+    ledger: Ledger,
+    state: State,
+    codebuild: CodeBuild,
+    codecommit: CodeCommit,
+    logs: Logs,
+    topic: Option<Topic>,
+    surroundings: Surroundings,
+}
+
+impl Notifier {
+    /// The function over this setup.
+    pub fn new(setup: &Setup) -> Self {
+        Self {
+            policy: setup.policy.clone(),
+            ledger: setup.ledger.clone(),
+            state: setup.state.clone(),
+            codebuild: CodeBuild::new(&setup.aws),
+            codecommit: CodeCommit::new(&setup.aws),
+            logs: Logs::new(&setup.aws),
+            topic: setup.settings.topic_arn.as_ref().map(|arn| Topic::new(&setup.aws, arn)),
+            surroundings: match setup.aws.endpoint() {
+                Some(_) => Surroundings::Emulated,
+                None => Surroundings::Aws,
+            },
+        }
+    }
+}
+
+impl Handle for Notifier {
+    async fn handle(&self, event: &[u8], invocation: Invocation) -> Result<Handled, Failure> {
+        let event = match parse_event(event) {
+            Ok(Parsed::Ours(event)) => event,
+            Ok(Parsed::NotOurs(_)) => return Ok(Handled::NotOurs),
+            Err(error) => return Err(Failure::refused("reading the event", error.to_string())),
+        };
+        let InForce { policy, version } = self.policy.current().await?;
+        let needs = needs(&event, &policy);
+        let facts = gather::gather(self, &event, &needs, &policy, invocation.now).await?;
+        let decision = decide(&facts, &policy);
+        let report = |actions| report(&facts, &decision, actions, version.clone(), invocation);
+
+        if decision.verdict == Verdict::NotConcerned {
+            return Ok(Handled::Reported(Box::new(report(Vec::new()))));
+        }
+        if decision.actions.is_empty() {
+            // Considered, and silent: written down, so that a person can find out why no mail came.
+            let report = report(Vec::new());
+            self.ledger.note(&event.envelope.id, report.clone()).await?;
+            return Ok(Handled::Reported(Box::new(report)));
+        }
+        let mut held = match self.ledger.claim(&event.envelope.id, invocation.lease(), invocation.now).await? {
+            Claim::Held(held) => held,
+            Claim::Finished(_) => return Ok(Handled::Before),
+            Claim::Busy { until } => {
+                return Err(Failure::retry(
+                    "claiming the event",
+                    format!("another invocation works on it until {until}"),
+                ));
+            }
+        };
+        match apply::apply(self, &decision, &mut held).await {
+            Ok(done) => {
+                let report = report(done);
+                held.finish(report.clone()).await?;
+                Ok(Handled::Reported(Box::new(report)))
+            }
+            Err(failure) => {
+                if let Err(kept) = held.release().await {
+                    tracing::warn!(why = kept.chain(), "the claim could not be given back; it runs out by itself");
+                }
+                Err(failure)
+            }
+        }
+    }
+}
+
+fn report(
+    facts: &Facts,
+    decision: &Decision,
+    actions: Vec<String>,
+    policy_version: Option<String>,
+    invocation: Invocation,
+) -> Report {
+    Report {
+        at: invocation.now,
+        policy_version,
+        mode: match decision.mode {
+            Mode::Observe => "observe",
+            Mode::Enforce => "enforce",
+        }
+        .to_owned(),
+        verdict: match decision.verdict {
+            Verdict::Mail => "mail",
+            Verdict::Silent => "silent",
+            Verdict::NotConcerned => "not concerned",
+        }
+        .to_owned(),
+        reasons: decision.reasons.iter().map(render_reason).collect(),
+        actions,
+        replay: json!({ "event": facts.event, "facts": facts, "decision": decision }),
+    }
+}

@@ -100,6 +100,11 @@ impl Aws {
         config.set_endpoint_url(endpoint);
         Self { config: config.build() }
     }
+
+    /// The endpoint that stands in for AWS, where one does: then AWS's own pages show nothing of what is here.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.config.endpoint_url()
+    }
 }
 
 #[cfg(test)]

@@ -1,1 +1,27 @@
 //! The rules of the notifier: facts in, decision out.
+//!
+//! No async, no AWS, no clock, no environment, no randomness: everything that [`decide`] looks at is in [`Facts`], and both
+//! are values that can be written to a file.
+
+mod decide;
+mod facts;
+mod history;
+mod links;
+mod mail;
+mod needs;
+mod news;
+mod redact;
+mod render;
+mod text;
+
+pub use decide::{Action, Decision, Reason, Verdict, decide};
+pub use facts::{
+    BuildFacts, CommitFacts, Commits, Facts, Known, Origin, Rest, log_lines, repository_of, start_record_may_still_come,
+};
+pub use history::{Finished, History};
+pub use links::Console;
+pub use mail::{Attributes, Mail};
+pub use needs::{CommitsWanted, LogWanted, More, Needs, needs, needs_more};
+pub use news::{Count, News};
+pub use redact::redact;
+pub use render::{render_action, render_reason};

@@ -1,0 +1,326 @@
+//! The decision: what is new, who hears of it, and what is remembered.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use signalbox_events::{Arn, BuildStatus, CommitId, Detail, ProjectName, RefKind, RefName, RepositoryName};
+use signalbox_policy::{Mode, Policy, To, Topic};
+
+use crate::facts::{BuildFacts, Facts, Known, Origin};
+use crate::history::{Finished, History};
+use crate::mail::{Mail, mail};
+use crate::news::{News, news};
+
+/// What is decided on one event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[must_use]
+pub struct Decision {
+    /// In one word.
+    pub verdict: Verdict,
+    /// The mode of the policy; mail is sent in both.
+    pub mode: Mode,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// What shall be done, in this order: mail before the history.
+    ///
+    /// Whoever takes over after a crash between the two finds the history as it was, decides the same, and skips the mail
+    /// that the ledger says is sent. The other way round it would find this very result and be silent.
+    pub actions: Vec<Action>,
+}
+
+/// A decision in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The event is nothing that mail is sent about.
+    NotConcerned,
+    /// It was considered, and nobody needs to hear of it.
+    Silent,
+    /// Somebody hears of it.
+    Mail,
+}
+
+/// Why it was decided so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The event is not about a build's result.
+    NotConcerned,
+    /// The build has only begun.
+    NotEnded,
+    /// Nobody knows which repository was built.
+    NoRepository {
+        /// The project.
+        project: ProjectName,
+    },
+    /// `CodeBuild` no longer knows the build.
+    OnlyTheEvent,
+    /// The trigger recorded why the build ran.
+    StartedByTrigger {
+        /// The trigger.
+        trigger: String,
+    },
+    /// The record of the start is missing.
+    NoRecord {
+        /// The trigger that the build's variables name.
+        trigger: String,
+    },
+    /// No trigger of ours started it.
+    StartedByOther {
+        /// Who `CodeBuild` says did.
+        initiator: Option<String>,
+    },
+    /// What is new.
+    News(Box<News>),
+    /// The policy has nobody who wants to hear of it.
+    Nobody {
+        /// Of what.
+        topic: Topic,
+        /// Of which repository.
+        repository: RepositoryName,
+    },
+    /// The policy, or the lack of one, says who hears of it.
+    Heard {
+        /// Of what.
+        topic: Topic,
+        /// By whom; nobody by name means every subscriber.
+        to: Vec<String>,
+        /// The lines of the policy that say so.
+        lines: Vec<usize>,
+    },
+}
+
+/// Something to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Publish a mail.
+    Mail(Box<Mail>),
+    /// Remember the build.
+    History {
+        /// Where.
+        key: String,
+        /// What.
+        finished: Finished,
+    },
+}
+
+impl Action {
+    /// The name under which its outcome is recorded.
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::Mail(_) => "mail",
+            Self::History { .. } => "history",
+        }
+    }
+}
+
+/// A build that ended, joined to why it ran.
+pub(crate) struct Case<'a> {
+    pub(crate) build: &'a BuildFacts,
+    pub(crate) origin: &'a Origin,
+    pub(crate) repository: RepositoryName,
+    pub(crate) place: Place,
+    pub(crate) commit: Option<CommitId>,
+    pub(crate) previous: Option<&'a CommitId>,
+    pub(crate) pusher: Option<&'a Arn>,
+}
+
+/// What was built, as far as somebody said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Ref(RefName),
+    Commit(CommitId),
+    Version(String),
+    Default,
+}
+
+impl Place {
+    /// `refs/heads/x^{sha}` is `CodeBuild`'s own way to say which commit of a branch.
+    fn of_version(version: Option<&str>) -> Self {
+        let Some(version) = version.filter(|version| !version.is_empty()) else { return Self::Default };
+        let name = version.split_once("^{").map_or(version, |(name, _)| name);
+        match (RefName::parse(name), commit_of(version)) {
+            (Ok(name), _) => Self::Ref(name),
+            (_, Some(commit)) => Self::Commit(commit),
+            _ => Self::Version(version.to_owned()),
+        }
+    }
+
+    /// As keys and message attributes name it.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Ref(name) => name.as_str(),
+            Self::Commit(commit) => commit.as_str(),
+            Self::Version(version) => version,
+            Self::Default => "-",
+        }
+    }
+
+    /// As people say it, behind the word "on".
+    pub(crate) fn said(&self) -> (&'static str, &str) {
+        match self {
+            Self::Ref(name) => (if name.kind() == RefKind::Tag { "tag " } else { "" }, name.short()),
+            Self::Commit(commit) => ("commit ", commit.short()),
+            Self::Version(version) => ("", version),
+            Self::Default => ("", "the default branch"),
+        }
+    }
+}
+
+/// The commit that a version names, by itself or as `refs/heads/x^{sha}`.
+fn commit_of(version: &str) -> Option<CommitId> {
+    let version = version.split_once("^{").map_or(version, |(_, version)| version.trim_end_matches('}'));
+    let is_id = version.len() == 40 && version.chars().all(|c| c.is_ascii_hexdigit());
+    is_id.then(|| CommitId::parse(version).ok()).flatten()
+}
+
+impl<'a> Case<'a> {
+    fn of(facts: &'a Facts) -> Option<Self> {
+        let build = facts.build.as_ref()?;
+        let built = build.resolved_version.as_deref().and_then(commit_of);
+        Some(match &facts.origin {
+            Origin::Recorded(start) => Self {
+                build,
+                origin: &facts.origin,
+                repository: start.repository.clone(),
+                place: Place::Ref(start.reference.clone()),
+                commit: Some(start.commit.clone()),
+                previous: start.previous.as_ref(),
+                pusher: start.pusher.as_ref(),
+            },
+            Origin::Environment { repository, reference, commit, .. } => Self {
+                build,
+                origin: &facts.origin,
+                repository: repository.clone(),
+                place: Place::Ref(reference.clone()),
+                commit: Some(commit.clone()),
+                previous: None,
+                pusher: None,
+            },
+            Origin::Other => Self {
+                build,
+                origin: &facts.origin,
+                repository: build.repository.clone()?,
+                place: Place::of_version(build.source_version.as_deref()),
+                commit: built.or_else(|| build.source_version.as_deref().and_then(commit_of)),
+                previous: None,
+                pusher: None,
+            },
+        })
+    }
+
+    pub(crate) fn trigger(&self) -> Option<&str> {
+        match self.origin {
+            Origin::Recorded(start) => Some(&start.trigger),
+            Origin::Environment { trigger, .. } => Some(trigger),
+            Origin::Other => None,
+        }
+    }
+
+    /// What people call what ran: the trigger, or else the project.
+    pub(crate) fn name(&self) -> &str {
+        self.trigger().unwrap_or(self.build.project.as_str())
+    }
+
+    fn key(&self) -> String {
+        History::key(&self.build.project, &self.repository, self.trigger(), self.place.name())
+    }
+
+    fn finished(&self) -> Finished {
+        let recorded = match self.origin {
+            Origin::Recorded(start) => Some(start.at),
+            _ => None,
+        };
+        Finished {
+            build: self.build.build.clone(),
+            number: self.build.number,
+            started: self.build.start.or(recorded).or(self.build.end).unwrap_or(Timestamp::UNIX_EPOCH),
+            ended: self.build.end,
+            status: self.build.status,
+            commit: self.commit.clone(),
+            pusher: self.pusher.cloned(),
+        }
+    }
+}
+
+/// A build that ended, and what is new about it.
+pub(crate) struct Told<'a> {
+    pub(crate) case: Case<'a>,
+    pub(crate) news: News,
+    pub(crate) topic: Option<Topic>,
+}
+
+/// What is new, or `None` where nothing can be.
+pub(crate) fn told(facts: &Facts) -> Option<Told<'_>> {
+    let case = Case::of(facts)?;
+    let superseded_by = match case.origin {
+        Origin::Recorded(start) => start.superseded_by.as_ref(),
+        _ => None,
+    };
+    let news = news(&facts.history, &case.finished(), superseded_by);
+    let topic = match news {
+        News::Broke { .. } | News::StillBroken { .. } => Some(Topic::BuildFailed),
+        News::Fixed { .. } => Some(Topic::BuildFixed),
+        News::Stopped => Some(Topic::BuildStopped),
+        News::Unchanged { .. } | News::Late { .. } | News::Told | News::Superseded { .. } => None,
+    };
+    Some(Told { case, news, topic })
+}
+
+/// The key of the history that a build belongs to, once its origin is known.
+impl Facts {
+    /// Where the history of this build lies; `None` where the build belongs to none.
+    pub fn history_key(&self) -> Option<String> {
+        Case::of(self).map(|case| case.key())
+    }
+}
+
+/// Decides on one event.
+pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
+    let silent = |verdict, reasons| Decision { verdict, mode: policy.mode, reasons, actions: Vec::new() };
+    match &facts.event.detail {
+        Detail::BuildState(change) if change.status == BuildStatus::InProgress => {
+            return silent(Verdict::NotConcerned, vec![Reason::NotEnded]);
+        }
+        Detail::BuildState(_) => {}
+        _ => return silent(Verdict::NotConcerned, vec![Reason::NotConcerned]),
+    }
+    let Some(build) = &facts.build else { return silent(Verdict::NotConcerned, vec![Reason::NotConcerned]) };
+    let mut reasons = Vec::new();
+    if build.known == Known::OnlyFromTheEvent {
+        reasons.push(Reason::OnlyTheEvent);
+    }
+    reasons.push(match &facts.origin {
+        Origin::Recorded(start) => Reason::StartedByTrigger { trigger: start.trigger.clone() },
+        Origin::Environment { trigger, .. } => Reason::NoRecord { trigger: trigger.clone() },
+        Origin::Other => Reason::StartedByOther { initiator: build.initiator.clone() },
+    });
+    let Some(told) = told(facts) else {
+        reasons.push(Reason::NoRepository { project: build.project.clone() });
+        return silent(Verdict::Silent, reasons);
+    };
+    reasons.push(Reason::News(Box::new(told.news.clone())));
+
+    let mut actions = Vec::new();
+    if let Some(topic) = told.topic {
+        let repository = &told.case.repository;
+        let audience = policy.audience(repository, topic);
+        let to = match audience.to {
+            To::Nobody => None,
+            To::Everyone => Some(Vec::new()),
+            To::Only(recipients) => Some(recipients.iter().map(|to| to.as_str().to_owned()).collect::<Vec<_>>()),
+        };
+        match to {
+            None => reasons.push(Reason::Nobody { topic, repository: repository.clone() }),
+            Some(to) => {
+                reasons.push(Reason::Heard { topic, to: to.clone(), lines: audience.rules });
+                actions.push(Action::Mail(Box::new(mail(facts, &told, topic, to, policy))));
+            }
+        }
+    }
+    let verdict = if actions.is_empty() { Verdict::Silent } else { Verdict::Mail };
+    if !matches!(told.news, News::Told | News::Superseded { .. }) {
+        actions.push(Action::History { key: told.case.key(), finished: told.case.finished() });
+    }
+    Decision { verdict, mode: policy.mode, reasons, actions }
+}

@@ -1,0 +1,239 @@
+//! What a decision of the notifier is made from.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use signalbox_events::{
+    BuildId, BuildInformation, BuildLogs, BuildPhase, BuildStart, BuildStateChange, BuildStatus, CommitId, Detail,
+    Event, ProjectName, RefName, RepositoryName,
+};
+
+use crate::history::History;
+use crate::links::Console;
+use crate::redact::redact;
+use crate::text;
+
+/// A start record that is missing this long after the build ended will not come.
+const RECORD_MAY_COME: SignedDuration = SignedDuration::from_mins(2);
+
+/// A line of a log is read no further than this.
+const LONGEST_LINE: usize = 4_000;
+
+/// Everything that is known; the event is part of it, so that a file of facts replays alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// What happened.
+    pub event: Event,
+    /// The build, for an event that says that one ended.
+    pub build: Option<BuildFacts>,
+    /// Why the build ran.
+    pub origin: Origin,
+    /// What was built before, whether or not this build is in it.
+    pub history: History,
+    /// The last lines of the log with secrets removed; `None` where they were not read or are gone.
+    pub log: Option<Vec<String>>,
+    /// The commits since the last result.
+    pub commits: Commits,
+    /// The console, where there is one.
+    pub console: Option<Console>,
+}
+
+/// A build that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildFacts {
+    /// Where this was learnt.
+    pub known: Known,
+    /// The build.
+    pub build: BuildId,
+    /// The project.
+    pub project: ProjectName,
+    /// How it ended.
+    pub status: BuildStatus,
+    /// The project's count.
+    pub number: Option<u64>,
+    /// When it was started.
+    pub start: Option<Timestamp>,
+    /// When it ended.
+    pub end: Option<Timestamp>,
+    /// Its phases in order.
+    pub phases: Vec<BuildPhase>,
+    /// Where its log is.
+    pub logs: Option<BuildLogs>,
+    /// The `CodeCommit` repository that it was built from.
+    pub repository: Option<RepositoryName>,
+    /// The version that it was asked to build.
+    pub source_version: Option<String>,
+    /// The commit that it really built.
+    pub resolved_version: Option<String>,
+    /// Who started it.
+    pub initiator: Option<String>,
+    /// How long it might have run.
+    pub timeout_in_minutes: Option<u64>,
+}
+
+/// Where the facts of a build come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Known {
+    /// `CodeBuild` was asked.
+    FromCodeBuild,
+    /// `CodeBuild` no longer knows the build: only the event speaks.
+    OnlyFromTheEvent,
+}
+
+/// Why a build ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The trigger recorded its start.
+    Recorded(BuildStart),
+    /// Only the build's own variables tell of a trigger: the record is missing, or somebody pressed "retry".
+    Environment {
+        /// The trigger.
+        trigger: String,
+        /// The repository.
+        repository: RepositoryName,
+        /// The branch or tag.
+        reference: RefName,
+        /// The commit.
+        commit: CommitId,
+    },
+    /// Somebody else started it: a person, a pipeline, a schedule.
+    Other,
+}
+
+/// Commits, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commits {
+    /// As many as were read.
+    pub listed: Vec<CommitFacts>,
+    /// What comes before the last of them.
+    pub rest: Rest,
+}
+
+/// What is known of the commits before the listed ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rest {
+    /// The list ends where the last result was.
+    Complete,
+    /// There are more.
+    More,
+    /// Nobody looked.
+    NotRead,
+}
+
+/// A commit as mail quotes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitFacts {
+    /// Its id.
+    pub id: CommitId,
+    /// The first line of its message, cut to 300 characters.
+    pub subject: String,
+    /// The author's name, as git was told it.
+    pub author: String,
+}
+
+impl CommitFacts {
+    /// From a whole message, of which only the first line is kept.
+    pub fn new(id: CommitId, message: &str, author: &str) -> Self {
+        let subject = message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+        Self { id, subject: redact(&text::cut(subject, 300)), author: text::cut(author, 100) }
+    }
+}
+
+impl Facts {
+    /// The facts as the event alone tells them: nothing built before, nobody's start.
+    ///
+    /// For explaining an event by itself, and what gathering begins from.
+    pub fn before_gathering(event: &Event) -> Self {
+        let build = match &event.detail {
+            Detail::BuildState(change) if change.status.is_terminal() => {
+                Some(BuildFacts::of_event(change, event.envelope.time))
+            }
+            _ => None,
+        };
+        Self {
+            event: event.clone(),
+            build,
+            origin: Origin::Other,
+            history: History::default(),
+            log: None,
+            commits: Commits { listed: Vec::new(), rest: Rest::NotRead },
+            console: None,
+        }
+    }
+}
+
+impl BuildFacts {
+    /// What the event itself says; `time` is the envelope's.
+    pub fn of_event(change: &BuildStateChange, time: Option<Timestamp>) -> Self {
+        let information = change.information.as_ref();
+        Self {
+            known: Known::OnlyFromTheEvent,
+            build: change.build.clone(),
+            project: change.project.clone(),
+            status: change.status,
+            number: information.and_then(|information| information.build_number),
+            start: information.and_then(|information| information.start_time),
+            end: time,
+            phases: information.map(|information| information.phases.clone()).unwrap_or_default(),
+            logs: information.and_then(|information| information.logs.clone()),
+            repository: information.and_then(BuildInformation::source_repository),
+            source_version: information.and_then(|information| information.source_version.clone()),
+            resolved_version: None,
+            initiator: information.and_then(|information| information.initiator.clone()),
+            timeout_in_minutes: information.and_then(|information| information.timeout_in_minutes),
+        }
+    }
+}
+
+impl Origin {
+    /// What the variables tell that the trigger starts its builds with; anything incomplete is nobody's word.
+    pub fn of_environment(environment: &BTreeMap<String, String>) -> Self {
+        let get = |name: &str| environment.get(name).cloned();
+        let told = || {
+            Some(Self::Environment {
+                trigger: get("SIGNALBOX_TRIGGER").filter(|trigger| !trigger.is_empty())?,
+                repository: RepositoryName::parse(get("SIGNALBOX_REPOSITORY")?).ok()?,
+                reference: RefName::parse(get("SIGNALBOX_REF")?).ok()?,
+                commit: CommitId::parse(get("SIGNALBOX_COMMIT")?).ok()?,
+            })
+        };
+        told().unwrap_or(Self::Other)
+    }
+}
+
+/// Whether a start record that is not there yet may still be written: the build may end before the trigger has.
+pub fn start_record_may_still_come(ended: Option<Timestamp>, now: Timestamp) -> bool {
+    ended.is_some_and(|ended| now.duration_since(ended) < RECORD_MAY_COME)
+}
+
+/// The `CodeCommit` repository at a source location.
+pub fn repository_of(location: Option<&str>) -> Option<RepositoryName> {
+    BuildInformation {
+        initiator: None,
+        build_number: None,
+        start_time: None,
+        source_type: None,
+        source_location: location.map(str::to_owned),
+        source_version: None,
+        timeout_in_minutes: None,
+        queued_timeout_in_minutes: None,
+        complete: false,
+        logs: None,
+        phases: Vec::new(),
+        environment_variables: Vec::new(),
+    }
+    .source_repository()
+}
+
+/// The lines of a log as facts keep them: escapes and secrets removed before anything stores them.
+pub fn log_lines(messages: &[String]) -> Vec<String> {
+    let lines = messages.iter().flat_map(|message| message.trim_end_matches(['\n', '\r']).split('\n'));
+    // A progress bar draws over itself: what it drew last is what a person would see.
+    let lines = lines.map(|line| line.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default());
+    let plain: Vec<String> = lines.map(|line| text::plain(&text::cut(line, LONGEST_LINE))).collect();
+    redact(&plain.join("\n")).split('\n').map(|line| line.trim_end().to_owned()).collect()
+}

@@ -1,0 +1,152 @@
+//! What was built before: a bounded list for each thing that is built again and again.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, ProjectName, RepositoryName};
+
+/// At most this many builds are remembered.
+const REMEMBERED: usize = 50;
+
+/// The finished builds of one trigger (or project) on one ref, in the order in which they were started.
+///
+/// The order of arrival leaves no trace: the same builds in any order make the same history.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// Oldest first.
+    pub builds: Vec<Finished>,
+}
+
+/// A build that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finished {
+    /// The build.
+    pub build: BuildId,
+    /// The project's count: it orders builds that were started in the same second.
+    pub number: Option<u64>,
+    /// When it was started.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Option<Timestamp>,
+    /// How it ended.
+    pub status: BuildStatus,
+    /// What was built.
+    pub commit: Option<CommitId>,
+    /// Who pushed it.
+    pub pusher: Option<Arn>,
+}
+
+impl Finished {
+    /// Whether it says that the code is broken or green; a build that somebody stopped says neither.
+    pub fn is_result(&self) -> bool {
+        !matches!(self.status, BuildStatus::Stopped | BuildStatus::InProgress)
+    }
+
+    /// Whether it was started after `other`.
+    pub fn is_newer_than(&self, other: &Self) -> bool {
+        self.order() > other.order()
+    }
+
+    fn order(&self) -> (Timestamp, Option<u64>, &BuildId) {
+        (self.started, self.number, &self.build)
+    }
+}
+
+impl History {
+    /// The history with this build in its place; a build that is there already is told anew.
+    #[must_use]
+    pub fn with(&self, finished: &Finished) -> Self {
+        let mut builds = self.without(&finished.build).builds;
+        builds.push(finished.clone());
+        builds.sort_by(|one, other| one.order().cmp(&other.order()));
+        let forgotten = builds.len().saturating_sub(REMEMBERED);
+        Self { builds: builds.split_off(forgotten) }
+    }
+
+    /// The history as if this build had never ended.
+    #[must_use]
+    pub fn without(&self, build: &BuildId) -> Self {
+        Self { builds: self.builds.iter().filter(|one| one.build != *build).cloned().collect() }
+    }
+
+    /// Whether older builds may have been forgotten: then a count is only a lower bound.
+    pub(crate) fn is_full(&self) -> bool {
+        self.builds.len() >= REMEMBERED
+    }
+
+    /// Where a history lies in the stack's bucket.
+    ///
+    /// Each part is one segment of the key, so nothing that a ref may be called leads out of it.
+    pub fn key(project: &ProjectName, repository: &RepositoryName, trigger: Option<&str>, place: &str) -> String {
+        let parts = [project.as_str(), repository.as_str(), trigger.unwrap_or("-"), place].map(segment);
+        format!("state/history/{}.json", parts.join("/"))
+    }
+}
+
+/// One segment of a key: letters, digits, `.`, `_`, `-` and percent signs; not `.` or `..`; at most 200 characters.
+fn segment(text: &str) -> String {
+    let encoded = crate::links::encoded(text);
+    if encoded.chars().all(|c| c == '.') {
+        return encoded.replace('.', "%2E") + if encoded.is_empty() { "%" } else { "" };
+    }
+    if encoded.len() <= 200 {
+        return encoded;
+    }
+    // S3 keys end at 1,024 bytes, and a ref of 256 signs may take 3,072: the digest keeps two long names apart.
+    let digest = Sha256::digest(text.as_bytes());
+    let digest: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("{}~{digest}", encoded.chars().take(120).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn finished(n: i64) -> Finished {
+        Finished {
+            build: BuildId::parse(format!("demo-unit:{n}")).unwrap(),
+            number: None,
+            started: Timestamp::from_second(1_000 + n / 2).unwrap(),
+            ended: None,
+            status: if n % 3 == 0 { BuildStatus::Succeeded } else { BuildStatus::Failed },
+            commit: None,
+            pusher: None,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_arrival_leaves_no_trace(mut arrivals in proptest::collection::vec(0_i64..90, 0..120)) {
+            let of = |arrivals: &[i64]| arrivals.iter().fold(History::default(), |all, n| all.with(&finished(*n)));
+            let first = of(&arrivals);
+            arrivals.reverse();
+            prop_assert_eq!(&first, &of(&arrivals));
+            arrivals.sort_unstable();
+            arrivals.dedup();
+            prop_assert_eq!(&first, &of(&arrivals));
+            prop_assert!(first.builds.len() <= REMEMBERED);
+        }
+
+        #[test]
+        fn a_key_has_five_segments_and_fits_whatever_the_ref_is_called(place in ".{0,300}") {
+            let key = History::key(
+                &ProjectName::parse("demo-unit").unwrap(), &RepositoryName::parse("demo").unwrap(), None, &place);
+            prop_assert_eq!(key.split('/').count(), 6);
+            prop_assert!(key.len() < 1_024 && key.is_ascii());
+            prop_assert!(!key.split('/').any(|part| part.is_empty() || part == "." || part == ".."));
+        }
+    }
+
+    #[test]
+    fn two_refs_never_share_a_key() {
+        let long = "\u{1f680}".repeat(200);
+        let places = ["refs/heads/a/b", "refs/heads/a%2Fb", "..", ".", "", "%", &long, &format!("{long}x")];
+        let project = ProjectName::parse("demo-unit").unwrap();
+        let repository = RepositoryName::parse("demo").unwrap();
+        let keys: std::collections::BTreeSet<_> =
+            places.iter().map(|place| History::key(&project, &repository, Some("unit"), place)).collect();
+        assert_eq!(keys.len(), places.len(), "{keys:#?}");
+    }
+}

@@ -1,0 +1,91 @@
+//! Which facts a decision will want: first what tells the news, then what only mail needs.
+
+use serde::{Deserialize, Serialize};
+use signalbox_events::{BuildId, CommitId, Detail, Event, RepositoryName};
+use signalbox_policy::{Policy, To};
+
+use crate::decide::{Told, told};
+use crate::facts::Facts;
+use crate::news::News;
+
+/// How many lines of a log are read: more than are shown, because the end of a log is CodeBuild's own talk.
+const LOG_LINES: u16 = 40;
+
+/// At most this many commits are read for one mail.
+const COMMITS: usize = 10;
+
+/// What must be known before it is clear what is new.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// The build: its details, the record of its start, and its history.
+    pub build: Option<BuildId>,
+}
+
+/// What mail will quote.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct More {
+    /// The end of a log.
+    pub log: Option<LogWanted>,
+    /// The commits since the last result.
+    pub commits: Option<CommitsWanted>,
+}
+
+/// The end of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogWanted {
+    /// The log group.
+    pub group: String,
+    /// The stream.
+    pub stream: String,
+    /// How many lines.
+    pub lines: u16,
+}
+
+/// Commits, from the newest along first parents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitsWanted {
+    /// Where.
+    pub repository: RepositoryName,
+    /// The newest.
+    pub from: CommitId,
+    /// Where to stop: this one is known already. Without it only the newest is read.
+    pub until: Option<CommitId>,
+    /// How many at most.
+    pub most: usize,
+}
+
+/// Which facts the decision on this event will want.
+///
+/// The policy changes nothing: the history is kept whoever listens, or the first mail of a new subscriber would be wrong.
+pub fn needs(event: &Event, _policy: &Policy) -> Needs {
+    let build = match &event.detail {
+        Detail::BuildState(change) if change.status.is_terminal() => Some(change.build.clone()),
+        _ => None,
+    };
+    Needs { build }
+}
+
+/// What mail will quote, once it is clear that there will be mail: silence reads neither logs nor commits.
+pub fn needs_more(facts: &Facts, policy: &Policy) -> More {
+    let Some(Told { case, news, topic: Some(topic) }) = told(facts) else { return More::default() };
+    if policy.audience(&case.repository, topic).to == To::Nobody {
+        return More::default();
+    }
+    let failed = matches!(news, News::Broke { .. } | News::StillBroken { .. });
+    let log = case.build.logs.as_ref().filter(|_| failed).and_then(|logs| {
+        Some(LogWanted { group: logs.group.clone()?, stream: logs.stream.clone()?, lines: LOG_LINES })
+    });
+    let result_before = match &news {
+        News::Broke { green } => green.as_ref(),
+        News::StillBroken { last, .. } | News::Fixed { last, .. } => Some(last),
+        _ => None,
+    };
+    let until = result_before.and_then(|before| before.commit.clone()).or_else(|| case.previous.cloned());
+    let commits = case.commit.clone().map(|from| CommitsWanted {
+        repository: case.repository.clone(),
+        most: if until.is_some() { COMMITS } else { 1 },
+        from,
+        until,
+    });
+    More { log, commits }
+}
