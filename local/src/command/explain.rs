@@ -78,7 +78,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Err(error) => bail!("{}: {error}", arguments.event.display()),
     };
     let facts = arguments.facts.as_deref().map(read_facts).transpose()?.unwrap_or_default();
-    let explained = [explain_trigger(&event, &policy, &facts)?];
+    let explained = [explain_trigger(&event, &policy, &facts)?, explain_notifier(&event, &policy, &facts)?];
     if arguments.json {
         let functions: Map<String, Value> =
             explained.iter().map(|one| (one.function.to_owned(), one.as_json())).collect();
@@ -99,6 +99,25 @@ fn explain_trigger(event: &Event, policy: &Policy, facts: &Map<String, Value>) -
     let decision = rules::decide(&facts, policy);
     Ok(Explained {
         function: "trigger",
+        needs: to_value(&needs)?,
+        facts_given,
+        verdict: to_value(&decision.verdict)?,
+        reasons: decision.reasons.iter().map(rules::render_reason).collect(),
+        actions: decision.actions.iter().map(rules::render_action).collect(),
+        decision: to_value(&decision)?,
+    })
+}
+
+fn explain_notifier(event: &Event, policy: &Policy, facts: &Map<String, Value>) -> anyhow::Result<Explained> {
+    use signalbox_notifier_rules as rules;
+    let needs = rules::needs(event, policy);
+    let (facts, facts_given) = match given::<rules::Facts>("notifier", facts)? {
+        Some(facts) => (facts, Given::Yes),
+        None => (rules::Facts::before_gathering(event), Given::No),
+    };
+    let decision = rules::decide(&facts, policy);
+    Ok(Explained {
+        function: "notifier",
         needs: to_value(&needs)?,
         facts_given,
         verdict: to_value(&decision.verdict)?,
