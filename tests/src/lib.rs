@@ -118,6 +118,7 @@ impl Ground {
         let environment = &made.with_context(|| format!("the template has no function {name}"))?.environment;
         let settings = Settings::read(|variable| match variable {
             "AWS_REGION" => Some(self.cloud().world.region.clone()),
+            "AWS_LAMBDA_FUNCTION_NAME" => Some(name.clone()),
             _ => environment.get(variable).cloned(),
         })?;
         Ok(Setup::new(self.aws(function), settings))

@@ -1,48 +1,26 @@
 //! Does what was decided, and chooses nothing.
 
 use signalbox_aws::{Attribute, Failure};
-use signalbox_ledger::Held;
-use signalbox_notifier_rules::{Action, Decision, History, Mail, render_action};
+use signalbox_glue::{Apply, Invocation, Step};
+use signalbox_notifier_rules::{Action, History, Mail, render_action};
 
 use crate::Notifier;
 use crate::gather::remembering;
 
-/// Applies every action that is not done yet; gives a sentence for each.
-///
-/// One that is refused does not keep the others from being done: a history without this build would make the next mail
-/// wrong. The refusal is returned in the end.
-pub(crate) async fn apply(function: &Notifier, decision: &Decision, held: &mut Held) -> Result<Vec<String>, Failure> {
-    let mut done = Vec::new();
-    let mut refused = None;
-    for action in &decision.actions {
-        let outcome = match held.outcome(action.key()) {
-            Some(outcome) => format!("{outcome} (before)"),
-            None => {
-                let outcome = match action {
-                    Action::Mail(mail) => publish(function, mail).await,
-                    Action::History { key, finished } => function
-                        .state
-                        .change::<History, _>(key, |there| remembering(there, finished))
-                        .await
-                        .map(|_| "done".to_owned()),
-                };
-                match outcome {
-                    Ok(outcome) => {
-                        held.record(action.key(), &outcome).await?;
-                        outcome
-                    }
-                    Err(failure @ Failure::Refused(_)) => {
-                        let said = format!("refused: {failure}");
-                        refused = refused.or(Some(failure));
-                        said
-                    }
-                    Err(failure) => return Err(failure),
-                }
-            }
-        };
-        done.push(format!("{}: {outcome}", render_action(action)));
+impl Apply<Action> for Notifier {
+    fn step(&self, action: &Action) -> Step {
+        Step { key: Some(action.key().to_owned()), told: render_action(action) }
     }
-    refused.map_or(Ok(done), Err)
+
+    async fn apply(&self, action: &Action, _attempts: u32, _invocation: Invocation) -> Result<String, Failure> {
+        match action {
+            Action::Mail(mail) => publish(self, mail).await,
+            Action::History { key, finished } => {
+                self.state.change::<History, _>(key, |there| remembering(there, finished)).await?;
+                Ok("done".to_owned())
+            }
+        }
+    }
 }
 
 async fn publish(function: &Notifier, mail: &Mail) -> Result<String, Failure> {

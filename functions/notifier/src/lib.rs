@@ -8,10 +8,9 @@ mod gather;
 use serde_json::json;
 use signalbox_aws::{CodeBuild, CodeCommit, Failure, Logs, Topic};
 use signalbox_events::{Parsed, parse_event};
-use signalbox_glue::{Handle, Handled, InForce, Invocation, PolicySource, Setup};
-use signalbox_ledger::{Claim, Ledger, Report, State};
+use signalbox_glue::{Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out};
+use signalbox_ledger::{Ledger, Report, State};
 use signalbox_notifier_rules::{Decision, Facts, Verdict, decide, needs, render_reason};
-use signalbox_policy::Mode;
 
 /// Whether AWS itself is there, or something that stands in for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,35 +67,14 @@ impl Handle for Notifier {
         if decision.verdict == Verdict::NotConcerned {
             return Ok(Handled::Reported(Box::new(report(Vec::new()))));
         }
+        let id = &event.envelope.id;
         if decision.actions.is_empty() {
             // Considered, and silent: written down, so that a person can find out why no mail came.
             let report = report(Vec::new());
-            self.ledger.note(&event.envelope.id, report.clone()).await?;
+            self.ledger.note(id, report.clone(), invocation.now).await?;
             return Ok(Handled::Reported(Box::new(report)));
         }
-        let mut held = match self.ledger.claim(&event.envelope.id, invocation.lease(), invocation.now).await? {
-            Claim::Held(held) => held,
-            Claim::Finished(_) => return Ok(Handled::Before),
-            Claim::Busy { until } => {
-                return Err(Failure::retry(
-                    "claiming the event",
-                    format!("another invocation works on it until {until}"),
-                ));
-            }
-        };
-        match apply::apply(self, &decision, &mut held).await {
-            Ok(done) => {
-                let report = report(done);
-                held.finish(report.clone()).await?;
-                Ok(Handled::Reported(Box::new(report)))
-            }
-            Err(failure) => {
-                if let Err(kept) = held.release().await {
-                    tracing::warn!(why = kept.chain(), "the claim could not be given back; it runs out by itself");
-                }
-                Err(failure)
-            }
-        }
+        carry_out(self, &self.ledger, id, invocation, Ending::Done, &decision.actions, report).await
     }
 }
 
@@ -110,11 +88,7 @@ fn report(
     Report {
         at: invocation.now,
         policy_version,
-        mode: match decision.mode {
-            Mode::Observe => "observe",
-            Mode::Enforce => "enforce",
-        }
-        .to_owned(),
+        mode: decision.mode.name().to_owned(),
         verdict: match decision.verdict {
             Verdict::Mail => "mail",
             Verdict::Silent => "silent",

@@ -3,79 +3,43 @@
 use jiff::Timestamp;
 use signalbox_aws::{Failure, Start, Variable};
 use signalbox_events::{BuildId, BuildStart, BuildStatus};
-use signalbox_ledger::Held;
+use signalbox_glue::{Apply, Invocation, Step};
 use signalbox_policy::EnvironmentValue;
-use signalbox_trigger_rules::{Action, Decision, PastStart, RefState, StartBuild, StopBuild, render_action};
+use signalbox_trigger_rules::{Action, OnlyIf, PastStart, RefState, StartBuild, StopBuild, render_action};
 
 use crate::Trigger;
 
-/// What would be done, told.
-pub(crate) fn would(decision: &Decision) -> Vec<String> {
-    decision.actions.iter().map(|action| format!("would {}", render_action(action))).collect()
-}
-
-/// Does the actions that need no claim.
-pub(crate) async fn freely(with: &Trigger, decision: &Decision) -> Result<Vec<String>, Failure> {
-    let mut done = Vec::new();
-    for action in &decision.actions {
-        settle(with, action).await?;
-        done.push(render_action(action));
+impl Apply<Action> for Trigger {
+    fn step(&self, action: &Action) -> Step {
+        Step { key: action.key(), told: render_action(action) }
     }
-    Ok(done)
-}
 
-/// Does all actions in their order, except what an earlier invocation already did.
-pub(crate) async fn apply(
-    with: &Trigger,
-    decision: &Decision,
-    held: &mut Held,
-    now: Timestamp,
-) -> Result<Vec<String>, Failure> {
-    let mut done = Vec::new();
-    for action in &decision.actions {
-        let told = render_action(action);
-        let Some(key) = action.key() else {
-            settle(with, action).await?;
-            done.push(told);
-            continue;
-        };
-        if let Some(before) = held.outcome(&key) {
-            done.push(format!("{told}: {before} (done before)"));
-            continue;
+    async fn apply(&self, action: &Action, attempts: u32, invocation: Invocation) -> Result<String, Failure> {
+        match action {
+            Action::Settle { state_key, settled } => {
+                let change = |state: Option<&RefState>| state.cloned().unwrap_or_default().settle(settled);
+                self.state.change(state_key, change).await?;
+                Ok("kept".to_owned())
+            }
+            Action::Start(start) => self::start(self, start, attempts, invocation.now).await,
+            Action::Stop(stop) => self::stop(self, stop).await,
         }
-        let outcome = match action {
-            Action::Start(start) => self::start(with, start, held.attempts(), now).await?,
-            Action::Stop(stop) => self::stop(with, stop).await?,
-            Action::Settle { .. } => continue,
-        };
-        held.record(&key, outcome.clone()).await?;
-        done.push(format!("{told}: {outcome}"));
     }
-    Ok(done)
-}
-
-async fn settle(with: &Trigger, action: &Action) -> Result<(), Failure> {
-    if let Action::Settle { state_key, settled } = action {
-        with.state
-            .change(state_key, |state: Option<&RefState>| state.cloned().unwrap_or_default().settle(settled))
-            .await?;
-    }
-    Ok(())
 }
 
 async fn start(with: &Trigger, start: &StartBuild, attempts: u32, now: Timestamp) -> Result<String, Failure> {
-    let build = match earlier_build(with, start, attempts).await? {
-        Some(build) => build,
-        None => {
-            let request = Start {
-                project: start.project.clone(),
-                source_version: start.commit.to_string(),
-                token: start.token.clone(),
-                environment: start.environment.iter().map(|(name, value)| (name.clone(), variable(value))).collect(),
-                buildspec: start.buildspec.clone(),
-            };
-            with.codebuild.start(request).await?
+    if start.only_if == OnlyIf::StillTip {
+        let tip = with.codecommit.branch_tip(&start.repository, start.reference.short()).await?;
+        if tip.as_ref() != Some(&start.commit) {
+            return Ok("not started: the branch has moved on".to_owned());
         }
+    }
+    // A build of this token may be there already where an invocation died, and where events of two pushes meet in one tip.
+    let may_be_there = attempts > 1 || start.only_if == OnlyIf::StillTip;
+    let earlier = if may_be_there { earlier_build(with, start).await? } else { None };
+    let build = match earlier {
+        Some(build) => build,
+        None => request(with, start).await?,
     };
     let record = BuildStart {
         build: build.clone(),
@@ -89,7 +53,7 @@ async fn start(with: &Trigger, start: &StartBuild, attempts: u32, now: Timestamp
         at: now,
         superseded_by: None,
     };
-    // Whoever wrote it first wrote the same.
+    // Two events that meet in one tip may differ in the pusher; the first word stands.
     let _written_or_there = with.state.write_new(&BuildStart::key(&build), &record).await?;
     let past = PastStart {
         build: build.clone(),
@@ -97,13 +61,28 @@ async fn start(with: &Trigger, start: &StartBuild, attempts: u32, now: Timestamp
         reference: start.reference.clone(),
         attempt: start.attempt,
         status: BuildStatus::InProgress,
+        at: now,
     };
-    with.state
-        .change(&start.state_key, |state: Option<&RefState>| {
-            state.cloned().unwrap_or_default().with_start(past.clone())
-        })
-        .await?;
+    let change = |state: Option<&RefState>| state.cloned().unwrap_or_default().with_start(past.clone());
+    with.state.change(&start.state_key, change).await?;
     Ok(format!("build {build}"))
+}
+
+async fn request(with: &Trigger, start: &StartBuild) -> Result<BuildId, Failure> {
+    let request = Start {
+        project: start.project.clone(),
+        source_version: start.commit.to_string(),
+        token: start.token.clone(),
+        environment: start.environment.iter().map(|(name, value)| (name.clone(), variable(value))).collect(),
+        buildspec: start.buildspec.clone(),
+    };
+    match with.codebuild.start(request).await {
+        // CodeBuild refuses a token that it knows with other parameters: the policy changed in between.
+        Err(refused) if refused.code() == Some("InvalidInputException") => {
+            earlier_build(with, start).await?.ok_or(refused)
+        }
+        started => started,
+    }
 }
 
 fn variable(value: &EnvironmentValue) -> Variable {
@@ -114,13 +93,10 @@ fn variable(value: &EnvironmentValue) -> Variable {
     }
 }
 
-/// The build that a crashed invocation started and did not live to record.
+/// The build that was started with this token and not recorded.
 ///
-/// CodeBuild knows a token for five minutes only, so a successor looks for the token among the newest builds.
-async fn earlier_build(with: &Trigger, start: &StartBuild, attempts: u32) -> Result<Option<BuildId>, Failure> {
-    if attempts < 2 {
-        return Ok(None);
-    }
+/// CodeBuild knows a token for five minutes only, so it is looked for among the newest builds.
+async fn earlier_build(with: &Trigger, start: &StartBuild) -> Result<Option<BuildId>, Failure> {
     let newest = with.codebuild.newest(&start.project).await?;
     let builds = with.codebuild.builds(&newest).await?;
     let ours = builds.into_iter().find(|build| build.environment.get("SIGNALBOX_TOKEN") == Some(&start.token));
@@ -128,12 +104,12 @@ async fn earlier_build(with: &Trigger, start: &StartBuild, attempts: u32) -> Res
 }
 
 async fn stop(with: &Trigger, stop: &StopBuild) -> Result<String, Failure> {
-    let key = BuildStart::key(&stop.build);
     // Said first, so that whoever hears of the stop knows why.
-    if let Some(kept) = with.state.read::<BuildStart>(&key).await? {
-        let stopped = BuildStart { superseded_by: Some(stop.superseded_by.clone()), ..kept.value };
-        with.state.change(&key, |_: Option<&BuildStart>| stopped.clone()).await?;
-    }
+    let superseded =
+        |start: &BuildStart| BuildStart { superseded_by: Some(stop.superseded_by.clone()), ..start.clone() };
+    with.state.change_existing(&BuildStart::key(&stop.build), superseded).await?;
     with.codebuild.stop(&stop.build).await?;
+    let change = |state: Option<&RefState>| state.cloned().unwrap_or_default().with_stopped(&stop.build);
+    with.state.change(&stop.state_key, change).await?;
     Ok("asked to stop".to_owned())
 }

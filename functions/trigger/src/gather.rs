@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
 use signalbox_aws::Failure;
 use signalbox_events::{BuildId, BuildStatus, CommitId, Event, RefKind};
+use signalbox_ledger::Kept;
 use signalbox_trigger_rules::{
     Base, Difference, Facts, Head, Needs, Push, PushNeeds, RefState, Target, TriggerFacts, TriggerNeeds, WhichFiles,
     push_of,
@@ -11,13 +13,28 @@ use signalbox_trigger_rules::{
 
 use crate::Trigger;
 
-/// Reads what the decision will want.
-pub(crate) async fn gather(needs: &Needs, event: &Event, from: &Trigger) -> Result<Facts, Failure> {
+/// After this long a build that CodeBuild does not know has ended: 8 hours in the queue, 36 of running, and a little.
+const LONGEST_BUILD: SignedDuration = SignedDuration::from_hours(48);
+
+/// Reads what the decision will want. What is refused for one trigger is a fact about that trigger, not the end of all.
+pub(crate) async fn gather(needs: &Needs, event: &Event, from: &Trigger, now: Timestamp) -> Result<Facts, Failure> {
     let mut facts = Facts { push: push_of(event), ..Facts::default() };
     let Some(PushNeeds { push, triggers }) = &needs.push else { return Ok(facts) };
-    let mut reader = Reader { from, push, tip: None, heads: BTreeMap::new(), merge_base: None };
+    // All states are read before the branch's tip is: then no state can know of a newer commit than the tip.
+    let mut states = Vec::new();
     for wanted in triggers {
-        let known = reader.trigger(wanted, &mut facts.differences).await?;
+        let state: Option<Kept<RefState>> = from.state.read(&wanted.state_key).await?;
+        states.push(state.map(|kept| kept.value).unwrap_or_default());
+    }
+    let mut reader = Reader { from, push, now, tip: None, heads: BTreeMap::new(), merge_base: None };
+    for (wanted, state) in triggers.iter().zip(states) {
+        let known = match reader.trigger(wanted, state, &mut facts.differences).await {
+            Ok(known) => known,
+            Err(failure @ Failure::Refused(_)) => {
+                TriggerFacts { unreadable: Some(failure.chain()), ..TriggerFacts::default() }
+            }
+            Err(failure) => return Err(failure),
+        };
         facts.triggers.insert(wanted.name.clone(), known);
     }
     Ok(facts)
@@ -27,6 +44,7 @@ pub(crate) async fn gather(needs: &Needs, event: &Event, from: &Trigger) -> Resu
 struct Reader<'a> {
     from: &'a Trigger,
     push: &'a Push,
+    now: Timestamp,
     tip: Option<Option<CommitId>>,
     heads: BTreeMap<CommitId, Option<Head>>,
     merge_base: Option<(CommitId, Option<CommitId>)>,
@@ -36,15 +54,15 @@ impl Reader<'_> {
     async fn trigger(
         &mut self,
         wanted: &TriggerNeeds,
+        state: RefState,
         differences: &mut Vec<Difference>,
     ) -> Result<TriggerFacts, Failure> {
         let target = match wanted.target {
             Target::Pushed => Some(self.push.commit.clone()),
             Target::Tip => self.tip().await?,
         };
-        let Some(target) = target else { return Ok(TriggerFacts::default()) };
+        let Some(target) = target else { return Ok(TriggerFacts { state, ..TriggerFacts::default() }) };
         let head = self.head(&target).await?;
-        let state: RefState = self.from.state.read(&wanted.state_key).await?.map(|kept| kept.value).unwrap_or_default();
         let settled = self.settled(&state).await?;
         let difference = match (wanted.files, &head) {
             (WhichFiles::SinceGreen, Some(_)) => {
@@ -53,7 +71,7 @@ impl Reader<'_> {
             }
             _ => None,
         };
-        Ok(TriggerFacts { target: Some(target), head, state, settled, difference })
+        Ok(TriggerFacts { target: Some(target), head, state, settled, difference, unreadable: None })
     }
 
     async fn tip(&mut self) -> Result<Option<CommitId>, Failure> {
@@ -75,52 +93,77 @@ impl Reader<'_> {
         Ok(head)
     }
 
-    /// How the builds ended that the state does not know to have ended. One that CodeBuild has forgotten never passed.
+    /// How the builds ended that the state does not know to have ended.
     async fn settled(&self, state: &RefState) -> Result<BTreeMap<BuildId, BuildStatus>, Failure> {
-        let unsettled: Vec<BuildId> = state.unsettled().cloned().collect();
-        if unsettled.is_empty() {
-            return Ok(BTreeMap::new());
+        let mut by_project: BTreeMap<&str, Vec<BuildId>> = BTreeMap::new();
+        for build in state.unsettled() {
+            by_project.entry(build.project()).or_default().push(build.clone());
         }
-        let found = self.from.codebuild.builds(&unsettled).await?;
-        let mut settled: BTreeMap<_, _> = found.into_iter().map(|build| (build.id, build.status)).collect();
-        for build in unsettled {
-            settled.entry(build).or_insert(BuildStatus::Stopped);
+        let mut settled = BTreeMap::new();
+        for (project, builds) in by_project {
+            match self.from.codebuild.builds(&builds).await {
+                Ok(found) => settled.extend(found.into_iter().map(|build| (build.id, build.status))),
+                // A project that the role may not look at any more: its builds stay as they are until they are old.
+                Err(refused @ Failure::Refused(_)) => {
+                    tracing::warn!(project, why = refused.chain(), "its builds cannot be looked at");
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        for start in &state.starts {
+            let is_old = self.now.duration_since(start.at) > LONGEST_BUILD;
+            if !start.status.is_terminal() && is_old {
+                // Forgotten, or out of reach: it never passed, as far as anybody can tell.
+                settled.entry(start.build.clone()).or_insert(BuildStatus::Stopped);
+            }
         }
         Ok(settled)
     }
 
     /// The changed paths since the last green commit, or since the branch left the default branch, or all there are.
     ///
-    /// Gives their place in `differences`; the same comparison is made once.
+    /// Gives their place in `differences`; the same comparison is made once. A base that was rewritten away is not there
+    /// any more: then the next one is asked.
     async fn difference(
         &mut self,
         green: Option<CommitId>,
         target: &CommitId,
         differences: &mut Vec<Difference>,
     ) -> Result<usize, Failure> {
-        let mut bases = Vec::new();
-        bases.extend(green.map(Base::Green));
-        bases.extend(self.merge_base(target).await?.map(Base::MergeBase));
-        bases.push(Base::Nothing);
-        for base in bases {
-            let same = |there: &Difference| there.base == base && there.target == *target;
-            if let Some(index) = differences.iter().position(same) {
-                return Ok(index);
-            }
-            let before = match &base {
-                Base::Green(commit) | Base::MergeBase(commit) => Some(commit),
-                Base::Nothing => None,
-            };
-            // A base that was rewritten away is not there any more: the next one is asked.
-            if let Some(paths) = self.from.codecommit.changed_paths(&self.push.repository, before, target).await? {
-                differences.push(Difference { base, target: target.clone(), paths });
-                return Ok(differences.len() - 1);
-            }
+        if let Some(green) = green
+            && let Some(index) = self.compare(Base::Green(green), target, differences).await?
+        {
+            return Ok(index);
         }
-        Err(Failure::refused(
-            format!("codecommit:GetDifferences on {}", self.push.repository),
-            format!("commit {target} has no tree to compare"),
-        ))
+        if let Some(left) = self.merge_base(target).await?
+            && let Some(index) = self.compare(Base::MergeBase(left), target, differences).await?
+        {
+            return Ok(index);
+        }
+        self.compare(Base::Nothing, target, differences).await?.ok_or_else(|| {
+            let what = format!("commit {target} has no tree to compare");
+            Failure::refused(format!("codecommit:GetDifferences on {}", self.push.repository), what)
+        })
+    }
+
+    async fn compare(
+        &self,
+        base: Base,
+        target: &CommitId,
+        differences: &mut Vec<Difference>,
+    ) -> Result<Option<usize>, Failure> {
+        if let Some(index) = differences.iter().position(|there| there.base == base && there.target == *target) {
+            return Ok(Some(index));
+        }
+        let before = match &base {
+            Base::Green(commit) | Base::MergeBase(commit) => Some(commit),
+            Base::Nothing => None,
+        };
+        let paths = self.from.codecommit.changed_paths(&self.push.repository, before, target).await?;
+        Ok(paths.map(|paths| {
+            differences.push(Difference { base, target: target.clone(), paths, left_out: 0 });
+            differences.len() - 1
+        }))
     }
 
     async fn merge_base(&mut self, target: &CommitId) -> Result<Option<CommitId>, Failure> {

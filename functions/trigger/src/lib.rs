@@ -8,10 +8,10 @@ mod gather;
 use serde_json::json;
 use signalbox_aws::{CodeBuild, CodeCommit, Failure};
 use signalbox_events::{Event, Parsed, parse_event};
-use signalbox_glue::{Handle, Handled, InForce, Invocation, PolicySource, Setup};
-use signalbox_ledger::{Claim, Ledger, Report, State};
+use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out};
+use signalbox_ledger::{Ledger, Report, State};
 use signalbox_policy::Mode;
-use signalbox_trigger_rules::{Decision, Facts, Verdict, decide, needs, render_reason};
+use signalbox_trigger_rules::{Decision, Facts, Verdict, decide, needs, render_action, render_reason};
 
 /// The function with its clients.
 #[derive(Debug)]
@@ -51,44 +51,33 @@ impl Handle for Trigger {
         };
         let InForce { policy, version } = self.policy.current().await?;
         let needs = needs(&event, &policy);
-        let facts = gather::gather(&needs, &event, self).await?;
+        let facts = gather::gather(&needs, &event, self, invocation.now).await?;
         let decision = decide(&facts, &policy);
+        let id = &event.envelope.id;
         let report = |actions| report(&event, &facts, &decision, actions, version.clone(), invocation);
 
         if decision.verdict == Verdict::NotConcerned {
-            return Ok(Handled::Reported(Box::new(report(Vec::new())?)));
+            return Ok(Handled::Reported(Box::new(report(Vec::new()))));
         }
-        let observed = decision.mode == Mode::Observe;
-        if observed || decision.actions.iter().all(|action| action.key().is_none()) {
-            // What may simply be done again needs no claim. Observing, what would be done is only told.
-            let done = if observed { apply::would(&decision) } else { apply::freely(self, &decision).await? };
-            let report = report(done)?;
-            self.ledger.note(&event.envelope.id, report.clone()).await?;
+        if decision.mode == Mode::Observe {
+            let would = decision.actions.iter().map(|action| format!("would {}", render_action(action)));
+            let report = report(would.collect());
+            self.ledger.note(id, report.clone(), invocation.now).await?;
             return Ok(Handled::Reported(Box::new(report)));
         }
-        let mut held = match self.ledger.claim(&event.envelope.id, invocation.lease(), invocation.now).await? {
-            Claim::Held(held) => held,
-            Claim::Finished(_) => return Ok(Handled::Before),
-            Claim::Busy { until } => {
-                return Err(Failure::retry(
-                    "claiming the event",
-                    format!("another invocation works on it until {until}"),
-                ));
+        let ending = if decision.is_complete() { Ending::Done } else { Ending::Refused };
+        if ending == Ending::Done && decision.actions.iter().all(|action| action.key().is_none()) {
+            // What may simply be done again needs no claim.
+            let mut done = Vec::new();
+            for action in &decision.actions {
+                let outcome = self.apply(action, 1, invocation).await?;
+                done.push(format!("{}: {outcome}", self.step(action).told));
             }
-        };
-        match apply::apply(self, &decision, &mut held, invocation.now).await {
-            Ok(done) => {
-                let report = report(done)?;
-                held.finish(report.clone()).await?;
-                Ok(Handled::Reported(Box::new(report)))
-            }
-            Err(failure) => {
-                if let Err(kept) = held.release().await {
-                    tracing::warn!(why = kept.chain(), "the claim could not be given back; it runs out by itself");
-                }
-                Err(failure)
-            }
+            let report = report(done);
+            self.ledger.note(id, report.clone(), invocation.now).await?;
+            return Ok(Handled::Reported(Box::new(report)));
         }
+        carry_out(self, &self.ledger, id, invocation, ending, &decision.actions, report).await
     }
 }
 
@@ -99,8 +88,8 @@ fn report(
     actions: Vec<String>,
     policy_version: Option<String>,
     invocation: Invocation,
-) -> Result<Report, Failure> {
-    Ok(Report {
+) -> Report {
+    Report {
         at: invocation.now,
         policy_version,
         mode: decision.mode.name().to_owned(),
@@ -112,6 +101,6 @@ fn report(
         .to_owned(),
         reasons: decision.reasons.iter().map(render_reason).collect(),
         actions,
-        replay: json!({ "event": event, "facts": facts, "decision": decision }),
-    })
+        replay: json!({ "event": event, "facts": facts.for_report(), "decision": decision }),
+    }
 }

@@ -43,6 +43,14 @@ impl Failure {
         Self::Refused(Problem { doing: doing.into(), what: what.into(), code: None, source: None })
     }
 
+    /// The same problem as one that may go better later: for what a person can mend while the event waits.
+    #[must_use]
+    pub fn into_retry(self) -> Self {
+        match self {
+            Self::Retry(problem) | Self::Refused(problem) => Self::Retry(problem),
+        }
+    }
+
     /// The problem inside, whichever kind it is.
     pub fn problem(&self) -> &Problem {
         match self {
@@ -76,8 +84,14 @@ const LATER: &[&str] = &[
     "AccountLimitExceededException",
     "ConcurrentReferenceUpdateException",
     "ConditionalRequestConflict",
+    "EncryptionKeyUnavailableException",
     "ExpiredToken",
     "ExpiredTokenException",
+    // Keys that were just handed out, and clocks that are off, are known soon.
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "KMSThrottlingException",
     "LimitExceededException",
     "OperationAborted",
     "PriorRequestNotComplete",
@@ -86,11 +100,14 @@ const LATER: &[&str] = &[
     "RequestLimitExceeded",
     "RequestThrottled",
     "RequestThrottledException",
+    "RequestTimeTooSkewed",
     "RequestTimeout",
+    "SignatureDoesNotMatch",
     "SlowDown",
     "Throttling",
     "ThrottlingException",
     "TooManyRequestsException",
+    "UnrecognizedClientException",
 ];
 
 /// Codes that mean: the role may not.
@@ -114,7 +131,7 @@ where
             let code = context.err().code().map_or_else(|| format!("HTTP {status}"), str::to_owned);
             let message = context.err().message().unwrap_or("no message").to_owned();
             let later = status >= 500 || status == 429 || LATER.contains(&code.as_str());
-            let what = if FORBIDDEN.contains(&code.as_str()) || status == 403 && !later {
+            let what = if FORBIDDEN.contains(&code.as_str()) {
                 format!("{code}: {message}. The function's role lacks this permission; see the roles in template.yaml")
             } else {
                 format!("{code}: {message}")

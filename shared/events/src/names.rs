@@ -113,7 +113,13 @@ fn no_space(value: &str) -> Option<&'static str> {
 
 name!(
     /// The `id` of an EventBridge envelope: the key under which an event is claimed.
-    EventId, "event id", 256, no_space_or_slash
+    EventId, "event id", 256, |value| {
+        if matches!(value, "." | "..") || !value.chars().all(|c| c.is_ascii_graphic()) {
+            Some("holds something other than printable ASCII")
+        } else {
+            no_space_or_slash(value)
+        }
+    }
 );
 name!(
     /// A CodeCommit repository name: 1 to 100 of `[A-Za-z0-9._-]`, not ending in `.git`.
@@ -121,7 +127,7 @@ name!(
         if !value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')) {
             Some("holds something other than letters, digits, '.', '_' and '-'")
         } else {
-            value.ends_with(".git").then_some("ends in .git")
+            (value.ends_with(".git") || matches!(value, "." | "..")).then_some("ends in .git or is only dots")
         }
     }
 );

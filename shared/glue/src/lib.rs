@@ -4,6 +4,7 @@
 //! takes SQS batches and bare events apart, and turns failures into what a queue understands.
 
 mod batch;
+mod carry_out;
 mod logging;
 mod metrics;
 mod policy_source;
@@ -11,6 +12,7 @@ mod run;
 mod settings;
 
 pub use batch::{Answer, Delivery, Invocation, answer_payload, wait_before_retry};
+pub use carry_out::{Apply, Ending, Step, carry_out};
 pub use logging::start_logging;
 pub use policy_source::{InForce, PolicySource};
 pub use run::{Error, Handle, Handled, Setup, run};

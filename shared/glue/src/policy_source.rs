@@ -33,7 +33,12 @@ impl PolicySource {
     ///
     /// # Errors
     /// [`Failure::Retry`] for a policy with problems: the events wait in the queue until it is mended.
+    /// A policy that may not be read makes them wait, too: a push must not be lost to a wrong permission.
     pub async fn current(&self) -> Result<InForce, Failure> {
+        self.read().await.map_err(Failure::into_retry)
+    }
+
+    async fn read(&self) -> Result<InForce, Failure> {
         let mut last = self.last.lock().await;
         let object = match last.as_ref() {
             None => self.bucket.get(&self.key).await?,

@@ -14,12 +14,16 @@ use signalbox_events::EventId;
 use signalbox_ledger::{Ledger, Report, State};
 
 use crate::batch::{Answer, Delivery, Invocation, answer_payload, deliveries, wait_before_retry};
+use crate::logging;
+use crate::metrics::{self, Count};
 use crate::policy_source::PolicySource;
 use crate::settings::Settings;
-use crate::{logging, metrics};
 
 /// Kept back from Lambda's deadline, for the answer and the log.
 const RESERVE: SignedDuration = SignedDuration::from_secs(2);
+
+/// Kept back from it for the answer alone.
+const ANSWER: SignedDuration = SignedDuration::from_millis(500);
 
 /// What a function is made from.
 #[derive(Debug, Clone)]
@@ -55,6 +59,8 @@ impl Setup {
 pub enum Handled {
     /// It was decided, and what was decided is done and reported.
     Reported(Box<Report>),
+    /// Something in it can never be done; the report, which says what, is in the ledger.
+    Refused(Box<Report>),
     /// It was finished before, by an earlier delivery.
     Before,
     /// It is none of ours.
@@ -94,91 +100,121 @@ pub async fn run<H: Handle>(make: impl FnOnce(&Setup) -> H) -> Result<(), Error>
 
 async fn answer_one<H: Handle>(setup: &Setup, function: &H, delivery: &Delivery, deadline: Timestamp) -> Answer {
     let now = Timestamp::now();
-    let name = setup.settings.function.as_str();
-    let left = deadline.duration_since(now) - RESERVE;
-    let Ok(left) = Duration::try_from(left) else {
-        return again(setup, delivery, &Failure::retry("beginning an event", "the invocation's time is nearly over"))
-            .await;
+    let Some(left) = time_until(deadline - RESERVE, now) else {
+        return again(
+            setup,
+            delivery,
+            &Failure::retry("beginning an event", "the invocation's time is nearly over"),
+            deadline,
+        )
+        .await;
     };
     let handled = tokio::time::timeout(left, function.handle(&delivery.body, Invocation { now, deadline })).await;
     let handled = handled.unwrap_or_else(|_| {
         Err(Failure::retry("handling an event", format!("it took longer than the {} s that were left", left.as_secs())))
     });
-    let duration_ms = Timestamp::now().duration_since(now).as_millis();
-    match handled {
-        Ok(handled) => {
-            metrics::count(name, "Handled");
-            let (verdict, reasons) = match &handled {
-                Handled::Reported(report) => (report.verdict.as_str(), report.reasons.join("; ")),
-                Handled::Before => ("finished before", String::new()),
-                Handled::NotOurs => ("not ours", String::new()),
-            };
-            tracing::info!(event.id = event_id(&delivery.body).as_str(), verdict, reasons, duration_ms, "handled");
-            Answer::Finished(match handled {
-                Handled::Reported(report) => serde_json::to_value(report).unwrap_or_default(),
-                Handled::Before | Handled::NotOurs => Value::from(verdict.to_owned()),
-            })
-        }
-        Err(failure @ Failure::Refused(_)) => match refuse(setup, delivery, &failure, now).await {
-            Ok(report) => {
-                metrics::count(name, "Refused");
-                tracing::error!(
-                    event.id = event_id(&delivery.body).as_str(),
-                    duration_ms,
-                    why = failure.chain(),
-                    "refused"
-                );
-                Answer::Finished(serde_json::to_value(report).unwrap_or_default())
-            }
+    let handled = match handled {
+        Err(failure @ Failure::Refused(_)) => {
+            let recorded = tokio::time::timeout(left, refuse(setup, delivery, &failure, now)).await;
             // What cannot be recorded must not be lost: it stays in the queue until it can.
-            Err(unrecorded) => again(setup, delivery, &unrecorded).await,
-        },
-        Err(failure) => again(setup, delivery, &failure).await,
+            recorded.unwrap_or_else(|_| Err(failure.into_retry())).map(|report| Handled::Refused(Box::new(report)))
+        }
+        handled => handled,
+    };
+    match handled {
+        Ok(handled) => finished(setup, delivery, handled, now),
+        Err(failure) => again(setup, delivery, &failure, deadline).await,
+    }
+}
+
+/// Counts and logs an event that needs not come again.
+fn finished(setup: &Setup, delivery: &Delivery, handled: Handled, began: Timestamp) -> Answer {
+    let duration_ms = Timestamp::now().duration_since(began).as_millis();
+    let id = event_id(&delivery.body);
+    let id = id.as_str();
+    let name = &setup.settings.function_name;
+    match handled {
+        Handled::Reported(report) => {
+            metrics::count(name, Count::Handled);
+            let (reasons, actions) = (report.reasons.join("; "), report.actions.join("; "));
+            tracing::info!(event.id = id, verdict = report.verdict, reasons, actions, duration_ms, "handled");
+            Answer::Finished(serde_json::to_value(report).unwrap_or_default())
+        }
+        Handled::Refused(report) => {
+            metrics::count(name, Count::Refused);
+            let (reasons, actions) = (report.reasons.join("; "), report.actions.join("; "));
+            tracing::error!(event.id = id, verdict = report.verdict, reasons, actions, duration_ms, "refused");
+            Answer::Finished(serde_json::to_value(report).unwrap_or_default())
+        }
+        Handled::Before | Handled::NotOurs => {
+            metrics::count(name, Count::Handled);
+            let verdict = if handled == Handled::Before { "finished before" } else { "not ours" };
+            tracing::info!(event.id = id, verdict, duration_ms, "handled");
+            Answer::Finished(Value::from(verdict))
+        }
     }
 }
 
 /// Sends a delivery back to its queue, with a wait that grows.
-async fn again(setup: &Setup, delivery: &Delivery, failure: &Failure) -> Answer {
-    metrics::count(&setup.settings.function, "Retried");
+async fn again(setup: &Setup, delivery: &Delivery, failure: &Failure, deadline: Timestamp) -> Answer {
+    metrics::count(&setup.settings.function_name, Count::Retried);
     let why = failure.chain();
     let Some(message) = &delivery.message else {
         tracing::warn!(why, "failed; a bare event has no queue to go back to");
         return Answer::Again { why };
     };
     let wait = wait_before_retry(message.received);
-    tracing::warn!(
-        event.id = event_id(&delivery.body).as_str(),
-        received = message.received,
-        wait_s = wait.as_secs(),
-        why,
-        "comes again"
-    );
-    if let Some(url) = &setup.settings.queue_url {
+    let id = event_id(&delivery.body);
+    tracing::warn!(event.id = id.as_str(), received = message.received, wait_s = wait.as_secs(), why, "comes again");
+    if let Some(url) = &setup.settings.queue_url
+        && let Some(left) = time_until(deadline - ANSWER, Timestamp::now())
+    {
         // Made here and not at the start: few events fail.
-        if let Err(unchanged) = Queue::new(&setup.aws, url).show_again_in(&message.receipt, wait).await {
-            tracing::warn!(why = unchanged.chain(), "the wait could not be shortened; the queue's own time-out holds");
+        let queue = Queue::new(&setup.aws, url);
+        let unchanged = match tokio::time::timeout(left, queue.show_again_in(&message.receipt, wait)).await {
+            Ok(Ok(())) => None,
+            Ok(Err(failure)) => Some(failure.chain()),
+            Err(_) => Some("there was no time left".to_owned()),
+        };
+        if let Some(why) = unchanged {
+            tracing::warn!(why, "the wait could not be shortened; the queue's own time-out holds");
         }
     }
     Answer::Again { why }
 }
 
+fn time_until(moment: Timestamp, now: Timestamp) -> Option<Duration> {
+    Duration::try_from(moment.duration_since(now)).ok()
+}
+
 /// Records an event that can never be handled.
 async fn refuse(setup: &Setup, delivery: &Delivery, failure: &Failure, now: Timestamp) -> Result<Report, Failure> {
-    let why = failure.chain();
-    let replay = serde_json::from_slice(&delivery.body)
-        .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&delivery.body).into_owned()));
     let report = Report {
         at: now,
         policy_version: None,
         mode: String::new(),
         verdict: "refused".to_owned(),
-        reasons: vec![why],
+        reasons: vec![failure.chain()],
         actions: Vec::new(),
-        replay: serde_json::json!({ "received": replay }),
+        replay: serde_json::json!({ "received": received(&delivery.body) }),
     };
-    let id = event_id(&delivery.body);
-    setup.ledger.refuse(&id, report.clone()).await?;
+    setup.ledger.refuse(&event_id(&delivery.body), report.clone(), now).await?;
     Ok(report)
+}
+
+/// What may be kept of something that was refused: an event of EventBridge as it came, of anything else only its shape.
+///
+/// A CodePipeline job, for one, carries live credentials.
+fn received(body: &[u8]) -> Value {
+    let read = serde_json::from_slice::<Value>(body).ok();
+    match &read {
+        Some(event) if event.get("detail-type").is_some() && event.get("source").is_some() => event.clone(),
+        _ => serde_json::json!({
+            "bytes": body.len(),
+            "sha256": Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+            "keys": read.as_ref().and_then(Value::as_object).map(|object| object.keys().cloned().collect::<Vec<_>>()),
+        }),
+    }
 }
 
 /// The event's own id, or one made from its content where it has none.
@@ -205,5 +241,14 @@ mod tests {
         assert_eq!(malformed, event_id(b"not json"));
         assert_ne!(malformed, event_id(br#"{"id":"with / slash"}"#));
         assert!(malformed.as_str().starts_with("malformed-"), "{malformed}");
+    }
+
+    #[test]
+    fn credentials_of_something_that_is_no_event_are_not_kept() {
+        let job = br#"{"CodePipeline.job":{"data":{"artifactCredentials":{"secretAccessKey":"very-secret"}}}}"#;
+        let kept = received(job).to_string();
+        assert!(!kept.contains("very-secret") && kept.contains("CodePipeline.job"), "{kept}");
+        let event = br#"{"detail-type":"x","source":"aws.codecommit","detail":{"event":"odd"}}"#;
+        assert_eq!(received(event)["detail"]["event"], "odd");
     }
 }

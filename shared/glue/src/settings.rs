@@ -13,6 +13,8 @@ pub struct Settings {
     pub queue_url: Option<String>,
     /// `SIGNALBOX_TOPIC_ARN`: the topic for mail; only the notifier has it.
     pub topic_arn: Option<String>,
+    /// `AWS_LAMBDA_FUNCTION_NAME`: tells two stacks' metrics apart.
+    pub function_name: String,
     /// `AWS_REGION`, for links.
     pub region: String,
 }
@@ -39,6 +41,7 @@ impl Settings {
             policy_key: required("SIGNALBOX_POLICY_KEY")?,
             queue_url: optional("SIGNALBOX_QUEUE_URL"),
             topic_arn: optional("SIGNALBOX_TOPIC_ARN"),
+            function_name: required("AWS_LAMBDA_FUNCTION_NAME")?,
             region: required("AWS_REGION")?,
         })
     }

@@ -19,9 +19,28 @@ pub struct Entry {
     /// How many invocations have claimed it.
     pub attempts: u32,
     /// What was done, under each action's key: whoever takes over skips it.
-    pub outcomes: BTreeMap<String, String>,
+    pub outcomes: BTreeMap<String, Outcome>,
     /// What came of it, once it is finished.
     pub report: Option<Report>,
+}
+
+/// What came of an action. Either way it is not done again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It is done.
+    Done(String),
+    /// It can never be done, and why.
+    Refused(String),
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Done(what) => f.write_str(what),
+            Self::Refused(why) => write!(f, "refused: {why}"),
+        }
+    }
 }
 
 /// How far an event is.

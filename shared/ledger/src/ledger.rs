@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use signalbox_aws::{Bucket, Failure, Object, Put};
 use signalbox_events::EventId;
 
-use crate::entry::{Entry, Phase, Report};
+use crate::entry::{Entry, Outcome, Phase, Report};
 
 /// The ledger of one function.
 #[derive(Debug, Clone)]
@@ -87,23 +87,29 @@ impl Ledger {
         }
     }
 
-    /// Records the report of an event that asked for nothing, unless there is one already.
+    /// Records the report of an event that asked for nothing, unless it is finished already.
     ///
     /// # Errors
-    /// As S3 fails.
-    pub async fn note(&self, event: &EventId, report: Report) -> Result<(), Failure> {
-        self.write_finished(event, Phase::Done, report).await
+    /// As S3 fails; [`Failure::Retry`] where another invocation holds the claim.
+    pub async fn note(&self, event: &EventId, report: Report, now: Timestamp) -> Result<(), Failure> {
+        self.write_finished(event, Phase::Done, report, now).await
     }
 
     /// Records that an event can never be done, unless it is finished already.
     ///
     /// # Errors
-    /// As S3 fails.
-    pub async fn refuse(&self, event: &EventId, report: Report) -> Result<(), Failure> {
-        self.write_finished(event, Phase::Refused, report).await
+    /// As [`Ledger::note`].
+    pub async fn refuse(&self, event: &EventId, report: Report, now: Timestamp) -> Result<(), Failure> {
+        self.write_finished(event, Phase::Refused, report, now).await
     }
 
-    async fn write_finished(&self, event: &EventId, phase: Phase, report: Report) -> Result<(), Failure> {
+    async fn write_finished(
+        &self,
+        event: &EventId,
+        phase: Phase,
+        report: Report,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
         let key = self.key(event);
         let function = self.function.clone();
         let mut entry = Entry {
@@ -117,13 +123,25 @@ impl Ledger {
         if let Put::Written { .. } = self.bucket.put_new(&key, encode(&key, &entry)?).await? {
             return Ok(());
         }
-        // A claim that failed half-way lies there: it is finished by this word, and keeps its outcomes.
         let Some(object) = self.bucket.get(&key).await? else { return Err(lost(&key)) };
         let there = decode(&key, &object)?;
-        if !matches!(there.phase, Phase::Claimed { .. }) {
-            return Ok(());
+        match there.phase {
+            Phase::Done | Phase::Refused => return Ok(()),
+            Phase::Claimed { until } if until > now => {
+                return Err(Failure::retry(
+                    format!("writing {key}"),
+                    format!("another invocation works on it until {until}"),
+                ));
+            }
+            Phase::Claimed { .. } => {}
         }
-        entry.attempts = there.attempts;
+        // A claim whose invocation died half-way: this word finishes it, and tells what was done before.
+        entry.attempts = there.attempts.saturating_add(1);
+        if let Some(report) = &mut entry.report {
+            report
+                .actions
+                .extend(there.outcomes.iter().map(|(action, outcome)| format!("{action}: {outcome} (done before)")));
+        }
         entry.outcomes = there.outcomes;
         match self.bucket.put_over(&key, encode(&key, &entry)?, &object.etag).await? {
             Put::Written { .. } => Ok(()),
@@ -134,8 +152,8 @@ impl Ledger {
 
 impl Held {
     /// What an earlier invocation, or this one, already did under this key.
-    pub fn outcome(&self, action: &str) -> Option<&str> {
-        self.entry.outcomes.get(action).map(String::as_str)
+    pub fn outcome(&self, action: &str) -> Option<&Outcome> {
+        self.entry.outcomes.get(action)
     }
 
     /// How many invocations have claimed the event, this one counted.
@@ -147,17 +165,29 @@ impl Held {
     ///
     /// # Errors
     /// [`Failure::Retry`] where a successor has taken over: then this invocation must stop.
-    pub async fn record(&mut self, action: &str, outcome: impl Into<String>) -> Result<(), Failure> {
-        self.entry.outcomes.insert(action.to_owned(), outcome.into());
+    pub async fn record(&mut self, action: &str, outcome: Outcome) -> Result<(), Failure> {
+        self.entry.outcomes.insert(action.to_owned(), outcome);
         self.write().await
     }
 
-    /// Closes the claim with its report.
+    /// Closes the claim with its report: done.
     ///
     /// # Errors
     /// As [`Held::record`].
-    pub async fn finish(mut self, report: Report) -> Result<(), Failure> {
-        self.entry.phase = Phase::Done;
+    pub async fn finish(self, report: Report) -> Result<(), Failure> {
+        self.close(Phase::Done, report).await
+    }
+
+    /// Closes the claim with its report: something in it can never be done.
+    ///
+    /// # Errors
+    /// As [`Held::record`].
+    pub async fn refuse(self, report: Report) -> Result<(), Failure> {
+        self.close(Phase::Refused, report).await
+    }
+
+    async fn close(mut self, phase: Phase, report: Report) -> Result<(), Failure> {
+        self.entry.phase = phase;
         self.entry.report = Some(report);
         self.write().await
     }
@@ -194,7 +224,7 @@ pub(crate) fn encode<T: serde::Serialize>(key: &str, value: &T) -> Result<Vec<u8
 
 fn decode(key: &str, object: &Object) -> Result<Entry, Failure> {
     serde_json::from_slice(&object.bytes).map_err(|error| {
-        Failure::refused(
+        Failure::retry(
             format!("reading {key}"),
             format!("it is no ledger entry ({error}); delete the object to handle the event anew"),
         )

@@ -33,7 +33,7 @@ impl State {
     /// Reads a value; `None` where there is none.
     ///
     /// # Errors
-    /// As S3 fails; a value that cannot be read is [`Failure::Refused`] and says which object.
+    /// As S3 fails; a value that cannot be read is [`Failure::Retry`], as it can be mended, and says which object.
     pub async fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<Kept<T>>, Failure> {
         let Some(object) = self.bucket.get(key).await? else { return Ok(None) };
         match serde_json::from_slice(&object.bytes) {
@@ -42,7 +42,7 @@ impl State {
                 let what = format!(
                     "it is not what belongs there ({error}); an older version of the object may be: restore it"
                 );
-                Err(Failure::refused(format!("reading {key}"), what))
+                Err(Failure::retry(format!("reading {key}"), what))
             }
         }
     }
@@ -69,18 +69,55 @@ impl State {
         for _ in 0..TRIES {
             let there = self.read::<T>(key).await?;
             let value = change(there.as_ref().map(|kept| &kept.value));
-            if there.as_ref().is_some_and(|kept| kept.value == value) {
-                return Ok(value);
-            }
-            let bytes = encode(key, &value)?;
-            let put = match &there {
-                Some(kept) => self.bucket.put_over(key, bytes, &kept.etag).await?,
-                None => self.bucket.put_new(key, bytes).await?,
-            };
-            if let Put::Written { .. } = put {
+            if self.swap(key, there.as_ref(), &value).await? == Swap::Ours {
                 return Ok(value);
             }
         }
-        Err(Failure::retry(format!("writing {key}"), format!("others were faster {TRIES} times")))
+        Err(too_slow(key))
     }
+
+    /// Changes a value that is there, in the same way; one that is not there stays so.
+    ///
+    /// # Errors
+    /// As [`State::change`].
+    pub async fn change_existing<T, C>(&self, key: &str, change: C) -> Result<Option<T>, Failure>
+    where
+        T: Serialize + DeserializeOwned + PartialEq,
+        C: Fn(&T) -> T,
+    {
+        for _ in 0..TRIES {
+            let Some(there) = self.read::<T>(key).await? else { return Ok(None) };
+            let value = change(&there.value);
+            if self.swap(key, Some(&there), &value).await? == Swap::Ours {
+                return Ok(Some(value));
+            }
+        }
+        Err(too_slow(key))
+    }
+
+    async fn swap<T>(&self, key: &str, there: Option<&Kept<T>>, value: &T) -> Result<Swap, Failure>
+    where
+        T: Serialize + PartialEq,
+    {
+        if there.is_some_and(|kept| kept.value == *value) {
+            return Ok(Swap::Ours);
+        }
+        let bytes = encode(key, value)?;
+        let put = match there {
+            Some(kept) => self.bucket.put_over(key, bytes, &kept.etag).await?,
+            None => self.bucket.put_new(key, bytes).await?,
+        };
+        Ok(if put == Put::Lost { Swap::Lost } else { Swap::Ours })
+    }
+}
+
+/// Whether a swap left our value there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Swap {
+    Ours,
+    Lost,
+}
+
+fn too_slow(key: &str) -> Failure {
+    Failure::retry(format!("writing {key}"), format!("others were faster {TRIES} times"))
 }

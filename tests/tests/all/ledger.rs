@@ -2,8 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use signalbox_aws::Failure;
 use signalbox_events::EventId;
-use signalbox_ledger::{Claim, Ledger, Report, State};
+use signalbox_ledger::{Claim, Ledger, Outcome, Report, State};
 use signalbox_tests::Ground;
 
 const LEASE: SignedDuration = SignedDuration::from_mins(1);
@@ -57,13 +58,13 @@ async fn a_lease_that_ran_out_is_taken_over_with_what_was_done_and_stops_the_dea
     let (_ground, ledger, _) = ground().await;
     let now = Timestamp::now();
     let Claim::Held(mut first) = ledger.claim(&event("e-1"), LEASE, now).await.unwrap() else { panic!("no claim") };
-    first.record("start unit", "build p:1").await.unwrap();
+    first.record("start unit", Outcome::Done("build p:1".to_owned())).await.unwrap();
 
     let later = now + LEASE + SignedDuration::from_secs(1);
     let Claim::Held(second) = ledger.claim(&event("e-1"), LEASE, later).await.unwrap() else { panic!("no claim") };
-    assert_eq!((second.attempts(), second.outcome("start unit")), (2, Some("build p:1")));
+    assert_eq!((second.attempts(), second.outcome("start unit")), (2, Some(&Outcome::Done("build p:1".to_owned()))));
 
-    let lost = first.record("stop p:0", "asked to stop").await.unwrap_err();
+    let lost = first.record("stop p:0", Outcome::Done("asked to stop".to_owned())).await.unwrap_err();
     assert!(lost.to_string().contains("another invocation was faster"), "{lost}");
     second.finish(report(later)).await.unwrap();
     assert!(matches!(ledger.claim(&event("e-1"), LEASE, later + LEASE).await.unwrap(), Claim::Finished(_)));
@@ -79,16 +80,37 @@ async fn a_claim_that_is_given_back_can_be_taken_at_once() {
 }
 
 #[tokio::test]
-async fn an_event_that_was_refused_half_way_keeps_its_outcomes_and_is_finished() {
+async fn a_claim_that_is_held_cannot_be_finished_by_another() {
     let (ground, ledger, _) = ground().await;
     let now = Timestamp::now();
     let Claim::Held(mut held) = ledger.claim(&event("e-1"), LEASE, now).await.unwrap() else { panic!("no claim") };
-    held.record("start unit", "build p:1").await.unwrap();
-    ledger.refuse(&event("e-1"), report(now)).await.unwrap();
+    held.record("start unit", Outcome::Done("build p:1".to_owned())).await.unwrap();
+    for busy in
+        [ledger.note(&event("e-1"), report(now), now).await, ledger.refuse(&event("e-1"), report(now), now).await]
+    {
+        let busy = busy.unwrap_err();
+        assert!(
+            matches!(busy, Failure::Retry(_)) && busy.to_string().contains("another invocation works on it"),
+            "{busy}"
+        );
+    }
+    held.finish(report(now)).await.unwrap();
+    assert_eq!(ground.objects("ledger/trigger/").unwrap()["ledger/trigger/e-1"]["phase"], "done");
+}
+
+#[tokio::test]
+async fn an_event_whose_invocation_died_is_finished_with_what_it_had_done() {
+    let (ground, ledger, _) = ground().await;
+    let now = Timestamp::now();
+    let Claim::Held(mut held) = ledger.claim(&event("e-1"), LEASE, now).await.unwrap() else { panic!("no claim") };
+    held.record("start unit", Outcome::Done("build p:1".to_owned())).await.unwrap();
+    let later = now + LEASE + LEASE;
+    ledger.refuse(&event("e-1"), report(later), later).await.unwrap();
     let entry = &ground.objects("ledger/trigger/").unwrap()["ledger/trigger/e-1"];
-    assert_eq!((&entry["phase"], &entry["outcomes"]["start unit"]), (&json!("refused"), &json!("build p:1")));
+    assert_eq!((&entry["phase"], &entry["outcomes"]["start unit"]["done"]), (&json!("refused"), &json!("build p:1")));
+    assert_eq!(entry["report"]["actions"], json!(["start unit: build p:1 (done before)"]));
     // What is finished stays as it is.
-    ledger.note(&event("e-1"), report(now)).await.unwrap();
+    ledger.note(&event("e-1"), report(later), later).await.unwrap();
     assert_eq!(ground.objects("ledger/trigger/").unwrap()["ledger/trigger/e-1"]["phase"], "refused");
 }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, ProjectName, RefName, RepositoryName};
+use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, ProjectName, RefKind, RefName, RepositoryName};
 use signalbox_policy::{EnvironmentValue, GlobIndex, Globs, Mode, Policy, SkipCi, Start, Supersede, Trigger};
 
 use crate::facts::{Base, Facts, Push, TriggerFacts};
-use crate::needs::{concerned, state_key};
+use crate::needs::{concerned, not_yet, state_key};
 
 /// What a commit message may say so that nothing is built, in any case of letters.
 pub const SKIP_MARKERS: &[&str] = &["[skip ci]", "[ci skip]", "[no ci]"];
@@ -25,6 +25,13 @@ pub struct Decision {
     pub reasons: Vec<Reason>,
     /// What to do, in this order.
     pub actions: Vec<Action>,
+}
+
+impl Decision {
+    /// Whether every trigger could be decided on.
+    pub fn is_complete(&self) -> bool {
+        !self.reasons.iter().any(|reason| matches!(reason, Reason::Idle { idle: Idle::Unreadable { .. }, .. }))
+    }
 }
 
 /// A decision in one word.
@@ -142,6 +149,13 @@ pub enum Idle {
     FilesUnknown,
     /// It asks people first, which this version cannot do yet: then it must not start.
     AskNotYet,
+    /// It starts something that this version cannot start yet.
+    StartNotYet,
+    /// Something of it cannot be read, and never will be.
+    Unreadable {
+        /// What, and why.
+        what: String,
+    },
     /// The facts say nothing of this trigger: they were gathered for another policy.
     FactsMissing,
 }
@@ -163,6 +177,16 @@ pub enum Action {
     Start(Box<StartBuild>),
 }
 
+/// What must still hold when a build is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnlyIf {
+    /// Nothing more.
+    Anyway,
+    /// The branch is still at the commit; if it moved on, the event of that push starts the newer one.
+    StillTip,
+}
+
 /// A build to stop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StopBuild {
@@ -170,6 +194,8 @@ pub struct StopBuild {
     pub trigger: String,
     /// The build.
     pub build: BuildId,
+    /// The key of the trigger's state.
+    pub state_key: String,
     /// The commit that takes its place.
     pub superseded_by: CommitId,
 }
@@ -193,8 +219,10 @@ pub struct StartBuild {
     pub commit: CommitId,
     /// Where the ref was before.
     pub previous: Option<CommitId>,
-    /// Who pushed.
+    /// Who pushed; unknown where a newer commit than the pushed one is built.
     pub pusher: Option<Arn>,
+    /// What must still hold.
+    pub only_if: OnlyIf,
     /// Which try of this commit it is.
     pub attempt: u32,
     /// The same for the same (repository, ref, commit, trigger, attempt), whoever decides it, however often.
@@ -209,7 +237,7 @@ impl Action {
         match self {
             Self::Settle { .. } => None,
             Self::Stop(stop) => Some(format!("stop {}", stop.build)),
-            Self::Start(start) => Some(format!("start {}", start.trigger)),
+            Self::Start(start) => Some(format!("start {} {} {}", start.trigger, start.commit, start.attempt)),
         }
     }
 }
@@ -232,6 +260,10 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
     let first_matches = first_matching_paths(facts, &triggers);
     for trigger in triggers {
         let name = trigger.name.to_string();
+        if let Some(idle) = not_yet(trigger) {
+            decision.reasons.push(Reason::Idle { trigger: name, idle });
+            continue;
+        }
         let Some(known) = facts.triggers.get(&name) else {
             decision.reasons.push(Reason::Idle { trigger: name, idle: Idle::FactsMissing });
             continue;
@@ -252,10 +284,12 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
                     attempt: start.attempt,
                     because,
                 });
-                if trigger.supersede == Supersede::StopOlder {
-                    supersede(push, &name, known, &start.commit, &mut decision);
-                }
+                let commit = start.commit.clone();
                 decision.actions.push(Action::Start(Box::new(start)));
+                // The older build is stopped only after the newer one could be asked for.
+                if supersedes(push, trigger) {
+                    supersede(push, trigger, known, &commit, &mut decision);
+                }
             }
             Err(idle) => decision.reasons.push(Reason::Idle { trigger: name, idle }),
         }
@@ -270,8 +304,8 @@ fn start_or_idle(
     facts: &Facts,
     first_match: Option<&str>,
 ) -> Result<(StartBuild, Because), Idle> {
-    if trigger.ask.is_some() {
-        return Err(Idle::AskNotYet);
+    if let Some(what) = &known.unreadable {
+        return Err(Idle::Unreadable { what: what.clone() });
     }
     let commit = known.target.as_ref().ok_or(Idle::RefGone)?;
     let head = known.head.as_ref().ok_or_else(|| Idle::CommitGone { commit: commit.clone() })?;
@@ -296,9 +330,10 @@ fn start_or_idle(
         }
         None => Because::Pushed,
         Some(difference) => {
-            let (base, changed) = (difference.base.clone(), difference.paths.len());
+            let (base, changed) = (difference.base.clone(), difference.paths.len() + difference.left_out);
             match first_match {
                 Some(path) => Because::PathMatches { path: path.to_owned(), changed, base },
+                None if difference.left_out > 0 => return Err(Idle::FilesUnknown),
                 None => return Err(Idle::NoPathMatches { changed, example: difference.paths.first().cloned(), base }),
             }
         }
@@ -329,26 +364,33 @@ fn start_build(push: &Push, trigger: &Trigger, commit: &CommitId, attempt: u32) 
         reference: push.reference.clone(),
         commit: commit.clone(),
         previous: push.previous.clone(),
-        pusher: push.pusher.clone(),
+        pusher: push.pusher.clone().filter(|_| *commit == push.commit),
+        only_if: if supersedes(push, trigger) { OnlyIf::StillTip } else { OnlyIf::Anyway },
         attempt,
         token,
         environment,
     })
 }
 
+/// Whether only the newest commit matters. Tags never supersede each other: a tag has no order of commits.
+fn supersedes(push: &Push, trigger: &Trigger) -> bool {
+    trigger.supersede == Supersede::StopOlder && push.reference.kind() == RefKind::Branch
+}
+
 /// The builds of the same ref that still run for other commits.
-fn supersede(push: &Push, trigger: &str, known: &TriggerFacts, commit: &CommitId, decision: &mut Decision) {
+fn supersede(push: &Push, trigger: &Trigger, known: &TriggerFacts, commit: &CommitId, decision: &mut Decision) {
     for old in &known.state.settle(&known.settled).starts {
         if old.status.is_terminal() || old.reference != push.reference || old.commit == *commit {
             continue;
         }
-        let (trigger, build) = (trigger.to_owned(), old.build.clone());
+        let (state_key, build) = (state_key(push, trigger), old.build.clone());
+        let trigger = trigger.name.to_string();
         decision.reasons.push(Reason::Supersedes {
             trigger: trigger.clone(),
             build: build.clone(),
             commit: commit.clone(),
         });
-        decision.actions.push(Action::Stop(StopBuild { trigger, build, superseded_by: commit.clone() }));
+        decision.actions.push(Action::Stop(StopBuild { trigger, build, state_key, superseded_by: commit.clone() }));
     }
 }
 

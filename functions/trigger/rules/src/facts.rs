@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, Event, RefName, RepositoryName};
 
@@ -21,7 +22,21 @@ pub struct Facts {
     pub differences: Vec<Difference>,
 }
 
+/// A report keeps at most this many paths of a difference.
+const REPORTED_PATHS: usize = 500;
+
 impl Facts {
+    /// The facts as a report keeps them: long lists of paths are cut, and say so.
+    #[must_use]
+    pub fn for_report(&self) -> Self {
+        let mut facts = self.clone();
+        for difference in &mut facts.differences {
+            difference.left_out = difference.paths.len().saturating_sub(REPORTED_PATHS);
+            difference.paths.truncate(REPORTED_PATHS);
+        }
+        facts
+    }
+
     /// The facts as if nothing were known yet: never built, an ordinary commit, no file compared.
     ///
     /// For explaining an event by itself; a function always gathers.
@@ -67,6 +82,9 @@ pub struct TriggerFacts {
     pub state: RefState,
     /// How builds stand that the state did not know to have ended.
     pub settled: BTreeMap<BuildId, BuildStatus>,
+    /// Why something of it cannot be read, and never will be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
     /// Which of [`Facts::differences`] it asks about; `None` where it has no path filter.
     pub difference: Option<usize>,
 }
@@ -89,6 +107,14 @@ pub struct Difference {
     pub target: CommitId,
     /// Both sides of renames, deletions too. They need not be sorted.
     pub paths: Vec<String>,
+    /// How many paths a report left out to stay small. A function gathers them all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// What a commit was compared with.
@@ -134,6 +160,8 @@ pub struct PastStart {
     pub attempt: u32,
     /// How it stands, as far as was asked.
     pub status: BuildStatus,
+    /// When it was started.
+    pub at: Timestamp,
 }
 
 impl RefState {
@@ -155,6 +183,12 @@ impl RefState {
             next.green = Some(Green { commit: newest.commit.clone(), build: newest.build.clone() });
         }
         next
+    }
+
+    /// The state with one build stopped: it was asked to, and does not count as running any more.
+    #[must_use]
+    pub fn with_stopped(&self, build: &BuildId) -> Self {
+        self.settle(&BTreeMap::from([(build.clone(), BuildStatus::Stopped)]))
     }
 
     /// The state with one more start; one that is already there is not added again.

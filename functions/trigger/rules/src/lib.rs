@@ -8,7 +8,9 @@ mod facts;
 mod needs;
 mod render;
 
-pub use decide::{Action, Because, Decision, Idle, Reason, SKIP_MARKERS, StartBuild, StopBuild, Verdict, decide};
+pub use decide::{
+    Action, Because, Decision, Idle, OnlyIf, Reason, SKIP_MARKERS, StartBuild, StopBuild, Verdict, decide,
+};
 pub use facts::{Base, Difference, Facts, Green, Head, PastStart, Push, RefState, TriggerFacts};
 pub use needs::{Needs, PushNeeds, Target, TriggerNeeds, WhichFiles, needs, push_of, scope};
 pub use render::{render_action, render_reason};

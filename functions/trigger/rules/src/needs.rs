@@ -1,10 +1,15 @@
 //! Which facts a decision will want.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use signalbox_events::{Detail, Event, RefChange, RefKind, RefName};
 use signalbox_policy::{Policy, Start, Supersede, Trigger};
 
+use crate::decide::Idle;
 use crate::facts::Push;
+
+/// At most this many bytes of a ref stand in a key as they are.
+const LONGEST_PART: usize = 200;
 
 /// What shall be gathered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,13 +77,18 @@ pub fn push_of(event: &Event) -> Option<Push> {
     })
 }
 
-/// The triggers of the policy that a push to this ref concerns and that start a build, in the order of the policy.
+/// The triggers of the policy that a push to this ref concerns, in the order of the policy.
 pub(crate) fn concerned<'a>(push: &'a Push, policy: &'a Policy) -> Vec<&'a Trigger> {
-    let wants = |trigger: &&Trigger| {
-        let matches = trigger.on.push.as_ref().is_some_and(|filter| filter.matches_ref(&push.reference));
-        matches && matches!(trigger.start, Start::Build(_))
-    };
+    let wants = |trigger: &&Trigger| trigger.on.push.as_ref().is_some_and(|filter| filter.matches_ref(&push.reference));
     policy.triggers_for(&push.repository).into_iter().filter(wants).collect()
+}
+
+/// Why this version never starts a trigger, whatever the facts are.
+pub(crate) fn not_yet(trigger: &Trigger) -> Option<Idle> {
+    if trigger.ask.is_some() {
+        return Some(Idle::AskNotYet);
+    }
+    (!matches!(trigger.start, Start::Build(_))).then_some(Idle::StartNotYet)
 }
 
 /// What a trigger's state is kept by: each branch alone, all tags together.
@@ -93,11 +103,12 @@ pub fn scope(reference: &RefName) -> &str {
 pub fn needs(event: &Event, policy: &Policy) -> Needs {
     let Some(push) = push_of(event) else { return Needs::default() };
     let concerned = concerned(&push, policy);
-    if concerned.is_empty() {
+    let startable: Vec<_> = concerned.into_iter().filter(|trigger| not_yet(trigger).is_none()).collect();
+    if startable.is_empty() {
         return Needs::default();
     }
     let is_branch = push.reference.kind() == RefKind::Branch;
-    let triggers = concerned.iter().map(|trigger| {
+    let triggers = startable.iter().map(|trigger| {
         let filtered = trigger.on.push.as_ref().is_some_and(|filter| filter.paths.is_some());
         TriggerNeeds {
             name: trigger.name.to_string(),
@@ -109,7 +120,17 @@ pub fn needs(event: &Event, policy: &Policy) -> Needs {
     Needs { push: Some(PushNeeds { triggers: triggers.collect(), push }) }
 }
 
+/// A ref as part of a key: S3 keys have at most 1,024 bytes, ref names may have more.
+fn key_part(scope: &str) -> String {
+    if scope.len() <= LONGEST_PART {
+        return scope.to_owned();
+    }
+    let end = (0..=LONGEST_PART).rev().find(|end| scope.is_char_boundary(*end)).unwrap_or_default();
+    let digest: String = Sha256::digest(scope).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}~{digest}", scope.get(..end).unwrap_or_default())
+}
+
 /// The key of what is remembered of a trigger on the pushed ref.
 pub(crate) fn state_key(push: &Push, trigger: &Trigger) -> String {
-    format!("state/triggers/{}/{}/{}.json", push.repository, trigger.name, scope(&push.reference))
+    format!("state/triggers/{}/{}/{}.json", push.repository, trigger.name, key_part(scope(&push.reference)))
 }

@@ -45,6 +45,8 @@ fn render_idle(idle: &Idle) -> String {
         Idle::CommitGone { commit } => format!("commit {} is not in the repository any more", commit.short()),
         Idle::FilesUnknown => "it has a path filter, and which files changed is not known yet".to_owned(),
         Idle::AskNotYet => "it asks people first, which this version cannot do yet".to_owned(),
+        Idle::StartNotYet => "this version starts builds only".to_owned(),
+        Idle::Unreadable { what } => what.clone(),
         Idle::FactsMissing => "the facts say nothing of it; gather them anew".to_owned(),
     }
 }
@@ -56,10 +58,8 @@ fn files(count: usize) -> String {
 fn render_base(base: &Base) -> String {
     match base {
         Base::Green(commit) => format!("since {}, the last green commit", commit.short()),
-        Base::MergeBase(commit) => {
-            format!("since {}, where it left the default branch; it was never green", commit.short())
-        }
-        Base::Nothing => "counting all, as it was never green".to_owned(),
+        Base::MergeBase(commit) => format!("since {}, where the branch left the default branch", commit.short()),
+        Base::Nothing => "in all: there is no earlier green commit to compare with".to_owned(),
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, Event, Parsed, RefName, RepositoryName, parse_event};
 use signalbox_policy::{Policy, parse_policy};
 use signalbox_trigger_rules::*;
@@ -76,6 +77,7 @@ fn past(project: &str, number: u32, commit_id: char, status: BuildStatus) -> Pas
         reference: RefName::branch("main").unwrap(),
         attempt: 1,
         status,
+        at: Timestamp::UNIX_EPOCH,
     }
 }
 
@@ -146,6 +148,7 @@ fn a_matching_path_starts_the_build_and_documentation_does_not() {
     let difference = |paths: &[&str]| Difference {
         base: Base::Green(commit('a')),
         target: commit('b'),
+        left_out: 0,
         paths: paths.iter().map(|path| (*path).to_owned()).collect(),
     };
     facts.differences = vec![difference(&["README.md", "src/lib.rs"])];
@@ -181,7 +184,7 @@ fn many_triggers_on_one_difference_find_the_same_paths_as_each_alone() {
     let triggers: BTreeMap<String, TriggerFacts> =
         (0..40).map(|n| (format!("t{n:02}"), TriggerFacts { difference: Some(0), ..known() })).collect();
     let paths = ["dir3/x", "dir3/y", "dir7/x", "dir12/a/b"].map(str::to_owned).to_vec();
-    let difference = Difference { base: Base::Nothing, target: commit('b'), paths };
+    let difference = Difference { base: Base::Nothing, target: commit('b'), paths, left_out: 0 };
     let facts = Facts { push: push_of(&pushed("refs/heads/main")), triggers, differences: vec![difference] };
     let decision = decide(&facts, &policy);
     let started: Vec<&str> = starts(&decision).iter().map(|start| start.trigger.as_str()).collect();
@@ -245,9 +248,63 @@ fn superseding_stops_what_still_runs_for_other_commits_of_the_same_branch() {
     lint starts for bbbbbbb: it takes every push to this ref
     lint stops the older build demo-lint:00000001: bbbbbbb takes its place
     -> remember demo-lint:00000003 SUCCEEDED
-    -> stop build demo-lint:00000001
     -> start demo-lint for main at bbbbbbb
+    -> stop build demo-lint:00000001
     ");
+}
+
+#[test]
+fn a_tag_never_supersedes() {
+    let policy =
+        parse_policy(&POLICY.replace("{ build: demo-release }", "{ build: demo-release }\n        supersede: true"))
+            .unwrap();
+    let mut moved = past("demo-release", 1, 'c', BuildStatus::InProgress);
+    moved.reference = RefName::parse("refs/tags/v1").unwrap();
+    let state = RefState { green: None, starts: vec![moved] };
+    let decision = decide(&facts("refs/tags/v1", &[("release", TriggerFacts { state, ..known() })]), &policy);
+    assert_eq!(decision.actions.len(), 1, "{}", told(&decision));
+    assert_eq!(starts(&decision)[0].only_if, OnlyIf::Anyway);
+}
+
+#[test]
+fn what_cannot_be_read_for_one_trigger_is_told_and_the_decision_is_not_complete() {
+    let broken =
+        TriggerFacts { unreadable: Some("codecommit:GetDifferences on demo: AccessDenied".to_owned()), ..known() };
+    let decision = decide(&facts("refs/heads/main", &[("unit", broken), ("lint", known())]), &policy());
+    assert_eq!(starts(&decision).len(), 1);
+    assert!(!decision.is_complete());
+    assert!(told(&decision).contains("unit starts nothing: codecommit:GetDifferences on demo: AccessDenied"));
+}
+
+#[test]
+fn a_newer_commit_than_the_pushed_one_is_not_laid_at_the_pushers_door() {
+    let newer = TriggerFacts { target: Some(commit('d')), ..known() };
+    let decision = decide(&facts("refs/heads/main", &[("lint", newer)]), &policy());
+    let start = starts(&decision)[0];
+    assert_eq!((start.commit.clone(), start.pusher.clone(), start.only_if), (commit('d'), None, OnlyIf::StillTip));
+}
+
+#[test]
+fn a_report_keeps_short_lists_of_paths_and_never_decides_from_a_cut_one() {
+    let unit = TriggerFacts { difference: Some(0), ..known() };
+    let mut long = facts("refs/heads/main", &[("unit", unit)]);
+    let paths = (0..2_000).map(|n| format!("docs/{n}.md")).chain(["src/lib.rs".to_owned()]).collect();
+    long.differences = vec![Difference { base: Base::Nothing, target: commit('b'), paths, left_out: 0 }];
+    assert_eq!(starts(&decide(&long, &policy())).len(), 1);
+    let cut = long.for_report();
+    assert_eq!((cut.differences[0].paths.len(), cut.differences[0].left_out), (500, 1_501));
+    let decision = decide(&cut, &policy());
+    assert!(told(&decision).contains("which files changed is not known yet"), "{}", told(&decision));
+}
+
+#[test]
+fn a_ref_that_is_longer_than_a_key_may_be_gets_a_key_of_its_own() {
+    let key = |branch: &str| {
+        needs(&pushed(&format!("refs/heads/release/{branch}")), &policy()).push.unwrap().triggers[0].state_key.clone()
+    };
+    let long = "\u{1f6a6}".repeat(250);
+    let (one, other) = (key(&long), key(&format!("{long}x")));
+    assert!(one.len() < 400 && one != other, "{one}");
 }
 
 #[test]
@@ -312,6 +369,7 @@ fn deciding_again_after_the_start_gives_nothing_to_start() {
         reference: start.reference.clone(),
         attempt: start.attempt,
         status: BuildStatus::InProgress,
+        at: Timestamp::UNIX_EPOCH,
     });
     let again = decide(&facts("refs/heads/main", &[("lint", TriggerFacts { state, ..known() })]), &policy());
     assert_eq!(again.actions, []);

@@ -1,0 +1,109 @@
+//! Actions, each done once, under a claim.
+
+use signalbox_aws::Failure;
+use signalbox_events::EventId;
+use signalbox_ledger::{Claim, Ledger, Outcome, Report};
+
+use crate::batch::Invocation;
+use crate::run::Handled;
+
+/// An action's name in the ledger and its sentence in the report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The same however often the event is decided; `None` for what may simply be done again.
+    pub key: Option<String>,
+    /// What is done, such as `start unit for main at 1a2b3c4`.
+    pub told: String,
+}
+
+/// How an event ends if all its actions go well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// All that there was to decide was decided.
+    Done,
+    /// Something could not be decided, and never can: the report says what.
+    Refused,
+}
+
+/// What a function does with its actions.
+pub trait Apply<A>: Sync {
+    /// The action's name and sentence.
+    fn step(&self, action: &A) -> Step;
+
+    /// Does the action; says what came of it. It chooses nothing, and can be done twice.
+    ///
+    /// `attempts` counts the invocations that have claimed the event: behind the first one an earlier may have died at it.
+    fn apply(
+        &self,
+        action: &A,
+        attempts: u32,
+        invocation: Invocation,
+    ) -> impl Future<Output = Result<String, Failure>> + Send;
+}
+
+/// Claims the event, does every action that no earlier invocation did, and closes the claim with the report.
+///
+/// One action that fails does not keep the others from being done. What is refused is recorded and not tried again; what
+/// may go better later brings the event back, and only that is done then.
+///
+/// # Errors
+/// [`Failure::Retry`]: another invocation holds the claim, or an action must be tried again.
+pub async fn carry_out<A: Sync>(
+    function: &impl Apply<A>,
+    ledger: &Ledger,
+    event: &EventId,
+    invocation: Invocation,
+    ending: Ending,
+    actions: &[A],
+    report: impl Fn(Vec<String>) -> Report + Send,
+) -> Result<Handled, Failure> {
+    let mut held = match ledger.claim(event, invocation.lease(), invocation.now).await? {
+        Claim::Held(held) => held,
+        Claim::Finished(_) => return Ok(Handled::Before),
+        Claim::Busy { until } => {
+            return Err(Failure::retry("claiming the event", format!("another invocation works on it until {until}")));
+        }
+    };
+    let mut lines = Vec::new();
+    let mut ending = ending;
+    let mut later = None;
+    for action in actions {
+        let Step { key, told } = function.step(action);
+        let before = key.as_deref().and_then(|key| held.outcome(key)).cloned();
+        let outcome = match before {
+            Some(outcome) => {
+                lines.push(format!("{told}: {outcome} (done before)"));
+                outcome
+            }
+            None => {
+                let outcome = match function.apply(action, held.attempts(), invocation).await {
+                    Ok(what) => Outcome::Done(what),
+                    Err(failure @ Failure::Refused(_)) => Outcome::Refused(failure.chain()),
+                    Err(failure) => {
+                        later = later.or(Some(failure));
+                        continue;
+                    }
+                };
+                if let Some(key) = &key {
+                    held.record(key, outcome.clone()).await?;
+                }
+                lines.push(format!("{told}: {outcome}"));
+                outcome
+            }
+        };
+        if matches!(outcome, Outcome::Refused(_)) {
+            ending = Ending::Refused;
+        }
+    }
+    if let Some(failure) = later {
+        if let Err(kept) = held.release().await {
+            tracing::warn!(why = kept.chain(), "the claim could not be given back; it runs out by itself");
+        }
+        return Err(failure);
+    }
+    let report = report(lines);
+    match ending {
+        Ending::Done => held.finish(report.clone()).await.map(|()| Handled::Reported(Box::new(report))),
+        Ending::Refused => held.refuse(report.clone()).await.map(|()| Handled::Refused(Box::new(report))),
+    }
+}
