@@ -59,7 +59,7 @@ impl<'a> Question<'a> {
 /// Answers git: what to print to it for `action` (`get`, `store`, `erase`) and what it wrote.
 ///
 /// An empty answer lets git ask its next helper: there is nothing to store, and a path that is not `/v1/repos/NAME` is
-/// no CodeCommit repository. `environment` looks up a variable, `now` is the moment that is signed.
+/// no CodeCommit repository, nor is one of another host than CodeCommit's (over https) or this machine's. `environment` looks up a variable, `now` is the moment that is signed.
 ///
 /// # Errors
 /// No path, no host, no keys: each with what to do.
@@ -79,7 +79,9 @@ pub fn answer(
     let host = question.host.filter(|host| !host.is_empty()).ok_or(CredentialError::NotAsked { what: "a host" })?;
     let path = question.path.filter(|path| !path.is_empty()).ok_or(CredentialError::NoPath)?;
     let path = format!("/{}", path.trim_start_matches('/'));
-    if !path.starts_with("/v1/repos/") {
+    // A signature is no password, but it opens the repository for a quarter of an hour: nobody else gets one.
+    let is_aws = aws_region(host).is_some() && question.protocol == Some("https");
+    if !path.starts_with("/v1/repos/") || !(is_aws || is_loopback(host)) {
         return Ok(String::new());
     }
     let given = |name: &str| environment(name).filter(|value| !value.is_empty());
@@ -95,6 +97,12 @@ pub fn answer(
     };
     let (user, password) = git_credentials((&id, &secret, token.as_deref()), host, &path, &region, now);
     Ok(format!("username={user}\npassword={password}\n"))
+}
+
+/// Whether the host is this machine: only the local cloud is asked over plain HTTP.
+fn is_loopback(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
+    matches!(name, "127.0.0.1" | "localhost")
 }
 
 /// The region in `git-codecommit.REGION.amazonaws.com`: AWS checks a signature for that one and no other.
@@ -173,6 +181,9 @@ mod tests {
         assert_eq!(ask("store", INPUT).unwrap(), "");
         assert_eq!(ask("erase", INPUT).unwrap(), "");
         assert_eq!(ask("get", "protocol=https\nhost=example.com\npath=acme/x.git\n").unwrap(), "");
+        assert_eq!(ask("get", "protocol=https\nhost=example.com\npath=v1/repos/demo\n").unwrap(), "");
+        let plain = "protocol=http\nhost=git-codecommit.eu-west-1.amazonaws.com\npath=v1/repos/demo\n";
+        assert_eq!(ask("get", plain).unwrap(), "");
         assert_eq!(ask("get", "protocol=https\nhost=example.com\n").unwrap_err(), CredentialError::NoPath);
         assert!(matches!(ask("get", "host=example.com\npath=x\n"), Err(CredentialError::NotAsked { .. })));
         assert!(matches!(ask("get", ""), Err(CredentialError::NotAsked { .. })));

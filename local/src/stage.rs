@@ -2,7 +2,7 @@
 //!
 //! `demo`, `serve` and the scenario tests all start from here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -130,16 +130,26 @@ impl Stage {
     /// The log cannot be read.
     pub async fn last_lines(&self, short: &str, count: usize) -> anyhow::Result<Vec<String>> {
         let group = format!("/aws/lambda/{}", self.function(short));
-        let found = match self.cloud().logs.call("FilterLogEvents", json!({ "logGroupName": group })).await {
-            Ok(found) => found,
-            Err(refused) if refused.code == "ResourceNotFoundException" => return Ok(Vec::new()),
-            Err(refused) => return Err(refused.into()),
-        };
-        let messages = found.get("events").and_then(Value::as_array).into_iter().flatten();
-        let lines: Vec<String> = messages
-            .filter_map(|event| event.get("message")?.as_str().map(|line| line.trim_end().to_owned()))
-            .collect();
-        Ok(lines.into_iter().rev().take(count).rev().collect())
+        let mut lines = VecDeque::new();
+        let mut input = json!({ "logGroupName": group });
+        loop {
+            let found = match self.cloud().logs.call("FilterLogEvents", input.clone()).await {
+                Ok(found) => found,
+                Err(refused) if refused.code == "ResourceNotFoundException" => return Ok(Vec::new()),
+                Err(refused) => return Err(refused.into()),
+            };
+            for event in found.get("events").and_then(Value::as_array).into_iter().flatten() {
+                let message = event.get("message").and_then(Value::as_str).unwrap_or_default();
+                lines.push_back(message.trim_end().to_owned());
+                if lines.len() > count {
+                    lines.pop_front();
+                }
+            }
+            match found.get("nextToken") {
+                Some(token) => input = json!({ "logGroupName": group, "nextToken": token }),
+                None => return Ok(lines.into()),
+            }
+        }
     }
 
     /// The environment in which a program is this stage's `developer`: keys, region and endpoint.

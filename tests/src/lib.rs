@@ -50,7 +50,7 @@ impl Ground {
         Self::with(&template(), Programs::Run(programs().await?)).await
     }
 
-    /// The same with functions that may run for six seconds instead of a minute: the claim of one that died is free
+    /// The same with functions that may run for six seconds instead of two minutes: the claim of one that died is free
     /// again that much sooner.
     ///
     /// # Errors
@@ -58,8 +58,8 @@ impl Ground {
     pub async fn with_hasty_functions() -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("no temporary folder")?;
         let text = std::fs::read_to_string(template())?;
-        let hasty = text.replace("Timeout: 60\n", "Timeout: 6\n");
-        anyhow::ensure!(hasty != text, "the template has no `Timeout: 60`");
+        let hasty = text.replace("Timeout: 120\n", "Timeout: 6\n");
+        anyhow::ensure!(hasty != text, "the template has no `Timeout: 120`");
         let file = dir.path().join("template.yaml");
         std::fs::write(&file, hasty)?;
         Self::with(&file, Programs::Run(programs().await?)).await

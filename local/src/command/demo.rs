@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         let cast = Cast { stage: &stage, signalbox: &signalbox, desk: &desk };
         let played = tokio::select! {
             played = play(&cast, &mut voice) => played,
-            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+            asked = super::asked_to_end() => asked.and_then(|()| Err(anyhow::anyhow!("interrupted"))),
         };
         let cleared = stage.clear().await;
         played.context("the story could not be played to its end")?;

@@ -94,6 +94,17 @@ pub(crate) fn log_to_stderr(level: &str) {
     }
 }
 
+/// Waits for Ctrl-C, or for a polite request to end.
+pub(crate) async fn asked_to_end() -> anyhow::Result<()> {
+    use anyhow::Context;
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed.context("cannot listen for Ctrl-C"),
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
 /// Starts the asynchronous part of a command.
 pub(crate) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     use anyhow::Context;

@@ -114,7 +114,7 @@ async fn watch(stage: &Stage, arguments: &Arguments, mut policy: Option<String>)
     let mut logs = cloud.logs.subscribe();
     let mut save = tokio::time::interval(SAVE_EVERY);
     let mut unsaved = false;
-    let ended = ended();
+    let ended = super::asked_to_end();
     tokio::pin!(ended);
     loop {
         tokio::select! {
@@ -162,14 +162,4 @@ fn follow_policy(stage: &Stage, file: &Path, last: &mut Option<String>, paint: P
         Err(error) => eprintln!("{} the last good one stays in force. {error:#}", paint.bad("policy")),
     }
     *last = Some(text);
-}
-
-/// Ctrl-C, or a polite request to end.
-async fn ended() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
-    tokio::select! {
-        pressed = tokio::signal::ctrl_c() => pressed.context("cannot listen for Ctrl-C"),
-        _ = terminate.recv() => Ok(()),
-    }
 }

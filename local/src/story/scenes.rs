@@ -156,8 +156,10 @@ async fn decision(watch: &mut Watch<'_>, voice: &mut Voice) -> anyhow::Result<Op
     let id = event_id(&published);
     let report = watch.report("trigger", &id).await?;
     voice.does("trigger", &sentences(&report));
-    let started = report.pointer("/actions").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    let build = started.filter_map(|action| action.rsplit_once("build ")).map(|(_, build)| build.to_owned()).next();
+    let started = watch.outcomes("trigger", &id)?;
+    let build = started.into_iter().find_map(|(action, outcome)| {
+        action.starts_with("start ").then(|| outcome.strip_prefix("build ").map(str::to_owned))?
+    });
     if build.is_none() {
         voice.does("ledger", &format!("ledger/trigger/{id} keeps the reason"));
     }

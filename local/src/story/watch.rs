@@ -74,6 +74,14 @@ impl<'a> Watch<'a> {
         )
     }
 
+    /// What came of each action of an event that is finished, under the action's key.
+    pub(super) fn outcomes(&self, function: &str, event: &str) -> anyhow::Result<Vec<(String, String)>> {
+        let entry = self.stage.ledger_entry(function, event)?.unwrap_or_default();
+        let outcomes = entry.get("outcomes").and_then(Value::as_object).into_iter().flatten();
+        let done = outcomes.filter_map(|(key, outcome)| Some((key.clone(), outcome.get("done")?.as_str()?.to_owned())));
+        Ok(done.collect())
+    }
+
     /// The next mail.
     pub(super) async fn mail(&mut self, about: &str) -> anyhow::Result<Arc<Mail>> {
         let mail = timeout(PATIENCE, self.mail.recv()).await;
