@@ -112,7 +112,7 @@ impl Cloud {
 
     /// A page for a browser, if there is one at this path.
     pub(crate) fn page(&self, path: &str) -> Option<http::Response> {
-        self.sns.page(path)
+        self.sns.page(path).or_else(|| self.logs.page(path))
     }
 }
 

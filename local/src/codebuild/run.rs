@@ -13,10 +13,10 @@ use super::model::{Build, Context, ExportedVariable, LogsLocation, PhaseType, So
 use super::projects::{is_inline, role_name};
 use super::shell::{BuildShell, Setup};
 use super::source::{Places, Remote, buildspec_path, download, repository_name};
-use super::starts::deep_link;
 use super::transcript::Transcript;
 use super::{Inner, Stop};
 use crate::auth::{Credentials, git_credentials};
+use crate::logs::page;
 
 /// How an undisturbed build ended.
 struct Outcome {
@@ -103,7 +103,7 @@ impl Inner {
         let Some(target) = self.log_target(build) else { return };
         let arn = format!("log-group:{}:log-stream:{}", target.group, target.stream);
         let logs = LogsLocation {
-            deep_link: deep_link(&self.world.region, &target.group, &target.stream),
+            deep_link: page::address(self.world.endpoint(), &target.group, &target.stream),
             cloud_watch_logs_arn: Some(self.world.arn("logs", &arn)),
             group_name: Some(target.group),
             stream_name: Some(target.stream),

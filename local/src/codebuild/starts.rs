@@ -373,7 +373,7 @@ pub(super) fn no_logs_yet(region: &str) -> LogsLocation {
 }
 
 /// The console's page of a log stream.
-pub(super) fn deep_link(region: &str, group: &str, stream: &str) -> String {
+fn deep_link(region: &str, group: &str, stream: &str) -> String {
     format!("https://console.aws.amazon.com/cloudwatch/home?region={region}#logEvent:group={group};stream={stream}")
 }
 

@@ -4,6 +4,7 @@
 //! the state there is: nothing is lost when the process dies, and memory holds one small record a stream.
 
 mod operations;
+pub(crate) mod page;
 mod pattern;
 
 use std::collections::BTreeMap;

@@ -97,7 +97,7 @@ async fn explain_takes_facts_from_a_file_and_answers_in_json() {
     std::fs::write(&facts, given.to_string()).unwrap();
     let with = run(explain(&["--facts", facts.to_str().unwrap()])).await;
     let reason = with["functions"]["trigger"]["reasons"][0].as_str().unwrap();
-    assert!(reason.starts_with("unit starts nothing: none of the 1 file changed"), "{reason}");
+    assert!(reason.starts_with("unit starts nothing: nothing matches its paths (1 file in all"), "{reason}");
 
     std::fs::write(&facts, "{}").unwrap();
     let arguments = explain(&["--facts", facts.to_str().unwrap()]);

@@ -25,17 +25,16 @@ fn render_because(because: &Because) -> String {
     match because {
         Because::Pushed => "it takes every push to this ref".to_owned(),
         Because::PathMatches { path, changed, base } => {
-            format!("{path} matches its paths ({} {})", files(*changed), render_base(base))
+            format!("{path} matches its paths ({})", render_changed(*changed, base))
         }
     }
 }
 
 fn render_idle(idle: &Idle) -> String {
     match idle {
-        Idle::NoPathMatches { changed: 0, base, .. } => format!("no file changed {}", render_base(base)),
         Idle::NoPathMatches { changed, example, base } => {
             let example = example.as_ref().map(|path| format!(", such as {path}")).unwrap_or_default();
-            format!("none of the {} {}{example}, matches its paths", files(*changed), render_base(base))
+            format!("nothing matches its paths ({}{example})", render_changed(*changed, base))
         }
         Idle::SkipCi { marker } => format!("the commit message says {marker}"),
         Idle::OtherAuthor { author_email } => format!("the commit's author, {author_email}, is not one of its authors"),
@@ -51,15 +50,19 @@ fn render_idle(idle: &Idle) -> String {
     }
 }
 
-fn files(count: usize) -> String {
-    if count == 1 { "1 file changed".to_owned() } else { format!("{count} files changed") }
-}
-
-fn render_base(base: &Base) -> String {
+/// How many files changed, and since when.
+fn render_changed(count: usize, base: &Base) -> String {
+    let files = match count {
+        0 => "no file".to_owned(),
+        1 => "1 file".to_owned(),
+        count => format!("{count} files"),
+    };
     match base {
-        Base::Green(commit) => format!("since {}, the last green commit", commit.short()),
-        Base::MergeBase(commit) => format!("since {}, where the branch left the default branch", commit.short()),
-        Base::Nothing => "in all: there is no earlier green commit to compare with".to_owned(),
+        Base::Green(commit) => format!("{files} changed since {}, the last green commit", commit.short()),
+        Base::MergeBase(commit) => {
+            format!("{files} changed since {}, where it left the default branch", commit.short())
+        }
+        Base::Nothing => format!("{files} in all, as there is no green commit to compare with"),
     }
 }
 

@@ -162,10 +162,13 @@ fn a_matching_path_starts_the_build_and_documentation_does_not() {
     let decision = decide(&facts, &policy());
     assert_eq!(decision.verdict, Verdict::Nothing);
     assert!(told(&decision).starts_with(
-        "unit starts nothing: none of the 2 files changed since aaaaaaa, the last green commit, such as README.md, matches its paths"
+        "unit starts nothing: nothing matches its paths (2 files changed since aaaaaaa, the last green commit, such as README.md)"
     ), "{}", told(&decision));
     facts.differences = vec![difference(&[])];
-    assert!(told(&decide(&facts, &policy())).starts_with("unit starts nothing: no file changed since aaaaaaa"));
+    assert!(
+        told(&decide(&facts, &policy()))
+            .starts_with("unit starts nothing: nothing matches its paths (no file changed since aaaaaaa")
+    );
 }
 
 #[test]
