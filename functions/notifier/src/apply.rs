@@ -1,7 +1,7 @@
 //! Does what was decided, and chooses nothing.
 
 use signalbox_aws::{Attribute, Failure};
-use signalbox_glue::{Apply, Invocation, Step};
+use signalbox_glue::{Apply, Invocation, Order, Step};
 use signalbox_notifier_rules::{Action, History, Mail, render_action};
 
 use crate::Notifier;
@@ -9,7 +9,12 @@ use crate::gather::remembering;
 
 impl Apply<Action> for Notifier {
     fn step(&self, action: &Action) -> Step {
-        Step { key: Some(action.key().to_owned()), told: render_action(action) }
+        let order = match action {
+            Action::Mail(_) => Order::Free,
+            // A history that knows of this build would keep the mail from being decided again.
+            Action::History { .. } => Order::AfterOthers,
+        };
+        Step { key: Some(action.key().to_owned()), told: render_action(action), order }
     }
 
     async fn apply(&self, action: &Action, _attempts: u32, _invocation: Invocation) -> Result<String, Failure> {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use signalbox_aws::{Failure, Start, Variable};
 use signalbox_events::{BuildId, BuildStart, BuildStatus};
-use signalbox_glue::{Apply, Invocation, Step};
+use signalbox_glue::{Apply, Invocation, Order, Step};
 use signalbox_policy::EnvironmentValue;
 use signalbox_trigger_rules::{Action, OnlyIf, PastStart, RefState, StartBuild, StopBuild, render_action};
 
@@ -11,7 +11,12 @@ use crate::Trigger;
 
 impl Apply<Action> for Trigger {
     fn step(&self, action: &Action) -> Step {
-        Step { key: action.key(), told: render_action(action) }
+        let order = match action {
+            // An older build is not stopped for a newer one that can never start.
+            Action::Stop(stop) => Order::UnlessRefused(stop.for_start.clone()),
+            Action::Start(_) | Action::Settle { .. } => Order::Free,
+        };
+        Step { key: action.key(), told: render_action(action), order }
     }
 
     async fn apply(&self, action: &Action, attempts: u32, invocation: Invocation) -> Result<String, Failure> {

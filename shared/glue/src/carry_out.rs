@@ -14,6 +14,19 @@ pub struct Step {
     pub key: Option<String>,
     /// What is done, such as `start unit for main at 1a2b3c4`.
     pub told: String,
+    /// What it waits for.
+    pub order: Order,
+}
+
+/// What an action waits for among those before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// Nothing: it is done whatever becomes of the others.
+    Free,
+    /// Every action before it, done or refused: if one must be tried again, this one waits with it.
+    AfterOthers,
+    /// It makes no sense any more if the action of this key was refused.
+    UnlessRefused(String),
 }
 
 /// How an event ends if all its actions go well.
@@ -68,7 +81,15 @@ pub async fn carry_out<A: Sync>(
     let mut ending = ending;
     let mut later = None;
     for action in actions {
-        let Step { key, told } = function.step(action);
+        let Step { key, told, order } = function.step(action);
+        match &order {
+            Order::AfterOthers if later.is_some() => continue,
+            Order::UnlessRefused(other) if matches!(held.outcome(other), Some(Outcome::Refused(_))) => {
+                lines.push(format!("{told}: left, as its counterpart was refused"));
+                continue;
+            }
+            _ => {}
+        }
         let before = key.as_deref().and_then(|key| held.outcome(key)).cloned();
         let outcome = match before {
             Some(outcome) => {

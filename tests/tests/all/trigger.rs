@@ -244,6 +244,22 @@ async fn a_branch_that_goes_back_to_a_commit_whose_build_is_being_stopped_is_bui
 }
 
 #[tokio::test]
+async fn an_older_build_goes_on_when_the_newer_one_can_never_start() {
+    let supersede = policy("{ branches: [main] }", "        supersede: true\n");
+    let (mut ground, trigger) = ground(&supersede, SLOW).await;
+    ground.commit("demo", "main", "one", &[("a", Some("1"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    report(&ground, &trigger, &push).await;
+    ground.policy(&supersede.replace("build: unit", "build: nowhere")).unwrap();
+    ground.commit("demo", "main", "two", &[("a", Some("2"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    let Handled::Refused(report) = handle(&ground, &trigger, &push).await.unwrap() else { panic!("not refused") };
+    assert!(report.actions.iter().any(|action| action.ends_with("left, as its counterpart was refused")), "{report:?}");
+    let starts = ground.objects("state/starts/").unwrap();
+    assert_eq!(starts.values().next().unwrap().get("superseded_by"), None);
+}
+
+#[tokio::test]
 async fn a_late_event_of_a_superseding_trigger_builds_the_tip_once() {
     let supersede = policy("{ branches: [main] }", "        supersede: true\n");
     let (mut ground, trigger) = ground(&supersede, SLOW).await;

@@ -198,6 +198,8 @@ pub struct StopBuild {
     pub state_key: String,
     /// The commit that takes its place.
     pub superseded_by: CommitId,
+    /// The key of the start that takes its place.
+    pub for_start: String,
 }
 
 /// A build to start.
@@ -237,8 +239,15 @@ impl Action {
         match self {
             Self::Settle { .. } => None,
             Self::Stop(stop) => Some(format!("stop {}", stop.build)),
-            Self::Start(start) => Some(format!("start {} {} {}", start.trigger, start.commit, start.attempt)),
+            Self::Start(start) => Some(start.key()),
         }
+    }
+}
+
+impl StartBuild {
+    /// A name for it that stays the same however often it is decided.
+    pub fn key(&self) -> String {
+        format!("start {} {} {}", self.trigger, self.commit, self.attempt)
     }
 }
 
@@ -285,10 +294,11 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
                     because,
                 });
                 let commit = start.commit.clone();
+                let for_start = start.key();
                 decision.actions.push(Action::Start(Box::new(start)));
                 // The older build is stopped only after the newer one could be asked for.
                 if supersedes(push, trigger) {
-                    supersede(push, trigger, known, &commit, &mut decision);
+                    supersede(push, trigger, known, (&commit, &for_start), &mut decision);
                 }
             }
             Err(idle) => decision.reasons.push(Reason::Idle { trigger: name, idle }),
@@ -378,7 +388,8 @@ fn supersedes(push: &Push, trigger: &Trigger) -> bool {
 }
 
 /// The builds of the same ref that still run for other commits.
-fn supersede(push: &Push, trigger: &Trigger, known: &TriggerFacts, commit: &CommitId, decision: &mut Decision) {
+fn supersede(push: &Push, trigger: &Trigger, known: &TriggerFacts, newer: (&CommitId, &str), decision: &mut Decision) {
+    let (commit, for_start) = newer;
     for old in &known.state.settle(&known.settled).starts {
         if old.status.is_terminal() || old.reference != push.reference || old.commit == *commit {
             continue;
@@ -390,7 +401,13 @@ fn supersede(push: &Push, trigger: &Trigger, known: &TriggerFacts, commit: &Comm
             build: build.clone(),
             commit: commit.clone(),
         });
-        decision.actions.push(Action::Stop(StopBuild { trigger, build, state_key, superseded_by: commit.clone() }));
+        decision.actions.push(Action::Stop(StopBuild {
+            trigger,
+            build,
+            state_key,
+            superseded_by: commit.clone(),
+            for_start: for_start.to_owned(),
+        }));
     }
 }
 

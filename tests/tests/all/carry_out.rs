@@ -1,0 +1,106 @@
+//! Actions under a claim: what one that fails does to the others.
+
+use std::sync::Mutex;
+
+use serde_json::json;
+use signalbox_aws::Failure;
+use signalbox_events::EventId;
+use signalbox_glue::{Apply, Ending, Handled, Invocation, Order, Step, carry_out};
+use signalbox_ledger::{Ledger, Report};
+use signalbox_tests::Ground;
+
+/// An action of the tests: its key, what it waits for, and how it ends in each invocation.
+struct Scripted {
+    key: &'static str,
+    order: Order,
+    ends: fn(u32) -> Result<String, Failure>,
+}
+
+/// Does scripted actions, and remembers which it was asked for.
+#[derive(Default)]
+struct Actor(Mutex<Vec<String>>);
+
+impl Apply<Scripted> for Actor {
+    fn step(&self, action: &Scripted) -> Step {
+        Step { key: Some(action.key.to_owned()), told: action.key.to_owned(), order: action.order.clone() }
+    }
+
+    async fn apply(&self, action: &Scripted, attempts: u32, _: Invocation) -> Result<String, Failure> {
+        self.0.lock().unwrap().push(format!("{} {attempts}", action.key));
+        (action.ends)(attempts)
+    }
+}
+
+fn well(_: u32) -> Result<String, Failure> {
+    Ok("done".to_owned())
+}
+
+fn later_once(attempts: u32) -> Result<String, Failure> {
+    if attempts == 1 { Err(Failure::retry("trying", "throttled")) } else { well(attempts) }
+}
+
+fn never(_: u32) -> Result<String, Failure> {
+    Err(Failure::refused("trying", "forbidden"))
+}
+
+async fn carried(ground: &Ground, ledger: &Ledger, actor: &Actor, actions: &[Scripted]) -> Result<Handled, Failure> {
+    let invocation = ground.invocation();
+    let report = |actions| Report {
+        at: invocation.now,
+        policy_version: None,
+        mode: "enforce".to_owned(),
+        verdict: "test".to_owned(),
+        reasons: Vec::new(),
+        actions,
+        replay: json!({}),
+    };
+    let event = EventId::parse("e-1").unwrap();
+    carry_out(actor, ledger, &event, invocation, Ending::Done, actions, report).await
+}
+
+async fn ground() -> (Ground, Ledger, Actor) {
+    let ground = Ground::without_functions().await.unwrap();
+    let ledger = ground.setup("trigger").unwrap().ledger;
+    (ground, ledger, Actor::default())
+}
+
+#[tokio::test]
+async fn what_must_be_tried_again_holds_back_only_what_waits_for_it() {
+    let (ground, ledger, actor) = ground().await;
+    let actions = [
+        Scripted { key: "mail", order: Order::Free, ends: later_once },
+        Scripted { key: "history", order: Order::AfterOthers, ends: well },
+        Scripted { key: "other", order: Order::Free, ends: well },
+    ];
+    let again = carried(&ground, &ledger, &actor, &actions).await.unwrap_err();
+    assert!(matches!(again, Failure::Retry(_)), "{again}");
+    let Handled::Reported(report) = carried(&ground, &ledger, &actor, &actions).await.unwrap() else {
+        panic!("refused")
+    };
+    assert_eq!(report.actions, ["mail: done", "history: done", "other: done (done before)"]);
+    assert_eq!(*actor.0.lock().unwrap(), ["mail 1", "other 1", "mail 2", "history 2"]);
+    assert_eq!(carried(&ground, &ledger, &actor, &actions).await.unwrap(), Handled::Before);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_not_tried_again_and_leaves_its_counterpart() {
+    let (ground, ledger, actor) = ground().await;
+    let actions = [
+        Scripted { key: "start", order: Order::Free, ends: never },
+        Scripted { key: "stop", order: Order::UnlessRefused("start".to_owned()), ends: well },
+        Scripted { key: "history", order: Order::AfterOthers, ends: well },
+        Scripted { key: "slow", order: Order::Free, ends: later_once },
+    ];
+    carried(&ground, &ledger, &actor, &actions).await.unwrap_err();
+    let Handled::Refused(report) = carried(&ground, &ledger, &actor, &actions).await.unwrap() else { panic!("done") };
+    assert_eq!(
+        report.actions,
+        [
+            "start: refused: trying: forbidden (done before)",
+            "stop: left, as its counterpart was refused",
+            "history: done (done before)",
+            "slow: done"
+        ]
+    );
+    assert_eq!(*actor.0.lock().unwrap(), ["start 1", "history 1", "slow 1", "slow 2"]);
+}
