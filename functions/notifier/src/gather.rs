@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use signalbox_aws::{Build, Failure};
-use signalbox_events::{BuildId, BuildStart, Detail, Event};
+use signalbox_events::{BuildId, BuildStart, Detail, Event, RepositoryName};
 use signalbox_notifier_rules::{
     BuildFacts, CommitFacts, Commits, CommitsWanted, Console, Facts, Finished, History, Known, LogWanted, Needs,
-    Origin, Rest, log_lines, needs_more, repository_of, start_record_may_still_come,
+    Origin, Rest, log_lines, needs_more, start_record_may_still_come,
 };
 use signalbox_policy::Policy;
 
@@ -64,7 +64,8 @@ fn learn(known: &mut BuildFacts, there: Build) {
         known.phases = there.phases;
     }
     known.logs = there.logs.or_else(|| known.logs.take());
-    known.repository = repository_of(there.source_location.as_deref()).or_else(|| known.repository.take());
+    let source = there.source_location.as_deref().and_then(RepositoryName::from_clone_url);
+    known.repository = source.or_else(|| known.repository.take());
     known.source_version = there.source_version.or_else(|| known.source_version.take());
     known.resolved_version = there.resolved_version;
     known.initiator = there.initiator.or_else(|| known.initiator.take());

@@ -216,17 +216,8 @@ pub enum SourceType {
 
 impl BuildInformation {
     /// The CodeCommit repository that was built, when the source is the address of one.
-    ///
-    /// `https://git-codecommit.REGION.amazonaws.com/v1/repos/NAME`, also with `.com.cn` and with `-fips`.
     pub fn source_repository(&self) -> Option<RepositoryName> {
-        let (host, path) = self.source_location.as_deref()?.strip_prefix("https://")?.split_once('/')?;
-        let region_and_domain =
-            host.strip_prefix("git-codecommit.").or_else(|| host.strip_prefix("git-codecommit-fips."))?;
-        let (region, domain) = region_and_domain.split_once('.')?;
-        if region.is_empty() || !matches!(domain, "amazonaws.com" | "amazonaws.com.cn") {
-            return None;
-        }
-        RepositoryName::parse(path.strip_prefix("v1/repos/")?.trim_end_matches('/')).ok()
+        RepositoryName::from_clone_url(self.source_location.as_deref()?)
     }
 
     /// The first phase that ended badly.

@@ -274,6 +274,30 @@ impl RefName {
     }
 }
 
+impl RepositoryName {
+    /// From the address that a repository is cloned from.
+    ///
+    /// `https://git-codecommit.REGION.amazonaws.com/v1/repos/NAME`, also with `.com.cn` and with `-fips`; and on this
+    /// machine's own address, where an emulator stands in for AWS, `http://127.0.0.1:PORT/v1/repos/NAME`.
+    pub fn from_clone_url(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let (host, path) = rest.split_once('/')?;
+        let is_codecommit = match scheme {
+            "https" => is_codecommit_host(host),
+            "http" => matches!(host.split(':').next(), Some("127.0.0.1" | "localhost")),
+            _ => false,
+        };
+        Self::parse(path.strip_prefix("v1/repos/")?.trim_end_matches('/')).ok().filter(|_| is_codecommit)
+    }
+}
+
+fn is_codecommit_host(host: &str) -> bool {
+    let region_and_domain = host.strip_prefix("git-codecommit.").or_else(|| host.strip_prefix("git-codecommit-fips."));
+    region_and_domain
+        .and_then(|rest| rest.split_once('.'))
+        .is_some_and(|(region, domain)| !region.is_empty() && matches!(domain, "amazonaws.com" | "amazonaws.com.cn"))
+}
+
 impl EventId {
     /// An id for something that has none of its own, from a digest of its content.
     pub fn of_malformed(digest: u128) -> Self {

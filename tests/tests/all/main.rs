@@ -5,6 +5,7 @@
 mod carry_out;
 mod commands;
 mod ledger;
+mod notifier;
 mod policy_in_force;
 mod story;
 mod template;

@@ -210,25 +210,6 @@ pub fn start_record_may_still_come(ended: Option<Timestamp>, now: Timestamp) -> 
     ended.is_some_and(|ended| now.duration_since(ended) < RECORD_MAY_COME)
 }
 
-/// The `CodeCommit` repository at a source location.
-pub fn repository_of(location: Option<&str>) -> Option<RepositoryName> {
-    BuildInformation {
-        initiator: None,
-        build_number: None,
-        start_time: None,
-        source_type: None,
-        source_location: location.map(str::to_owned),
-        source_version: None,
-        timeout_in_minutes: None,
-        queued_timeout_in_minutes: None,
-        complete: false,
-        logs: None,
-        phases: Vec::new(),
-        environment_variables: Vec::new(),
-    }
-    .source_repository()
-}
-
 /// The lines of a log as facts keep them: escapes and secrets removed before anything stores them.
 pub fn log_lines(messages: &[String]) -> Vec<String> {
     let lines = messages.iter().flat_map(|message| message.trim_end_matches(['\n', '\r']).split('\n'));

@@ -15,9 +15,7 @@ mod render;
 mod text;
 
 pub use decide::{Action, Decision, Reason, Verdict, decide};
-pub use facts::{
-    BuildFacts, CommitFacts, Commits, Facts, Known, Origin, Rest, log_lines, repository_of, start_record_may_still_come,
-};
+pub use facts::{BuildFacts, CommitFacts, Commits, Facts, Known, Origin, Rest, log_lines, start_record_may_still_come};
 pub use history::{Finished, History};
 pub use links::Console;
 pub use mail::{Attributes, Mail};

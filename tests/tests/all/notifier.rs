@@ -1,0 +1,160 @@
+//! The notifier over the local cloud, behind a real trigger and real builds; events are handed over by the test.
+
+use serde_json::{Value, json};
+use signalbox_glue::{Handle, Handled};
+use signalbox_ledger::Report;
+use signalbox_notifier::Notifier;
+use signalbox_tests::Ground;
+use signalbox_trigger::Trigger;
+
+const POLICY: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit:\n        on: { push: { branches: [main] } }\n        start: { build: unit }\n    notifications:\n      - about: [build.*]\n        to: [team-demo]\n";
+const SPEC: &str = "version: 0.2\nphases:\n  build:\n    commands: [sh test.sh]\n";
+const BAD: &str = "echo it does not add up\nexit 1\n";
+
+struct Scene {
+    ground: Ground,
+    trigger: Trigger,
+    notifier: Notifier,
+}
+
+impl Scene {
+    async fn open() -> Self {
+        let ground = Ground::without_functions().await.unwrap();
+        ground.repository("demo").await.unwrap();
+        ground.project("unit", "demo", Some(SPEC)).await.unwrap();
+        ground.policy(POLICY).unwrap();
+        let trigger = Trigger::new(&ground.setup("trigger").unwrap());
+        let notifier = Notifier::new(&ground.setup("notifier").unwrap());
+        Self { ground, trigger, notifier }
+    }
+
+    /// Pushes a test, lets the trigger start its build, and gives the event that tells of the end.
+    async fn built(&mut self, test: &str) -> Value {
+        self.ground.commit("demo", "main", "Change the test", &[("test.sh", Some(test))]).await.unwrap();
+        let push = self.ground.push_event().await.unwrap();
+        self.trigger.handle(push.to_string().as_bytes(), self.ground.invocation()).await.unwrap();
+        self.ground.build_end().await.unwrap()
+    }
+
+    async fn told(&self, event: &Value) -> Handled {
+        self.notifier.handle(event.to_string().as_bytes(), self.ground.invocation()).await.unwrap()
+    }
+
+    async fn report(&self, event: &Value) -> Report {
+        match self.told(event).await {
+            Handled::Reported(report) => *report,
+            other => panic!("no report: {other:?}"),
+        }
+    }
+
+    fn subjects(&self) -> Vec<String> {
+        self.ground.cloud().sns.inbox().iter().map(|mail| mail.subject.clone()).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_build_that_breaks_stays_broken_and_is_fixed_is_told_each_time() {
+    let mut scene = Scene::open().await;
+    for test in [BAD, "exit 1\n", "true\n", "true # again\n"] {
+        let end = scene.built(test).await;
+        scene.report(&end).await;
+    }
+    assert_eq!(
+        scene.subjects(),
+        [
+            "unit broke on main of demo",
+            "unit is still broken on main of demo (2nd failure)",
+            "unit is fixed on main of demo"
+        ]
+    );
+    let mail = scene.ground.cloud().sns.inbox().remove(0);
+    assert!(mail.body.contains("it does not add up") && mail.body.contains("Change the test"), "{}", mail.body);
+    assert_eq!(mail.attributes["to"].text(), r#"["team-demo"]"#);
+}
+
+#[tokio::test]
+async fn a_result_that_is_told_again_is_not_mailed_again() {
+    let mut scene = Scene::open().await;
+    let end = scene.built(BAD).await;
+    scene.report(&end).await;
+    let mut again = end.clone();
+    again["id"] = json!("another-delivery");
+    for told_again in [end, again] {
+        let report = scene.report(&told_again).await;
+        assert_eq!(report.verdict, "silent", "{:?}", report.reasons);
+    }
+    assert_eq!(scene.subjects().len(), 1);
+    // The ledger still tells of the mail, not of the silence after it.
+    let entries = scene.ground.objects("ledger/notifier/").unwrap();
+    let verdicts: Vec<&Value> = entries.values().map(|entry| &entry["report"]["verdict"]).collect();
+    assert!(entries.len() == 2 && verdicts.contains(&&json!("mail")), "{verdicts:?}");
+}
+
+#[tokio::test]
+async fn results_in_the_wrong_order_end_in_the_same_history() {
+    let mut histories = Vec::new();
+    for swapped in [false, true] {
+        let mut scene = Scene::open().await;
+        let mut ends = vec![scene.built(BAD).await];
+        // Builds are told apart by the second they start in.
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+        ends.push(scene.built("true\n").await);
+        if swapped {
+            ends.reverse();
+        }
+        for end in &ends {
+            scene.report(end).await;
+        }
+        let history = scene.ground.objects("state/history/").unwrap().into_values().next().unwrap();
+        let statuses: Vec<Value> =
+            history["builds"].as_array().unwrap().iter().map(|one| one["status"].clone()).collect();
+        histories.push(statuses);
+        // The green one came first: nobody is told any more of the failure before it.
+        assert_eq!(scene.subjects().len(), if swapped { 0 } else { 2 }, "{:?}", scene.subjects());
+    }
+    assert_eq!(histories[0], histories[1]);
+}
+
+#[tokio::test]
+async fn a_secret_in_the_log_reaches_neither_mail_nor_ledger() {
+    let mut scene = Scene::open().await;
+    let end = scene.built("echo password=hunter2hunter2\necho AKIAIOSFODNN7EXAMPLE\nexit 1\n").await;
+    scene.report(&end).await;
+    let mail = scene.ground.cloud().sns.inbox().remove(0);
+    let ledger = Value::from_iter(scene.ground.objects("ledger/notifier/").unwrap()).to_string();
+    for text in [mail.body.as_str(), &ledger] {
+        assert!(!text.contains("hunter2") && !text.contains("AKIAIOSFODNN7EXAMPLE"), "{text}");
+        assert!(text.contains("[removed]"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_build_that_somebody_started_by_hand_is_told_by_its_project_and_initiator() {
+    let mut scene = Scene::open().await;
+    scene.ground.commit("demo", "main", "one", &[("test.sh", Some(BAD))]).await.unwrap();
+    let by_hand = json!({ "projectName": "unit", "sourceVersion": "main" });
+    scene.ground.cloud().codebuild.call("StartBuild", by_hand, &scene.ground.developer()).await.unwrap();
+    let end = scene.ground.build_end().await.unwrap();
+    let report = scene.report(&end).await;
+    assert_eq!(report.verdict, "mail", "{:?}", report.reasons);
+    let mail = scene.ground.cloud().sns.inbox().remove(0);
+    assert!(mail.subject.starts_with("unit broke on main of demo"), "{}", mail.subject);
+    assert!(mail.body.contains("developer"), "{}", mail.body);
+}
+
+#[tokio::test]
+async fn where_nobody_listens_no_mail_goes_out_and_the_history_is_kept() {
+    let mut scene = Scene::open().await;
+    scene
+        .ground
+        .policy(
+            &POLICY.replace("      - about: [build.*]\n        to: [team-demo]\n", "      - about: [build.fixed]\n"),
+        )
+        .unwrap();
+    let end = scene.built(BAD).await;
+    scene.report(&end).await;
+    assert!(scene.subjects().is_empty());
+    let end = scene.built("true\n").await;
+    scene.report(&end).await;
+    assert_eq!(scene.subjects(), ["unit is fixed on main of demo"]);
+}
