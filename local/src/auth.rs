@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
+use anyhow::Context;
 use hmac::{Hmac, KeyInit, Mac};
 use hyper::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
@@ -49,17 +50,41 @@ impl std::fmt::Debug for Credentials {
 }
 
 /// All keys that are good here. They live as long as the process: nothing is kept on disk.
-#[derive(Debug, Default)]
+#[cfg_attr(test, derive(Default))]
 pub struct Keys {
     by_id: RwLock<HashMap<String, Credentials>>,
+    /// What all secrets are made from. Ids may be guessed from the world's seed, secrets may not.
+    source: [u8; 32],
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys").finish_non_exhaustive()
+    }
 }
 
 impl Keys {
+    /// An empty ring, with a source of secrets that only this process knows.
+    ///
+    /// # Errors
+    /// The system has no randomness to give.
+    pub fn draw() -> anyhow::Result<Self> {
+        let mut source = [0; 32];
+        getrandom::fill(&mut source).context("the system gives no random numbers")?;
+        Ok(Self { by_id: RwLock::default(), source })
+    }
+
+    /// A secret that belongs to an access key id.
+    fn secret(&self, access_key_id: &str, what: &str) -> String {
+        hex::encode(mac(&self.source, &format!("{what} {access_key_id}")))
+    }
+
     /// Long-lived keys of an IAM user.
     pub fn user(&self, world: &World, name: &str) -> Credentials {
+        let access_key_id = format!("AKIA{}", world.hex(16).to_uppercase());
         self.add(Credentials {
-            access_key_id: format!("AKIA{}", world.hex(16).to_uppercase()),
-            secret_access_key: world.hex(40),
+            secret_access_key: self.secret(&access_key_id, "key"),
+            access_key_id,
             session_token: None,
             arn: format!("arn:aws:iam::{}:user/{name}", world.account),
             expires: None,
@@ -68,10 +93,11 @@ impl Keys {
 
     /// Keys of a role's session, good for an hour unless told otherwise.
     pub fn session(&self, world: &World, role: &str, session: &str, expires: Option<Timestamp>) -> Credentials {
+        let access_key_id = format!("ASIA{}", world.hex(16).to_uppercase());
         self.add(Credentials {
-            access_key_id: format!("ASIA{}", world.hex(16).to_uppercase()),
-            secret_access_key: world.hex(40),
-            session_token: Some(world.hex(64)),
+            secret_access_key: self.secret(&access_key_id, "key"),
+            session_token: Some(self.secret(&access_key_id, "token")),
+            access_key_id,
             arn: format!("arn:aws:sts::{}:assumed-role/{role}/{session}", world.account),
             expires,
         })
@@ -142,8 +168,14 @@ impl Keys {
         };
         let scope = Scope { region: (*region).to_owned(), service: (*service).to_owned() };
 
+        if !signed_headers.split(';').any(|name| name == "host") {
+            return Err(incomplete("does not sign the host"));
+        }
         let stamp = header(request.headers, "x-amz-date").ok_or_else(|| incomplete("comes without x-amz-date"))?;
         check_clock(stamp, now)?;
+        if !stamp.starts_with(*date) {
+            return Err(incomplete("has a Credential of another day than x-amz-date"));
+        }
         let keys = self.find(id, header(request.headers, "x-amz-security-token"), now)?;
 
         let mut canonical = format!(

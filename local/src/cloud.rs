@@ -1,9 +1,11 @@
 //! The cloud as a whole: all services of one world, wired together, with the server in front.
 
-use std::path::PathBuf;
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tokio::task::JoinSet;
 
 use crate::auth::Keys;
@@ -62,20 +64,37 @@ pub struct Running {
     /// The cloud.
     pub cloud: Arc<Cloud>,
     tasks: JoinSet<()>,
+    _lock: File,
+}
+
+/// Makes the folder, for its owner's eyes only, and locks it for as long as the file is held.
+fn take_folder(dir: &Path) -> anyhow::Result<(PathBuf, File)> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.with_context(|| format!("cannot make the folder {}", dir.display()))?;
+    let dir = dir.canonicalize().with_context(|| format!("cannot use the folder {}", dir.display()))?;
+    let file = dir.join("lock");
+    let lock = File::options().create(true).append(true).open(&file);
+    let lock = lock.with_context(|| format!("cannot write {}", file.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok((dir, lock)),
+        Err(TryLockError::WouldBlock) => {
+            bail!("another local cloud runs in {}; end it, or choose another folder with --dir", dir.display())
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", file.display())),
+    }
 }
 
 impl Cloud {
     /// Opens the world in `settings.dir` and starts to listen.
     ///
     /// # Errors
-    /// A folder that cannot be used, a spoilt state file, a port that is taken, no git.
+    /// A port that is taken, a folder that cannot be used or is in use, a spoilt state file, no git.
     pub async fn start(settings: Settings) -> anyhow::Result<Running> {
-        std::fs::create_dir_all(&settings.dir)
-            .with_context(|| format!("cannot make the folder {}", settings.dir.display()))?;
-        let dir =
-            settings.dir.canonicalize().with_context(|| format!("cannot use the folder {}", settings.dir.display()))?;
+        // The port and the folder first: a second cloud must not touch what the first one keeps there.
+        let listener = http::listen(settings.port).await?;
+        let (dir, lock) = take_folder(&settings.dir)?;
         let world = Arc::new(World::new(dir, &settings.region, settings.seed));
-        let keys = Arc::new(Keys::default());
+        let keys = Arc::new(Keys::draw()?);
         let logs = Arc::new(Logs::open(&world)?);
         let sqs = Arc::new(Sqs::open(&world)?);
         let sns = Arc::new(Sns::open(&world)?);
@@ -87,13 +106,12 @@ impl Cloud {
         let codebuild = Arc::new(CodeBuild::open(&world, &keys, &eventbridge, &logs)?);
         let cloud = Arc::new(Self { world, keys, codecommit, codebuild, eventbridge, logs, s3, sns, sqs, sts });
 
-        let listener = http::listen(settings.port).await?;
         let address = listener.local_addr().context("the listener has no address")?;
         cloud.world.listens_at(format!("http://{address}"));
         let mut tasks = JoinSet::new();
         tasks.spawn(http::serve(listener, Arc::clone(&cloud)));
         tasks.spawn(Arc::clone(&cloud.eventbridge).run_schedules());
-        Ok(Running { cloud, tasks })
+        Ok(Running { cloud, tasks, _lock: lock })
     }
 
     /// Writes all state that changed to the disk.

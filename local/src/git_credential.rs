@@ -4,6 +4,8 @@
 //! gives; so it works for the local cloud and for AWS alike. git tells it the repository only when
 //! `credential.useHttpPath` is true.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 
 use crate::auth::git_credentials;
@@ -54,6 +56,16 @@ impl<'a> Question<'a> {
         }
         question
     }
+}
+
+/// A word for a shell, whatever is in it.
+pub fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// What git's `credential.helper` is set to so that it asks this program.
+pub fn credential_helper(program: &Path) -> String {
+    format!("!{} git-credential", quoted(&program.to_string_lossy()))
 }
 
 /// Answers git: what to print to it for `action` (`get`, `store`, `erase`) and what it wrote.

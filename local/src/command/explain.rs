@@ -93,6 +93,7 @@ fn explain_trigger(event: &Event, policy: &Policy, facts: &Map<String, Value>) -
     use signalbox_trigger_rules as rules;
     let needs = rules::needs(event, policy);
     let (facts, facts_given) = match given::<rules::Facts>("trigger", facts)? {
+        Some(facts) if facts.push != rules::push_of(event) => bail!("the facts are of another push than the event"),
         Some(facts) => (facts, Given::Yes),
         None => (rules::Facts::before_gathering(event, &needs), Given::No),
     };
@@ -112,6 +113,9 @@ fn explain_notifier(event: &Event, policy: &Policy, facts: &Map<String, Value>) 
     use signalbox_notifier_rules as rules;
     let needs = rules::needs(event, policy);
     let (facts, facts_given) = match given::<rules::Facts>("notifier", facts)? {
+        Some(facts) if facts.event.envelope.id != event.envelope.id => {
+            bail!("the facts are of event {}, not of {}", facts.event.envelope.id, event.envelope.id)
+        }
         Some(facts) => (facts, Given::Yes),
         None => (rules::Facts::before_gathering(event), Given::No),
     };

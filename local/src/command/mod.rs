@@ -94,14 +94,16 @@ pub(crate) fn log_to_stderr(level: &str) {
     }
 }
 
-/// Waits for Ctrl-C, or for a polite request to end.
+/// Waits for Ctrl-C, for a polite request to end, or for the terminal to go away.
 pub(crate) async fn asked_to_end() -> anyhow::Result<()> {
     use anyhow::Context;
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot listen for signals")?;
     tokio::select! {
         pressed = tokio::signal::ctrl_c() => pressed.context("cannot listen for Ctrl-C"),
         _ = terminate.recv() => Ok(()),
+        _ = hangup.recv() => Ok(()),
     }
 }
 

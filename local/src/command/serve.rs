@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{Outcome, Paint, block_on};
 use crate::cloud::Settings;
+use crate::git_credential::{credential_helper, quoted};
 use crate::lambda::binaries;
 use crate::stage::{Programs, Setting, Stage, template};
 
@@ -91,7 +92,8 @@ fn greet(stage: &Stage, arguments: &Arguments) -> anyhow::Result<()> {
         println!("  export {name}={value}");
     }
     println!("\nA repository and its clone:\n");
-    println!("  git config --global credential.{endpoint}.helper '!{} git-credential'", program.display());
+    let helper = credential_helper(&program);
+    println!("  git config --global credential.{endpoint}.helper {}", quoted(&helper));
     println!("  git config --global credential.{endpoint}.useHttpPath true");
     println!("  aws codecommit create-repository --repository-name demo");
     println!("  git clone {endpoint}/v1/repos/demo");
@@ -106,7 +108,7 @@ fn greet(stage: &Stage, arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// Tells what happens until somebody ends it.
-async fn watch(stage: &Stage, arguments: &Arguments, mut policy: Option<String>) -> anyhow::Result<()> {
+async fn watch(stage: &Stage, arguments: &Arguments, policy: Option<String>) -> anyhow::Result<()> {
     let paint = Paint::for_stdout();
     let cloud = stage.cloud();
     let mut events = cloud.eventbridge.subscribe();
@@ -114,6 +116,7 @@ async fn watch(stage: &Stage, arguments: &Arguments, mut policy: Option<String>)
     let mut logs = cloud.logs.subscribe();
     let mut save = tokio::time::interval(SAVE_EVERY);
     let mut unsaved = false;
+    let mut policy = PolicyFile { in_force: policy, ..PolicyFile::default() };
     let ended = super::asked_to_end();
     tokio::pin!(ended);
     loop {
@@ -133,7 +136,7 @@ async fn watch(stage: &Stage, arguments: &Arguments, mut policy: Option<String>)
                     Err(_) => {}
                 }
                 if let Some(file) = &arguments.policy {
-                    follow_policy(stage, file, &mut policy, paint);
+                    policy.look(stage, file, paint);
                 }
             }
             Ok(published) = events.recv() => {
@@ -151,15 +154,42 @@ async fn watch(stage: &Stage, arguments: &Arguments, mut policy: Option<String>)
     }
 }
 
-/// Puts a changed policy file into force; a policy with problems is told and the old one stays.
-fn follow_policy(stage: &Stage, file: &Path, last: &mut Option<String>, paint: Paint) {
-    let Ok(text) = std::fs::read_to_string(file) else { return };
-    if last.as_deref() == Some(text.as_str()) {
-        return;
+/// The policy file as it was last seen: put into force only when it was the same in two looks, because editors write a file
+/// in two steps, and an empty policy is a good one.
+#[derive(Debug, Default)]
+struct PolicyFile {
+    in_force: Option<String>,
+    seen: Option<String>,
+    unreadable: bool,
+}
+
+impl PolicyFile {
+    fn look(&mut self, stage: &Stage, file: &Path, paint: Paint) {
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) => {
+                if !self.unreadable {
+                    eprintln!(
+                        "{} {} cannot be read ({error}); the last one stays in force",
+                        paint.bad("policy"),
+                        file.display()
+                    );
+                }
+                self.unreadable = true;
+                return;
+            }
+        };
+        self.unreadable = false;
+        let settled = self.seen.as_ref() == Some(&text);
+        let told = self.in_force.as_ref() == Some(&text);
+        self.seen = Some(text.clone());
+        if !settled || told {
+            return;
+        }
+        match stage.put_policy(&file.display().to_string(), &text) {
+            Ok(()) => println!("{} {} is in force", paint.good("policy"), file.display()),
+            Err(error) => eprintln!("{} the last good one stays in force. {error:#}", paint.bad("policy")),
+        }
+        self.in_force = Some(text);
     }
-    match stage.put_policy(&file.display().to_string(), &text) {
-        Ok(()) => println!("{} {} is in force", paint.good("policy"), file.display()),
-        Err(error) => eprintln!("{} the last good one stays in force. {error:#}", paint.bad("policy")),
-    }
-    *last = Some(text);
 }

@@ -7,6 +7,7 @@ pub(crate) use protocol::Parameters;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -78,7 +79,7 @@ pub(crate) async fn serve(listener: TcpListener, cloud: Arc<Cloud>) {
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
             Some(_) = connections.join_next() => {}
@@ -127,6 +128,12 @@ async fn route(cloud: &Arc<Cloud>, request: hyper::Request<Incoming>) -> Respons
         body: &body,
     };
     match cloud.keys.check(&signed, cloud.world.now()) {
+        Ok((_, scope)) if scope.region != cloud.world.region => {
+            let (asked, here) = (&scope.region, &cloud.world.region);
+            let what = format!("the request is signed for the region {asked}, but this local cloud plays {here}");
+            let refused = ServiceError::with_status(403, "InvalidSignatureException", what);
+            protocol::render_error(&head, &scope.service, &refused, &id)
+        }
         Ok((caller, scope)) => {
             let call = Call { caller, head, body };
             protocol::dispatch(cloud, &scope.service, call, &id).await

@@ -6,6 +6,8 @@ use std::process::Stdio;
 use anyhow::{Context, bail};
 use tokio::process::Command;
 
+use crate::git_credential::credential_helper;
+
 /// A clone that somebody works in.
 #[derive(Debug)]
 pub struct Clone {
@@ -21,10 +23,9 @@ impl Clone {
     pub async fn make(url: &str, dir: &Path, helper: &Path, keys: Vec<(&'static str, String)>) -> anyhow::Result<Self> {
         let mut environment: Vec<(String, String)> =
             keys.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let quoted = helper.to_string_lossy().replace('\'', "'\\''");
         let settings = [
             ("credential.helper", String::new()),
-            ("credential.helper", format!("!'{quoted}' git-credential")),
+            ("credential.helper", credential_helper(helper)),
             ("credential.useHttpPath", "true".to_owned()),
             ("init.defaultBranch", "main".to_owned()),
             ("user.name", "The developer".to_owned()),

@@ -56,7 +56,7 @@ pub trait Apply<A>: Sync {
 
 /// Claims the event, does every action that no earlier invocation did, and closes the claim with the report.
 ///
-/// One action that fails does not keep the others from being done. What is refused is recorded and not tried again; what
+/// One action that fails does not keep the others from being done, beside those that wait for it. What is refused is recorded and not tried again; what
 /// may go better later brings the event back, and only that is done then.
 ///
 /// # Errors
@@ -77,6 +77,7 @@ pub async fn carry_out<A: Sync>(
             return Err(Failure::retry("claiming the event", format!("another invocation works on it until {until}")));
         }
     };
+    let decided: Vec<String> = actions.iter().filter_map(|action| function.step(action).key).collect();
     let mut lines = Vec::new();
     let mut ending = ending;
     let mut later = None;
@@ -115,6 +116,10 @@ pub async fn carry_out<A: Sync>(
         if matches!(outcome, Outcome::Refused(_)) {
             ending = Ending::Refused;
         }
+    }
+    // An earlier invocation may have decided on other actions: what it did belongs into the report, too.
+    for (key, outcome) in held.outcomes().filter(|(key, _)| !decided.contains(key)) {
+        lines.push(format!("{key}: {outcome} (done before)"));
     }
     if let Some(failure) = later {
         if let Err(kept) = held.release().await {

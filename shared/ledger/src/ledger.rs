@@ -156,6 +156,11 @@ impl Held {
         self.entry.outcomes.get(action)
     }
 
+    /// Everything that is recorded, under its key.
+    pub fn outcomes(&self) -> impl Iterator<Item = (&String, &Outcome)> {
+        self.entry.outcomes.iter()
+    }
+
     /// How many invocations have claimed the event, this one counted.
     pub fn attempts(&self) -> u32 {
         self.entry.attempts

@@ -130,3 +130,12 @@ async fn a_busy_port_and_a_machine_without_git_are_told_with_what_to_do() {
     assert_eq!(output.status.code(), Some(1));
     assert!(error.contains("git") && error.contains("install"), "{error}");
 }
+
+#[tokio::test]
+async fn a_folder_that_is_in_use_is_left_alone() {
+    let ground = signalbox_tests::Ground::without_functions().await.unwrap();
+    let dir = ground.cloud().world.dir.clone();
+    let (code, _, error) = signalbox(&["serve", "--port", "0", "--dir", dir.to_str().unwrap()]).await;
+    assert_eq!(code, Some(1));
+    assert!(error.contains("another local cloud runs in") && error.contains("--dir"), "{error}");
+}
