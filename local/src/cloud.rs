@@ -73,6 +73,10 @@ fn take_folder(dir: &Path) -> anyhow::Result<(PathBuf, File)> {
     made.with_context(|| format!("cannot make the folder {}", dir.display()))?;
     let dir = dir.canonicalize().with_context(|| format!("cannot use the folder {}", dir.display()))?;
     let file = dir.join("lock");
+    let is_empty = std::fs::read_dir(&dir).is_ok_and(|mut entries| entries.next().is_none());
+    if !is_empty && !file.exists() {
+        bail!("{} is not empty and holds no local cloud; choose another folder with --dir", dir.display());
+    }
     let lock = File::options().create(true).append(true).open(&file);
     let lock = lock.with_context(|| format!("cannot write {}", file.display()))?;
     match lock.try_lock() {

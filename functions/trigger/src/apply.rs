@@ -24,7 +24,7 @@ impl Apply<Action> for Trigger {
             Action::Settle { state_key, settled } => {
                 let change = |state: Option<&RefState>| state.cloned().unwrap_or_default().settle(settled);
                 self.state.change(state_key, change).await?;
-                Ok("kept".to_owned())
+                Ok("done".to_owned())
             }
             Action::Start(start) => self::start(self, start, attempts, invocation.now).await,
             Action::Stop(stop) => self::stop(self, stop).await,

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use signalbox_policy::{parse_policy, render_problems};
+use signalbox_policy::{Mode, parse_policy, render_problems};
 
-use super::{Outcome, Paint};
+use super::{Outcome, Paint, tell};
 
 /// Check a policy file; all its problems at once.
 #[derive(Debug, clap::Args)]
@@ -20,9 +20,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     match parse_policy(&text) {
         Ok(policy) => {
             let paint = Paint::for_stdout();
-            println!("{} {file}", paint.good("good:"));
+            tell(&format!("{} {file}", paint.good("good:")));
+            if policy.mode == Mode::Observe {
+                let what = "the mode is `observe`: it tells what it would do, and starts nothing";
+                tell(&format!("{} {file}: {what}", paint.notice("note:")));
+            }
             for note in policy.not_yet() {
-                println!("{} {file}:{note}", paint.notice("note:"));
+                tell(&format!("{} {file}:{note}", paint.notice("note:")));
             }
             Ok(Outcome::Good)
         }

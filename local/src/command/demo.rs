@@ -25,19 +25,20 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     super::log_to_stderr(if arguments.verbose { "debug" } else { "warn" });
     let paint = Paint::for_stdout();
-    let began = Instant::now();
-    let programs = block_on(async { Ok(binaries::find().await?) })?;
-    let built = began.elapsed();
-    let began = Instant::now();
     let temporary = tempfile::tempdir().context("cannot make a temporary folder")?;
     let dir = match &arguments.dir {
         Some(dir) => {
             let is_empty = std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
             anyhow::ensure!(is_empty, "{} is not empty; the demo begins with an empty world", dir.display());
+            std::fs::create_dir_all(dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
             dir.clone()
         }
         None => temporary.path().to_owned(),
     };
+    let began = Instant::now();
+    let programs = block_on(async { Ok(binaries::find().await?) })?;
+    let built = began.elapsed();
+    let began = Instant::now();
     let mut voice = Voice::new(Box::new(std::io::stdout()), paint);
     voice.line(&paint.headline("Signalbox: a push starts a real build, and its result arrives as mail."));
     voice.line("Everything below happens on this machine: real git, real builds, the real functions, no AWS account.");
@@ -54,10 +55,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         let cast = Cast { stage: &stage, signalbox: &signalbox, desk: &desk };
         let played = tokio::select! {
             played = play(&cast, &mut voice) => played,
-            asked = super::asked_to_end() => asked.and_then(|()| Err(anyhow::anyhow!("interrupted"))),
+            asked = super::asked_to_end() => asked.and_then(|()| Err(super::Interrupted.into())),
         };
         let cleared = stage.clear().await;
-        played.context("the story could not be played to its end")?;
+        if let Err(error) = played {
+            let interrupted = error.is::<super::Interrupted>();
+            return Err(if interrupted { error } else { error.context("the story could not be played to its end") });
+        }
         cleared
     })?;
     voice.line("");
@@ -66,11 +70,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         began.elapsed().as_secs_f32(),
         built.as_secs_f32()
     ));
-    if let Some(dir) = &arguments.dir {
-        voice.line(&format!(
-            "Everything is kept in {}: the mail in cloud/inbox, the repository in cloud/repositories.",
-            dir.display()
-        ));
+    match &arguments.dir {
+        Some(dir) => {
+            let dir = dir.display();
+            voice.line(&format!(
+                "Everything is kept in {dir}; `cargo run -- serve --dir {dir}/cloud` brings it up again."
+            ));
+        }
+        None => voice.line("The world of the story ended with it, and so did its links; `demo --dir FOLDER` keeps it."),
     }
     voice.line("Try next:  cargo run -- serve      keeps the cloud up for your own git and AWS tools");
     voice.line(

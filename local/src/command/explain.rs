@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use signalbox_events::{Event, Parsed, parse_event};
 use signalbox_policy::{Policy, parse_policy, render_problems};
 
-use super::{Outcome, Paint};
+use super::{Outcome, Paint, tell};
 
 /// Show what every function would decide on an event, and why.
 ///
@@ -69,9 +69,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Ok(Parsed::Ours(event)) => event,
         Ok(Parsed::NotOurs(other)) => {
             if arguments.json {
-                println!("{}", json!({ "not_ours": other }));
+                tell(&format!("{}", json!({ "not_ours": other })));
             } else {
-                println!("{} from {}: none of ours, every function leaves it alone", other.detail_type, other.source);
+                tell(&format!(
+                    "{} from {}: none of ours, every function leaves it alone",
+                    other.detail_type, other.source
+                ));
             }
             return Ok(Outcome::Good);
         }
@@ -82,7 +85,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     if arguments.json {
         let functions: Map<String, Value> =
             explained.iter().map(|one| (one.function.to_owned(), one.as_json())).collect();
-        println!("{}", serde_json::to_string_pretty(&json!({ "event": event, "functions": functions }))?);
+        tell(&serde_json::to_string_pretty(&json!({ "event": event, "functions": functions }))?);
     } else {
         print(&event, &explained);
     }
@@ -179,25 +182,24 @@ impl Explained {
 
 fn print(event: &Event, explained: &[Explained]) {
     let paint = Paint::for_stdout();
-    println!("{} {}", paint.headline("event"), event.detail);
+    tell(&format!("{} {}", paint.headline("event"), event.detail));
     for one in explained {
         let verdict = one.verdict.as_str().unwrap_or_default().replace('_', " ");
-        println!("\n{} {verdict}", paint.headline(one.function));
+        tell(&format!("\n{} {verdict}", paint.headline(one.function)));
         for reason in &one.reasons {
-            println!("  {} {reason}", paint.dim("because"));
+            tell(&format!("  {} {reason}", paint.dim("because")));
         }
         for action in &one.actions {
-            println!("  {}    {action}", paint.good("would"));
+            tell(&format!("  {}    {action}", paint.good("would")));
         }
-        let needs = one.needs.to_string();
         if one.facts_given == Given::No
             && one.needs.as_object().is_some_and(|needs| needs.values().any(|need| !need.is_null()))
         {
-            println!(
-                "  {}     nothing was gathered: decided as if nothing were known yet; give --facts to decide on what is",
-                paint.notice("note")
-            );
-            println!("  {}    {needs}", paint.dim("needs"));
+            let note = paint.notice("note");
+            tell(&format!(
+                "  {note}     decided as if nothing were known yet: the function would gather facts first (--json lists"
+            ));
+            tell("           which); give --facts to decide on what it found");
         }
     }
 }

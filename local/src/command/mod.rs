@@ -8,6 +8,7 @@ mod paint;
 mod serve;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -69,6 +70,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match outcome {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::Bad) => ExitCode::FAILURE,
+        Err(error) if error.is::<Interrupted>() => {
+            eprintln!("{error}");
+            // As a shell tells of a program that Ctrl-C ended.
+            ExitCode::from(130)
+        }
         Err(error) => {
             let paint = Paint::for_stderr();
             eprintln!("{} {error}", paint.bad("error:"));
@@ -79,6 +85,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     }
 }
+
+/// Writes a line to standard output. A reader that has gone (`| head`) is no reason to fail.
+pub(crate) fn tell(line: &str) {
+    let _gone = writeln!(std::io::stdout(), "{line}");
+}
+
+/// The person who started this wants it to end.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub(crate) struct Interrupted;
 
 /// Warnings (or more) of the local cloud go to standard error, in words.
 pub(crate) fn log_to_stderr(level: &str) {

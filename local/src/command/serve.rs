@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use serde_json::Value;
+use serde_json::{Value, json};
+use signalbox_events::{Parsed, parse_event};
 
-use super::{Outcome, Paint, block_on};
+use super::{Outcome, Paint, block_on, tell};
+use crate::auth::Caller;
 use crate::cloud::Settings;
 use crate::git_credential::{credential_helper, quoted};
 use crate::lambda::binaries;
@@ -58,9 +60,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         if let (Some(file), Some(text)) = (&arguments.policy, &policy) {
             stage.put_policy(&file.display().to_string(), text)?;
         }
+        furnish(&stage).await.context("the first repository could not be made")?;
         greet(&stage, arguments)?;
         let watched = watch(&stage, arguments, policy).await;
-        println!("\nstopping: builds and functions are ended, the state is written");
+        tell("\nstopping: builds and functions are ended, the state is written");
         stage.clear().await?;
         watched
     })?;
@@ -77,33 +80,59 @@ fn read_policy(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("cannot read the policy {}", file.display()))
 }
 
+/// Makes a first repository and project in an empty world, so that there is something to push to.
+async fn furnish(stage: &Stage) -> anyhow::Result<()> {
+    let cloud = stage.cloud();
+    let caller = Caller { arn: stage.developer.arn.clone(), access_key_id: stage.developer.access_key_id.clone() };
+    let there = cloud.codecommit.call("ListRepositories", json!({}), &caller).await?;
+    if there.get("repositories").and_then(Value::as_array).is_some_and(|repositories| !repositories.is_empty()) {
+        return Ok(());
+    }
+    cloud.codecommit.call("CreateRepository", json!({ "repositoryName": "demo" }), &caller).await?;
+    let project = json!({
+        "name": "demo-unit",
+        "source": { "type": "CODECOMMIT", "location": format!("{}/v1/repos/demo", cloud.world.endpoint()) },
+        "artifacts": { "type": "NO_ARTIFACTS" },
+        "environment": { "type": "LINUX_CONTAINER", "image": "aws/codebuild/standard:7.0", "computeType": "BUILD_GENERAL1_SMALL" },
+        "serviceRole": format!("arn:aws:iam::{}:role/build", cloud.world.account),
+    });
+    match cloud.codebuild.call("CreateProject", project, &caller).await {
+        Ok(_) => Ok(()),
+        Err(refused) if refused.code == "ResourceAlreadyExistsException" => Ok(()),
+        Err(refused) => Err(refused.into()),
+    }
+}
+
 fn greet(stage: &Stage, arguments: &Arguments) -> anyhow::Result<()> {
     let paint = Paint::for_stdout();
     let endpoint = stage.cloud().world.endpoint();
+    let bucket = stage.bucket()?;
     let program = std::env::current_exe().context("cannot find this program's own file")?;
-    println!(
-        "{}",
-        paint.headline(&format!("The local cloud is up at {endpoint}, kept in {}.", arguments.dir.display()))
-    );
-    println!(
-        "\nFor another terminal (you are the IAM user `developer`; these keys are good only here and only now):\n"
-    );
+    let helper = quoted(&credential_helper(&program));
+    let up = format!("The local cloud is up at {endpoint}, kept in {}.", arguments.dir.display());
+    tell(&paint.headline(&up));
+    tell("\nIn another terminal you are the IAM user `developer` (these keys are good only here and only now):\n");
+    tell("  unset AWS_PROFILE AWS_SESSION_TOKEN");
     for (name, value) in stage.environment() {
-        println!("  export {name}={value}");
+        tell(&format!("  export {name}={value}"));
     }
-    println!("\nA repository and its clone:\n");
-    let helper = credential_helper(&program);
-    println!("  git config --global credential.{endpoint}.helper {}", quoted(&helper));
-    println!("  git config --global credential.{endpoint}.useHttpPath true");
-    println!("  aws codecommit create-repository --repository-name demo");
-    println!("  git clone {endpoint}/v1/repos/demo");
-    println!("\n  mail     {endpoint}/inbox");
-    println!("  bucket   {}", stage.bucket()?);
+    tell(
+        "\nThe repository `demo` and the build project `demo-unit` are there. Clone, add something with a buildspec.yml, push:\n",
+    );
+    tell(&format!("  git clone -c credential.helper= -c credential.helper={helper} \\"));
+    tell(&format!("    -c credential.useHttpPath=true {endpoint}/v1/repos/demo"));
+    tell("\nThe AWS CLI, version 2, works with these variables (of version 1, `aws sqs` needs --endpoint-url):\n");
+    tell("  aws codecommit create-repository --repository-name another");
+    tell(&format!("  aws s3 ls --recursive s3://{bucket}/ledger/      # what was decided, and why"));
+    tell("  aws logs tail --follow /aws/codebuild/demo-unit");
+    tell(&format!("\n  mail     {endpoint}/inbox"));
     match &arguments.policy {
-        Some(file) => println!("  policy   {} (put into force again whenever it changes)", file.display()),
-        None => println!("  policy   none yet: it only observes; start with --policy FILE"),
+        Some(file) => tell(&format!("  policy   {} (put into force again whenever it changes)", file.display())),
+        None => {
+            tell("  policy   as it was, or none: then it only observes. Start with --policy local/demo/signalbox.yaml")
+        }
     }
-    println!("\nCtrl-C ends it. What happens is told below.\n");
+    tell("\nCtrl-C ends it. What happens is told below.\n");
     Ok(())
 }
 
@@ -126,7 +155,7 @@ async fn watch(stage: &Stage, arguments: &Arguments, policy: Option<String>) -> 
                 match cloud.save() {
                     Ok(()) if unsaved => {
                         unsaved = false;
-                        println!("{}", paint.good("the state can be written again"));
+                        tell(&paint.good("the state can be written again"));
                     }
                     Ok(()) => {}
                     Err(error) if !unsaved => {
@@ -140,17 +169,55 @@ async fn watch(stage: &Stage, arguments: &Arguments, policy: Option<String>) -> 
                 }
             }
             Ok(published) = events.recv() => {
-                let field = |name: &str| published.event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-                let rules = if published.rules.is_empty() { "no rule".to_owned() } else { published.rules.join(", ") };
-                println!("{} {} -> {rules}", paint.notice("event"), field("detail-type"));
+                // Phases, and whatever no rule wants, are for --verbose.
+                if !published.rules.is_empty() || arguments.verbose {
+                    tell(&format!("{} {}", paint.notice("   event"), summary(&published.event)));
+                }
             }
             Ok(mail) = mail.recv() => {
-                println!("{} to {}: {}", paint.notice("mail "), mail.to, mail.subject);
+                let endpoint = cloud.world.endpoint();
+                tell(&format!("{} to {}: {}    {endpoint}/inbox/{}", paint.notice("    mail"), mail.to, mail.subject, mail.id));
             }
-            Ok(line) = logs.recv(), if arguments.verbose => {
-                println!("{} {}", paint.dim(&line.group), line.message.trim_end());
+            Ok(line) = logs.recv() => {
+                if let Some(told) = decision(&line.group, &line.message, paint) {
+                    tell(&told);
+                }
+                if arguments.verbose {
+                    tell(&format!("{} {}", paint.dim(&line.group), line.message.trim_end()));
+                }
             }
         }
+    }
+}
+
+/// An event in one line.
+fn summary(event: &Value) -> String {
+    match parse_event(event.to_string().as_bytes()) {
+        Ok(Parsed::Ours(event)) => event.detail.to_string(),
+        Ok(Parsed::NotOurs(other)) => other.detail_type,
+        Err(error) => error.to_string(),
+    }
+}
+
+/// What a function says of an event, from the one line that it logs for it.
+fn decision(group: &str, message: &str, paint: Paint) -> Option<String> {
+    let function = group.strip_prefix("/aws/lambda/")?.rsplit('-').next()?;
+    let line: Value = serde_json::from_str(message.trim()).ok()?;
+    let field = |name: &str| line.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let who = format!("{function:>8}");
+    let words = [field("reasons"), field("actions")].into_iter().flatten().collect::<Vec<_>>().join("\n         ");
+    match field("message")? {
+        "handled" => {
+            Some(format!("{} {}", paint.notice(&who), if words.is_empty() { field("verdict")? } else { &words }))
+        }
+        "refused" => {
+            Some(format!("{} refused: {words}    (ledger/{function}/{})", paint.bad(&who), field("event.id")?))
+        }
+        "comes again" => {
+            let wait = line.get("wait_s").and_then(Value::as_u64).unwrap_or_default();
+            Some(format!("{} waits and tries again in {wait} s: {}", paint.bad(&who), field("why")?))
+        }
+        _ => None,
     }
 }
 
@@ -187,8 +254,10 @@ impl PolicyFile {
             return;
         }
         match stage.put_policy(&file.display().to_string(), &text) {
-            Ok(()) => println!("{} {} is in force", paint.good("policy"), file.display()),
-            Err(error) => eprintln!("{} the last good one stays in force. {error:#}", paint.bad("policy")),
+            Ok(()) => tell(&format!("{} {} is in force", paint.good("  policy"), file.display())),
+            Err(error) => {
+                tell(&format!("{} not taken, the last good one stays in force: {error:#}", paint.bad("  policy")))
+            }
         }
         self.in_force = Some(text);
     }

@@ -73,7 +73,8 @@ async fn open(cast: &Cast<'_>, voice: &mut Voice) -> anyhow::Result<Clone> {
     cloud.codebuild.call("CreateProject", project, &caller).await.context("the build project could not be made")?;
     voice.does("cloud", &format!("build project {PROJECT}"));
     stage.put_policy("signalbox.yaml", POLICY)?;
-    voice.does("policy", "a push to main that touches more than documentation starts the trigger `unit`,\nand whoever hears of builds gets mail");
+    voice.does("policy", "what shall happen, in one file:");
+    voice.quote(POLICY.trim_end());
     Clone::make(&url, &cast.desk.join(REPOSITORY), cast.signalbox, stage.environment()).await
 }
 
@@ -146,7 +147,7 @@ async fn decision(watch: &mut Watch<'_>, voice: &mut Voice) -> anyhow::Result<Op
     voice.does(
         "event",
         &format!(
-            "{} {} of {}  ->  rule {}",
+            "{} {} of {}  ->  {}",
             text("event"),
             text("referenceFullName"),
             text("repositoryName"),
@@ -194,7 +195,7 @@ async fn ended(watch: &mut Watch<'_>, voice: &mut Voice, build: &str, wanted: &s
         .await?;
     let status = last.event.pointer("/detail/build-status").and_then(Value::as_str).unwrap_or_default();
     voice.does("build", &format!("{build}\n{}", wrap(&phases)));
-    voice.does("event", &format!("build {status}  ->  rule {}", rules(&last)));
+    voice.does("event", &format!("build {status}  ->  {}", rules(&last)));
     ensure!(status == wanted, "the build was to end as {wanted}, but it ended as {status}");
     Ok(event_id(&last))
 }
@@ -214,8 +215,11 @@ fn event_id(published: &Published) -> String {
     published.event.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
+/// The rules that an event met, by their names in the template: the stack's name and the suffix around them are noise.
 fn rules(published: &Published) -> String {
-    if published.rules.is_empty() { "(none)".to_owned() } else { published.rules.join(", ") }
+    let plain = |rule: &String| rule.split('-').nth(1).unwrap_or(rule).to_owned();
+    let names: Vec<String> = published.rules.iter().map(plain).collect();
+    if names.is_empty() { "no rule".to_owned() } else { names.join(", ") }
 }
 
 fn wrap(words: &[String]) -> String {

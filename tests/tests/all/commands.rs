@@ -33,10 +33,11 @@ async fn help_is_everywhere_and_wrong_usage_ends_with_2() {
 
 #[tokio::test]
 async fn check_passes_a_good_policy_and_tells_every_problem_of_a_bad_one() {
-    for good in ["local/demo/signalbox.yaml", "docs/examples/first.yaml"] {
-        let (code, out, _) = signalbox(&["check", good]).await;
-        assert_eq!((code, out), (Some(0), format!("good: {good}\n")));
-    }
+    let (code, out, _) = signalbox(&["check", "local/demo/signalbox.yaml"]).await;
+    assert_eq!((code, out.as_str()), (Some(0), "good: local/demo/signalbox.yaml\n"));
+    let (code, out, _) = signalbox(&["check", "docs/examples/first.yaml"]).await;
+    assert_eq!(code, Some(0));
+    assert!(out.contains("the mode is `observe`"), "{out}");
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("bad.yaml");
     std::fs::write(&file, "mode: enforse\nrepositories:\n  \"a-*\": { trigers: {} }\n").unwrap();

@@ -70,8 +70,9 @@ fn render_changed(count: usize, base: &Base) -> String {
 pub fn render_action(action: &Action) -> String {
     match action {
         Action::Settle { settled, .. } => {
-            let builds: Vec<String> = settled.iter().map(|(build, status)| format!("{build} {status}")).collect();
-            format!("remember {}", builds.join(", "))
+            let builds: Vec<String> =
+                settled.iter().map(|(build, status)| format!("{build} ended as {status}")).collect();
+            format!("remember that {}", builds.join(" and "))
         }
         Action::Stop(stop) => format!("stop build {}", stop.build),
         Action::Start(start) => {

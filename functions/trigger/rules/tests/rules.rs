@@ -250,7 +250,7 @@ fn superseding_stops_what_still_runs_for_other_commits_of_the_same_branch() {
     unit starts nothing: the facts say nothing of it; gather them anew
     lint starts for bbbbbbb: it takes every push to this ref
     lint stops the older build demo-lint:00000001: bbbbbbb takes its place
-    -> remember demo-lint:00000003 SUCCEEDED
+    -> remember that demo-lint:00000003 ended as SUCCEEDED
     -> start demo-lint for main at bbbbbbb
     -> stop build demo-lint:00000001
     ");
