@@ -46,9 +46,10 @@ impl<T: Serialize + DeserializeOwned + Default> Kept<T> {
 
     /// Changes the state; it reaches the disk with the next [`Kept::save`].
     pub fn change<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
-        let result = change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before the lock is given back: whoever has it and finds nothing dirty knows that all is on disk.
         self.dirty.store(true, Ordering::Release);
-        result
+        change(&mut state)
     }
 
     /// Writes the state if it changed since the last time: to a file beside, then swapped in.
@@ -58,6 +59,14 @@ impl<T: Serialize + DeserializeOwned + Default> Kept<T> {
     /// # Errors
     /// The disk is full or the folder is gone; the old file is still whole and the next call tries again.
     pub fn save(&self) -> anyhow::Result<()> {
+        self.save_then(|| Ok(()))
+    }
+
+    /// [`Kept::save`], and `settle` behind it if the file is the state as it is now; meanwhile nothing changes.
+    ///
+    /// # Errors
+    /// The same, and what `settle` says.
+    pub fn save_then(&self, settle: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
         let _one_at_a_time = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.dirty.swap(false, Ordering::AcqRel) {
             return Ok(());
@@ -66,7 +75,8 @@ impl<T: Serialize + DeserializeOwned + Default> Kept<T> {
         if written.is_err() {
             self.dirty.store(true, Ordering::Release);
         }
-        written.with_context(|| format!("cannot write {}", self.file.display()))
+        written.with_context(|| format!("cannot write {}", self.file.display()))?;
+        self.read(|_| if self.dirty.load(Ordering::Acquire) { Ok(()) } else { settle() })
     }
 
     fn write(&self) -> anyhow::Result<()> {
@@ -77,6 +87,15 @@ impl<T: Serialize + DeserializeOwned + Default> Kept<T> {
         file.sync_all()?;
         Ok(std::fs::rename(&beside, &self.file)?)
     }
+}
+
+/// Adds all of the bytes to a file or none, so that a full disk leaves no half line for the next one to be lost in.
+pub(crate) fn add_whole(file: &mut std::fs::File, bytes: &[u8]) -> std::io::Result<()> {
+    let before = file.metadata()?.len();
+    file.write_all(bytes).inspect_err(|_| {
+        // Where even this fails there is a half line, which whoever reads the file must leave out.
+        let _left_as_it_is = file.set_len(before);
+    })
 }
 
 #[cfg(test)]
