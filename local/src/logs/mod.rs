@@ -3,6 +3,7 @@
 //! A group is a folder and a stream is a file of JSON lines whose first line says which stream it is. So the files are all
 //! the state there is: nothing is lost when the process dies, and memory holds one small record a stream.
 
+pub(crate) mod lines;
 mod operations;
 pub(crate) mod page;
 mod pattern;
