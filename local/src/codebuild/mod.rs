@@ -72,8 +72,6 @@ struct Inner {
     logs: Arc<Logs>,
     pace: Pace,
     state: Kept<State>,
-    /// One writer of the state file at a time.
-    saving: Mutex<()>,
     slots: Arc<Semaphore>,
     running: Mutex<HashMap<String, Handle>>,
     /// The seam for tests: where repositories are cloned from instead of this cloud's own git server.
@@ -231,7 +229,6 @@ impl Inner {
             logs: Arc::clone(logs),
             pace,
             state,
-            saving: Mutex::new(()),
             slots: Arc::new(Semaphore::new(pace.at_once)),
             running: Mutex::new(HashMap::new()),
             repositories: None,
@@ -245,7 +242,6 @@ impl Inner {
     }
 
     fn save(&self) -> anyhow::Result<()> {
-        let _one_at_a_time = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         self.state.save()
     }
 

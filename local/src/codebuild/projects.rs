@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use signalbox_events::RepositoryName;
 
 use super::model::{Artifacts, Cache, Environment, LogsConfig, Project, Source, SourceType, Tag};
 use super::paging::{SortOrder, page};
-use super::source::repository_name;
 use super::{Inner, input, invalid, no_project, shown};
 use crate::error::{Answer, ServiceError};
 
@@ -260,7 +260,7 @@ fn check_source(source: &Source) -> Answer<()> {
     match source.kind {
         SourceType::CodeCommit => {
             let location = source.location.as_deref().unwrap_or_default();
-            if repository_name(location).is_none() {
+            if RepositoryName::from_clone_url(location).is_none() {
                 return Err(invalid(format!(
                     "Project source location {location:?} is not a CodeCommit clone URL such as https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/NAME"
                 )));
@@ -324,4 +324,34 @@ pub(super) fn role_name(arn: &str) -> Answer<&str> {
         .and_then(|(_, path)| path.rsplit('/').next())
         .filter(|name| !name.is_empty())
         .ok_or_else(|| invalid(format!("Invalid service role {arn:?}: it is not arn:aws:iam::ACCOUNT:role/NAME")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_is_a_codecommit_clone_url_and_nothing_that_only_looks_like_one() {
+        let check = |location: &str| {
+            let source = json!({ "type": "CODECOMMIT", "location": location });
+            check_source(&serde_json::from_value(source).unwrap())
+        };
+        for good in [
+            "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/demo",
+            "https://git-codecommit-fips.us-east-1.amazonaws.com/v1/repos/demo",
+            "http://127.0.0.1:4500/v1/repos/demo",
+            "http://localhost:4500/v1/repos/demo/",
+        ] {
+            check(good).unwrap();
+        }
+        for bad in [
+            "https://git-codecommit.evil.example/v1/repos/demo",
+            "https://git.example.com/v1/repos/demo",
+            "http://127.0.0.1.example.com/v1/repos/demo",
+            "https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/",
+            "demo",
+        ] {
+            assert_eq!(check(bad).unwrap_err().code, "InvalidInputException", "{bad}");
+        }
+    }
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use jiff::SignedDuration;
+use signalbox_events::RepositoryName;
 use tokio::sync::watch;
 
 use super::buildspec::{Buildspec, OnFailure, PhaseCommands, is_variable_name};
 use super::model::{Build, Context, ExportedVariable, LogsLocation, PhaseType, SourceType, Status};
 use super::projects::{is_inline, role_name};
 use super::shell::{BuildShell, Setup};
-use super::source::{Places, Remote, buildspec_path, download, repository_name};
+use super::source::{Places, Remote, buildspec_path, download};
 use super::transcript::Transcript;
 use super::{Inner, Stop};
 use crate::auth::{Credentials, git_credentials};
@@ -200,7 +201,8 @@ impl Inner {
     ) -> Result<(Buildspec, Option<String>), Context> {
         let mut resolved = None;
         if build.source.kind == SourceType::CodeCommit {
-            let name = build.source.location.as_deref().and_then(repository_name).unwrap_or_default();
+            let name = build.source.location.as_deref().and_then(RepositoryName::from_clone_url);
+            let name = name.as_ref().map(RepositoryName::as_str).unwrap_or_default();
             let remote = self.remote(name, build, session);
             transcript.say(format!(
                 "Fetching {name} at {}",

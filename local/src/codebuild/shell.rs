@@ -16,7 +16,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::Instant;
 
 use super::buildspec::Shell;
-use super::transcript::{Lines, Transcript};
+use super::transcript::{self, Transcript};
+use crate::logs::lines::Lines;
 
 /// How long a shell may take to end by itself once there is nothing more to run.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -202,7 +203,7 @@ impl BuildShell {
         let missing = || fail(std::io::Error::other("it has no pipes"));
         let steps = child.stdin.take().ok_or_else(missing)?;
         let output = child.stdout.take().ok_or_else(missing)?;
-        Ok(Running { group, child, steps, output, lines: Lines::default(), unread: Vec::new() })
+        Ok(Running { group, child, steps, output, lines: transcript::lines(), unread: Vec::new() })
     }
 }
 

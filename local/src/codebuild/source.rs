@@ -169,16 +169,6 @@ fn command(remote: &Remote, places: &Places, arguments: &[&str]) -> Command {
     command
 }
 
-/// The name in a CodeCommit clone URL, AWS's or the local cloud's own.
-pub(crate) fn repository_name(location: &str) -> Option<&str> {
-    let (scheme, rest) = location.split_once("://")?;
-    let (host, path) = rest.split_once('/')?;
-    let on_aws = scheme == "https" && host.starts_with("git-codecommit.");
-    let on_loopback = scheme == "http" && ["127.0.0.1", "localhost"].contains(&host.split(':').next()?);
-    let name = path.strip_prefix("v1/repos/")?.trim_end_matches('/');
-    ((on_aws || on_loopback) && !name.is_empty() && !name.contains('/')).then_some(name)
-}
-
 /// The buildspec's path below the source folder, if it stays there.
 pub(crate) fn buildspec_path(source: &Path, named: &str) -> Option<PathBuf> {
     use std::path::Component;
@@ -310,22 +300,6 @@ pub(crate) mod tests {
         assert_eq!(value("GIT_CONFIG_KEY_0"), Some("http.http://127.0.0.1:9/v1/repos/demo.extraHeader"));
         assert_eq!(value("GIT_CONFIG_VALUE_0"), Some(format!("Authorization: Basic {secret}").as_str()));
         assert_eq!(variables.iter().filter(|(_, value)| value.contains(&secret)).count(), 1);
-    }
-
-    #[test]
-    fn clone_urls_of_codecommit_and_of_the_local_cloud_are_known() {
-        let table = [
-            ("https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/demo", Some("demo")),
-            ("http://127.0.0.1:4500/v1/repos/demo", Some("demo")),
-            ("http://localhost:4500/v1/repos/demo/", Some("demo")),
-            ("https://git.example.com/v1/repos/demo", None),
-            ("http://127.0.0.1.example.com/v1/repos/demo", None),
-            ("https://git-codecommit.eu-west-1.amazonaws.com/v1/repos/", None),
-            ("demo", None),
-        ];
-        for (location, name) in table {
-            assert_eq!(repository_name(location), name, "{location}");
-        }
     }
 
     #[test]

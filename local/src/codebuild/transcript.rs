@@ -3,10 +3,16 @@
 use std::sync::Arc;
 
 use crate::logs::Logs;
+use crate::logs::lines::{Lines, shown};
 use crate::world::World;
 
 /// The longest line that is kept whole; a longer one is cut.
 const LONGEST_LINE: usize = 16 * 1024;
+/// A cutter for a build's output.
+pub(crate) fn lines() -> Lines {
+    Lines::at_most(LONGEST_LINE)
+}
+
 /// How much output of one build is kept. Even if every byte of it has to be escaped it fits into one stream of the logs,
 /// and our own last lines behind it.
 const LARGEST_LOG: usize = 8 * 1024 * 1024;
@@ -49,7 +55,7 @@ impl Transcript {
         if self.written > LARGEST_LOG {
             return;
         }
-        let text = shown(line);
+        let text = shown(line, LONGEST_LINE);
         self.written += text.len() + LINE_OVERHEAD;
         if self.written > LARGEST_LOG {
             self.say(format!("The output is longer than {LARGEST_LOG} bytes; the rest of it is not kept."));
@@ -67,75 +73,9 @@ impl Transcript {
     }
 }
 
-/// A line as text: what is no UTF-8 is replaced, what is too long is cut.
-fn shown(line: &[u8]) -> String {
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let Some(kept) = line.get(..LONGEST_LINE).filter(|kept| kept.len() < line.len()) else {
-        return String::from_utf8_lossy(line).into_owned();
-    };
-    format!("{}... (cut: the line is longer than {LONGEST_LINE} bytes)", String::from_utf8_lossy(kept))
-}
-
-/// Bytes in, lines out; a line that does not end is cut before it grows without bound.
-#[derive(Debug, Default)]
-pub(crate) struct Lines {
-    begun: Vec<u8>,
-}
-
-impl Lines {
-    /// Takes bytes in and gives every line that is complete to `see`.
-    pub(crate) fn take(&mut self, mut bytes: &[u8], mut see: impl FnMut(&[u8])) {
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
-            let (line, rest) = bytes.split_at(end);
-            self.add(line);
-            self.finish(&mut see);
-            bytes = rest.get(1..).unwrap_or_default();
-        }
-        self.add(bytes);
-    }
-
-    /// Gives what is left of a line without an end.
-    pub(crate) fn end(&mut self, mut see: impl FnMut(&[u8])) {
-        if !self.begun.is_empty() {
-            self.finish(&mut see);
-        }
-    }
-
-    fn add(&mut self, bytes: &[u8]) {
-        // One byte more than is shown, so that the cut is seen.
-        let room = (LONGEST_LINE + 1).saturating_sub(self.begun.len());
-        self.begun.extend(bytes.iter().take(room));
-    }
-
-    fn finish(&mut self, see: &mut impl FnMut(&[u8])) {
-        see(&self.begun);
-        self.begun.clear();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn lines(chunks: &[&[u8]]) -> Vec<String> {
-        let mut seen = Vec::new();
-        let mut lines = Lines::default();
-        for chunk in chunks {
-            lines.take(chunk, |line| seen.push(shown(line)));
-        }
-        lines.end(|line| seen.push(shown(line)));
-        seen
-    }
-
-    #[test]
-    fn chunks_become_lines_and_the_last_needs_no_end() {
-        assert_eq!(lines(&[b"on", b"e\ntwo\r\n\nth", b"ree"]), ["one", "two", "", "three"]);
-    }
-
-    #[test]
-    fn what_is_no_text_is_shown_as_far_as_it_goes() {
-        assert_eq!(lines(&[b"a\xffb\n"]), ["a\u{fffd}b"]);
-    }
 
     #[test]
     fn a_log_without_end_is_cut_once_and_says_so() {
@@ -154,19 +94,5 @@ mod tests {
         let told = events.iter().filter(|event| event.message.contains("the rest of it is not kept")).count();
         assert_eq!(told, 1);
         assert!(events.last().unwrap().message.ends_with("still written"));
-    }
-
-    #[test]
-    fn a_line_without_end_is_cut_and_does_not_grow() {
-        let long = vec![b'x'; LONGEST_LINE];
-        let mut cutter = Lines::default();
-        for _ in 0..100 {
-            cutter.take(&long, |_| panic!("no line has ended"));
-        }
-        assert!(cutter.begun.len() <= LONGEST_LINE + 1);
-        let mut seen = Vec::new();
-        cutter.take(b"\n", |line| seen.push(shown(line)));
-        assert!(seen[0].contains("cut: the line is longer"), "the cut is told");
-        assert!(seen[0].len() < LONGEST_LINE + 100);
     }
 }

@@ -8,17 +8,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 
 use super::log::Stream;
 use crate::auth::Keys;
+use crate::logs::lines::{Lines, shown};
 use crate::template::function::{Function, LogFormat};
 use crate::world::World;
 
 /// How many of a process's last lines are kept to say why it died.
 const LAST_LINES: usize = 20;
+
+/// The longest line that is kept whole, as CloudWatch Logs takes it; a longer one is cut.
+const LONGEST_LINE: usize = 256 * 1024;
 
 /// How long the last lines of a process that ended are waited for.
 const DRAIN: Duration = Duration::from_millis(300);
@@ -126,25 +130,30 @@ impl Process {
     }
 }
 
-async fn follow(output: impl AsyncRead + Unpin, log: Stream, last: Arc<Mutex<VecDeque<String>>>) {
-    let mut reader = BufReader::new(output);
-    let mut bytes = Vec::new();
+async fn follow(mut output: impl AsyncRead + Unpin, log: Stream, last: Arc<Mutex<VecDeque<String>>>) {
+    let mut lines = Lines::at_most(LONGEST_LINE);
+    let mut chunk = vec![0_u8; 16 * 1024];
     loop {
-        bytes.clear();
-        match reader.read_until(b'\n', &mut bytes).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
+        let count = output.read(&mut chunk).await.unwrap_or(0);
+        let mut complete = Vec::new();
+        if count == 0 {
+            lines.end(|line| complete.push(shown(line, LONGEST_LINE)));
+        } else {
+            lines.take(chunk.get(..count).unwrap_or_default(), |line| complete.push(shown(line, LONGEST_LINE)));
         }
-        let text = String::from_utf8_lossy(&bytes);
-        let text = text.trim_end_matches(['\n', '\r']);
-        {
-            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-            if last.len() == LAST_LINES {
-                last.pop_front();
+        for text in complete {
+            {
+                let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+                if last.len() == LAST_LINES {
+                    last.pop_front();
+                }
+                last.push_back(text.clone());
             }
-            last.push_back(text.to_owned());
+            log.function_line(&text).await;
         }
-        log.function_line(text).await;
+        if count == 0 {
+            return;
+        }
     }
 }
 

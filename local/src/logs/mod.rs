@@ -3,12 +3,13 @@
 //! A group is a folder and a stream is a file of JSON lines whose first line says which stream it is. So the files are all
 //! the state there is: nothing is lost when the process dies, and memory holds one small record a stream.
 
+pub(crate) mod lines;
 mod operations;
 pub(crate) mod page;
 mod pattern;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,6 +20,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
 
 use crate::error::{Answer, ServiceError};
+use crate::kept::add_whole;
 use crate::world::World;
 
 /// The largest file of one stream. What would go beyond it is not kept: a runaway function must not fill the disk.
@@ -26,6 +28,9 @@ const LARGEST_STREAM: u64 = 64 * 1024 * 1024;
 
 /// How many lines a slow follower may lag behind before it misses some.
 const FOLLOWED_LINES: usize = 4096;
+
+/// The file that says which group a folder is.
+const HEAD: &str = "group.json";
 
 /// One event of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +80,10 @@ struct Stream {
 }
 
 impl Stream {
+    fn new(created: i64, file: PathBuf) -> Self {
+        Self { created, file, bytes: 0, first: None, last: None, last_ingestion: None, told_that_lines_are_lost: false }
+    }
+
     fn saw(&mut self, event: &LogEvent, bytes: u64) {
         self.bytes += bytes;
         self.first = Some(self.first.map_or(event.timestamp, |first| first.min(event.timestamp)));
@@ -94,17 +103,19 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Opens what is there.
+    /// Opens what is there. What has no whole head is left alone with a warning: a process that was killed, a full disk
+    /// or a desktop may have left it, and no log is worth a cloud that does not start.
     ///
     /// # Errors
-    /// A folder that cannot be read, a file that is not a stream.
+    /// A folder or a file that cannot be read.
     pub fn open(world: &Arc<World>) -> anyhow::Result<Self> {
         let folder = world.dir.join("logs");
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let mut groups = BTreeMap::new();
         for entry in std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
-            let (name, group) = open_group(&entry?.path())?;
-            groups.insert(name, group);
+            if let Some((name, group)) = open_group(&entry?.path())? {
+                groups.insert(name, group);
+            }
         }
         let (followers, _) = broadcast::channel(FOLLOWED_LINES);
         Ok(Self {
@@ -183,9 +194,11 @@ impl Logs {
         let folder = self.folder.join(file_name(name));
         let head = serde_json::to_vec(&Head { name: name.to_owned(), created }).map_err(ServiceError::internal)?;
         std::fs::create_dir_all(&folder)
-            .and_then(|()| std::fs::write(folder.join("group.json"), head))
+            .and_then(|()| swap_in(&folder.join(HEAD), &head))
             .map_err(|error| cannot_write(&folder, &error))?;
-        Ok(Group { created, folder, streams: BTreeMap::new() })
+        // A folder that had lost its head may hold streams.
+        let opened = open_group(&folder).map_err(|error| ServiceError::internal(format!("{error:#}")))?;
+        opened.map(|(_, group)| group).ok_or_else(|| ServiceError::internal(format!("{} is gone", folder.display())))
     }
 
     fn make_stream(&self, folder: &Path, name: &str) -> Answer<Stream> {
@@ -194,16 +207,8 @@ impl Logs {
         let mut head =
             serde_json::to_string(&Head { name: name.to_owned(), created }).map_err(ServiceError::internal)?;
         head.push('\n');
-        std::fs::write(&file, head).map_err(|error| cannot_write(&file, &error))?;
-        Ok(Stream {
-            created,
-            file,
-            bytes: 0,
-            first: None,
-            last: None,
-            last_ingestion: None,
-            told_that_lines_are_lost: false,
-        })
+        swap_in(&file, head.as_bytes()).map_err(|error| cannot_write(&file, &error))?;
+        Ok(Stream::new(created, file))
     }
 }
 
@@ -241,13 +246,22 @@ fn write_events(stream: &mut Stream, events: &[LogEvent]) -> Answer<()> {
     std::fs::OpenOptions::new()
         .append(true)
         .open(&stream.file)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|mut file| add_whole(&mut file, text.as_bytes()))
         .map_err(|error| cannot_write(&stream.file, &error))?;
     for event in events {
         stream.saw(event, 0);
     }
     stream.bytes += bytes;
     Ok(())
+}
+
+/// Writes a file beside and swaps it in: under its name there is never a part of it.
+fn swap_in(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let beside = file.with_extension("new");
+    std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, file)).inspect_err(|_| {
+        // What stays is no stream and no head; the next try writes over it.
+        let _gone_already = std::fs::remove_file(&beside);
+    })
 }
 
 fn read_events(file: &Path) -> Vec<LogEvent> {
@@ -260,63 +274,112 @@ fn read_events(file: &Path) -> Vec<LogEvent> {
     events
 }
 
-fn each_event(file: &Path, mut see: impl FnMut(LogEvent, u64)) -> std::io::Result<()> {
+/// Gives every event with its length in the file; gives the length of all whole lines, the head's included.
+fn each_event(file: &Path, mut see: impl FnMut(LogEvent, u64)) -> std::io::Result<u64> {
     let mut reader = BufReader::new(std::fs::File::open(file)?);
-    let mut line = String::new();
-    reader.read_line(&mut line)?;
+    let mut line = Vec::new();
+    let mut whole = 0;
     loop {
         line.clear();
-        let bytes = reader.read_line(&mut line)?;
-        if bytes == 0 {
-            return Ok(());
-        }
+        let bytes = u64::try_from(reader.read_until(b'\n', &mut line)?).unwrap_or(u64::MAX);
         // A line that was cut when the process died is no event.
-        if let Ok(event) = serde_json::from_str(&line) {
-            see(event, u64::try_from(bytes).unwrap_or(0));
+        if line.last() != Some(&b'\n') {
+            return Ok(whole);
+        }
+        let is_head = whole == 0;
+        whole += bytes;
+        if !is_head && let Ok(event) = serde_json::from_slice(&line) {
+            see(event, bytes);
         }
     }
 }
 
-fn open_group(folder: &Path) -> anyhow::Result<(String, Group)> {
-    let not_ours = || format!("{} is not a log group; move it away", folder.display());
-    let head = std::fs::read(folder.join("group.json")).with_context(not_ours)?;
-    let head: Head = serde_json::from_slice(&head).with_context(not_ours)?;
+/// The group in a folder, if it is one.
+fn open_group(folder: &Path) -> anyhow::Result<Option<(String, Group)>> {
+    let cannot_read = || format!("cannot read the log group in {}", folder.display());
+    let head = match std::fs::read(folder.join(HEAD)) {
+        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Err(error).with_context(cannot_read);
+        }
+        head => head.ok().and_then(|head| serde_json::from_slice::<Head>(&head).ok()),
+    };
+    let Some(head) = head else {
+        tracing::warn!(path = %folder.display(), "this is no log group and is left alone");
+        return Ok(None);
+    };
     let mut group = Group { created: head.created, folder: folder.to_owned(), streams: BTreeMap::new() };
-    for entry in std::fs::read_dir(folder)? {
+    for entry in std::fs::read_dir(folder).with_context(cannot_read)? {
         let file = entry?.path();
-        if file.extension().is_some_and(|extension| extension == "jsonl") {
-            let (name, stream) = open_stream(&file)?;
+        if file.extension().is_some_and(|extension| extension == "jsonl")
+            && let Some((name, stream)) =
+                open_stream(&file).with_context(|| format!("cannot read the log stream {}", file.display()))?
+        {
             group.streams.insert(name, stream);
         }
     }
-    Ok((head.name, group))
+    Ok(Some((head.name, group)))
 }
 
-fn open_stream(file: &Path) -> anyhow::Result<(String, Stream)> {
-    let not_ours = || format!("{} is not a log stream; move it away", file.display());
-    let mut first = String::new();
-    BufReader::new(std::fs::File::open(file)?).read_line(&mut first).with_context(not_ours)?;
-    let head: Head = serde_json::from_str(&first).with_context(not_ours)?;
-    let mut stream = Stream {
-        created: head.created,
-        file: file.to_owned(),
-        bytes: 0,
-        first: None,
-        last: None,
-        last_ingestion: None,
-        told_that_lines_are_lost: false,
+/// The stream in a file, if it is one; a line at its end that was cut when the process died is dropped.
+fn open_stream(file: &Path) -> std::io::Result<Option<(String, Stream)>> {
+    let mut first = Vec::new();
+    if file.is_file() {
+        BufReader::new(std::fs::File::open(file)?).read_until(b'\n', &mut first)?;
+    }
+    let head = if first.ends_with(b"\n") { serde_json::from_slice::<Head>(&first).ok() } else { None };
+    let Some(head) = head else {
+        tracing::warn!(path = %file.display(), "this is no log stream and is left alone");
+        return Ok(None);
     };
-    each_event(file, |event, bytes| stream.saw(&event, bytes)).with_context(not_ours)?;
-    mend_last_line(file).with_context(not_ours)?;
-    Ok((head.name, stream))
+    let mut stream = Stream::new(head.created, file.to_owned());
+    let whole = each_event(file, |event, bytes| stream.saw(&event, bytes))?;
+    if std::fs::metadata(file)?.len() > whole {
+        std::fs::OpenOptions::new().write(true).open(file)?.set_len(whole)?;
+    }
+    Ok(Some((head.name, stream)))
 }
 
-/// Ends a line that was cut when the process died, so that the next event starts on a line of its own.
-fn mend_last_line(file: &Path) -> std::io::Result<()> {
-    use std::io::{Read, Seek, SeekFrom};
-    let mut open = std::fs::OpenOptions::new().read(true).append(true).open(file)?;
-    let mut last = [0_u8];
-    open.seek(SeekFrom::End(-1))?;
-    open.read_exact(&mut last)?;
-    if last == [b'\n'] { Ok(()) } else { open.write_all(b"\n") }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_process_or_a_desktop_left_keeps_no_log_from_being_opened() {
+        let dir = tempfile::tempdir().unwrap();
+        let world = Arc::new(World::new(dir.path().to_owned(), "eu-west-1", 1));
+        let first = Logs::open(&world).unwrap();
+        for (group, stream) in [("g", "whole"), ("g", "cut"), ("g", "empty"), ("headless", "s"), ("half", "s")] {
+            first.append(group, stream, world.now(), "kept");
+        }
+        let folder = |group: &str| dir.path().join("logs").join(file_name(group));
+        let file = |group: &str, stream: &str| folder(group).join(format!("{}.jsonl", file_name(stream)));
+        drop(first);
+        std::fs::write(dir.path().join("logs/.DS_Store"), "desktop").unwrap();
+        std::fs::write(folder("g").join("stray.jsonl"), b"\xff\n").unwrap();
+        std::fs::write(file("g", "cut"), "{\"name\":\"cu").unwrap();
+        std::fs::write(file("g", "empty"), "").unwrap();
+        std::fs::remove_file(folder("headless").join(HEAD)).unwrap();
+        std::fs::write(folder("half").join(HEAD), "{\"na").unwrap();
+        let whole = std::fs::read(file("g", "whole")).unwrap();
+        std::fs::write(file("g", "whole"), [&whole, &b"{\"timestamp\":1,\"message\":\"\xe2\x82"[..]].concat()).unwrap();
+
+        let again = Logs::open(&world).unwrap();
+        assert_eq!(std::fs::read(file("g", "whole")).unwrap(), whole, "the half line is dropped");
+        let texts = |group: &str, stream: &str| -> Vec<String> {
+            again.events(group, stream).into_iter().map(|event| event.message).collect()
+        };
+        assert_eq!(texts("g", "whole"), ["kept"]);
+        for (group, stream) in [("g", "cut"), ("g", "empty"), ("headless", "s"), ("half", "s")] {
+            assert!(again.events(group, stream).is_empty(), "{group} {stream}");
+            again.append(group, stream, world.now(), "more");
+        }
+        assert_eq!((texts("g", "cut"), texts("g", "empty")), (vec!["more".to_owned()], vec!["more".to_owned()]));
+        assert_eq!(
+            texts("headless", "s"),
+            ["kept", "more"],
+            "the streams of a group that lost its head are found again"
+        );
+        assert_eq!(texts("half", "s"), ["kept", "more"]);
+        Logs::open(&world).unwrap();
+    }
 }

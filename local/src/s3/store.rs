@@ -376,7 +376,12 @@ impl Bucket {
         };
         let version = Version { sequence, id, modified: self.world.now(), object };
         let record = Record { key: key.to_owned(), version: version.clone() };
-        self.swap_in(&json(&record)?, &folder.join(format!("{sequence}.json")))?;
+        json(&record).and_then(|bytes| self.swap_in(&bytes, &folder.join(format!("{sequence}.json")))).inspect_err(
+            |_| {
+                // Data without its JSON is not there; a delete marker has none.
+                let _none = fs::remove_file(folder.join(format!("{sequence}.data")));
+            },
+        )?;
         // From here the version is there, whatever happens.
         let versions = state.keys.entry(key.to_owned()).or_default();
         let replaced = match versions.iter().position(|one| one.id == NULL) {
@@ -427,6 +432,8 @@ impl Bucket {
         let number = self.arriving.fetch_add(1, Ordering::Relaxed);
         let path = self.dir.join("incoming").join(number.to_string());
         fs::write(&path, bytes).map_err(|error| {
+            // A full disk must not be kept full by what never became an object.
+            let _never_made = fs::remove_file(&path);
             if error.kind() == io::ErrorKind::NotFound {
                 return Refused::no_such_bucket(&self.name);
             }
@@ -437,7 +444,10 @@ impl Bucket {
 
     fn swap_in(&self, bytes: &[u8], place: &Path) -> Outcome<()> {
         let arrived = self.arrive(bytes)?;
-        fs::rename(&arrived, place).map_err(|error| Refused::internal("write", place, &error))
+        fs::rename(&arrived, place).map_err(|error| {
+            let _gone_already = fs::remove_file(&arrived);
+            Refused::internal("write", place, &error)
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! SQS: standard queues with visibility, redrive, delays, retention and long polling.
 
 mod attributes;
+mod journal;
 mod message;
 mod moves;
 mod operations;
@@ -21,6 +22,7 @@ pub(crate) use self::operations::query_code;
 pub use self::queue::Counts;
 
 use self::attributes::Attributes;
+use self::journal::Journal;
 use self::queue::{Queue, ReceiptProblem, Stored};
 use crate::error::{Answer, ServiceError};
 use crate::kept::Kept;
@@ -40,6 +42,7 @@ const LONGEST_VISIBILITY: Duration = Duration::from_secs(12 * 60 * 60);
 pub struct Sqs {
     world: Arc<World>,
     state: Kept<State>,
+    journal: Journal,
     bells: Mutex<HashMap<String, Arc<Notify>>>,
     /// Milliseconds that a test's clock runs ahead of the world's.
     #[cfg(test)]
@@ -117,9 +120,16 @@ impl Sqs {
     /// # Errors
     /// A spoilt state file.
     pub fn open(world: &Arc<World>) -> anyhow::Result<Self> {
+        let state = Kept::<State>::open(&world.dir, "sqs")?;
+        let (journal, lines) = Journal::open(&world.dir)?;
+        if !lines.is_empty() {
+            let messages = state.change(|state| journal::replay(state, &lines));
+            tracing::debug!(messages, "the last cloud did not come to write these");
+        }
         Ok(Self {
             world: Arc::clone(world),
-            state: Kept::open(&world.dir, "sqs")?,
+            state,
+            journal,
             bells: Mutex::default(),
             #[cfg(test)]
             ahead: std::sync::atomic::AtomicI64::new(0),
@@ -131,7 +141,12 @@ impl Sqs {
     /// # Errors
     /// The disk.
     pub fn save(&self) -> anyhow::Result<()> {
-        self.state.save()
+        self.state.save_then(|| self.journal.clear())
+    }
+
+    /// Writes a change to the queues themselves at once: they change rarely, and the journal's lines refer to them.
+    fn save_now(&self) -> Answer<()> {
+        self.save().map_err(|error| ServiceError::internal(format!("{error:#}")))
     }
 
     fn now(&self) -> i64 {
@@ -165,6 +180,7 @@ impl Sqs {
             state.queues.insert(name.to_owned(), Queue::new(self.world.hex(32), set, now));
             Ok(())
         })?;
+        self.save_now()?;
         Ok(arn)
     }
 
@@ -188,8 +204,10 @@ impl Sqs {
                 }
                 None => drop(state.queues.insert(name.to_owned(), Queue::new(self.world.hex(32), set, now))),
             }
-            Ok(arn)
-        })
+            Ok::<_, ServiceError>(())
+        })?;
+        self.save_now()?;
+        Ok(arn)
     }
 
     /// Changes some attributes of a queue, all or none.
@@ -211,7 +229,7 @@ impl Sqs {
             Ok::<_, ServiceError>(())
         })?;
         self.ring(&name);
-        Ok(())
+        self.save_now()
     }
 
     /// Takes a queue away with all its messages; whoever waits for it is told.
@@ -222,7 +240,7 @@ impl Sqs {
         let name = self.name(queue)?;
         self.state.change(|state| state.queues.remove(&name)).ok_or_else(|| no_such_queue(queue))?;
         self.ring(&name);
-        Ok(())
+        self.save_now()
     }
 
     /// The names of all queues, sorted.
@@ -259,8 +277,11 @@ impl Sqs {
             let mut stored = Stored::new(id.clone(), body.to_owned(), sender.to_owned(), now);
             stored.attributes = extras.attributes;
             stored.trace_header = extras.trace_header;
-            queue.push(stored, delay, now);
-            Ok::<_, ServiceError>(())
+            let ticket = queue.push(stored, delay, now);
+            self.journal.add(&name, queue, ticket).map_err(|error| {
+                queue.take_back(ticket);
+                ServiceError::internal(format!("{error:#}"))
+            })
         })?;
         self.ring(&name);
         Ok(Sent { id, md5: message::md5_of_body(body) })

@@ -363,10 +363,12 @@ impl Sqs {
         self.state.change(|state| match state.queues.get_mut(&name) {
             Some(queue) => {
                 queue.purge();
-                Ok(json!({}))
+                Ok(())
             }
             None => Err(super::no_such_queue(&url)),
-        })
+        })?;
+        self.save_now()?;
+        Ok(json!({}))
     }
 
     fn send_message(&self, input: SendMessage, caller: &Caller) -> Answer<Value> {

@@ -12,7 +12,7 @@ use super::attributes::{Attributes, Redrive};
 use super::message::{Message, MessageAttribute};
 
 /// A message's place in the order of arrival; smaller is older.
-type Ticket = u64;
+pub(super) type Ticket = u64;
 
 /// A message as the queue keeps it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -177,11 +177,32 @@ impl Queue {
     }
 
     /// Adds a message, to be seen at once or after a delay.
-    pub(super) fn push(&mut self, mut stored: Stored, delay: i64, now: i64) {
+    pub(super) fn push(&mut self, mut stored: Stored, delay: i64, now: i64) -> Ticket {
         stored.place = if delay > 0 { Place::DelayedUntil(now + delay) } else { Place::Visible };
         let ticket = self.next;
         self.next += 1;
         self.put(ticket, stored);
+        ticket
+    }
+
+    /// Takes back a message that could not be accepted after all.
+    pub(super) fn take_back(&mut self, ticket: Ticket) {
+        self.take(ticket);
+    }
+
+    /// A message with the mark of its queue, to be written down.
+    pub(super) fn entry(&self, ticket: Ticket) -> Option<(&str, &Stored)> {
+        Some((&self.mark, self.messages.get(&ticket)?))
+    }
+
+    /// Adds a message that was written down, if this is its queue and has not had it.
+    pub(super) fn restore(&mut self, mark: &str, ticket: Ticket, stored: Stored) -> bool {
+        let lacks = self.mark == mark && ticket >= self.next;
+        if lacks {
+            self.next = ticket + 1;
+            self.put(ticket, stored);
+        }
+        lacks
     }
 
     /// Lets the time pass: what is too old goes, what has waited long enough is seen again.
@@ -225,7 +246,9 @@ impl Queue {
 
     /// Takes out what was received as often as the redrive policy allows and is due again.
     ///
-    /// They stand at the front: a message that was received keeps its ticket, so it is older than what never was.
+    /// They are looked for among the `most` at the front, which are those that a receive would give now. A message keeps
+    /// its ticket, so what was received often is mostly older than what never was; a delayed message is not always, as it
+    /// has had its ticket from the start. A dead letter behind such is found by a later receive, before it is given out.
     pub(super) fn take_dead_letters(&mut self, redrive: &Redrive, most: usize) -> Vec<Stored> {
         let dead: Vec<Ticket> = self
             .visible

@@ -337,3 +337,39 @@ async fn a_queue_is_brought_to_exactly_the_attributes_that_are_wanted() {
     assert_eq!(set.unwrap(), (0, 9));
     assert_eq!(bench.sqs.counts("q").unwrap().delayed, 1);
 }
+
+#[tokio::test]
+async fn an_accepted_message_outlives_a_killed_process_and_comes_once() {
+    let bench = bench();
+    let url = bench.queue("q", json!({})).await;
+    bench.call("SendMessage", json!({"QueueUrl": url, "MessageBody": "saved"})).await;
+    bench.sqs.save().unwrap();
+    let journal = bench.world.dir.join("state/sqs.journal");
+    assert_eq!(std::fs::read(&journal).unwrap(), b"", "what is in the state is in no journal");
+    for number in 0..3 {
+        bench.call("SendMessage", json!({"QueueUrl": url, "MessageBody": format!("journal {number}")})).await;
+    }
+    bench.call("SendMessage", json!({"QueueUrl": url, "MessageBody": "late", "DelaySeconds": 600})).await;
+    let mut written = std::fs::read(&journal).unwrap();
+    written.extend_from_slice(b"{\"queue\":\"q\",\"ma");
+    std::fs::write(&journal, &written).unwrap();
+
+    let bodies = async |sqs: &Sqs| {
+        let received = sqs.receive("q", 10, Duration::ZERO).await.unwrap();
+        received.into_iter().map(|message| message.body).collect::<Vec<_>>()
+    };
+    let again = Sqs::open(&bench.world).unwrap();
+    assert_eq!(bodies(&again).await, ["saved", "journal 0", "journal 1", "journal 2"]);
+    assert_eq!(again.counts("q").unwrap().delayed, 1);
+    again.save().unwrap();
+    // A process that was killed between the state and the journal leaves both.
+    std::fs::write(&journal, &written).unwrap();
+    let third = Sqs::open(&bench.world).unwrap();
+    assert_eq!(bodies(&third).await.len(), 4);
+
+    third.delete_queue("q").unwrap();
+    third.create_queue("q", &BTreeMap::new()).unwrap();
+    std::fs::write(&journal, &written).unwrap();
+    let fourth = Sqs::open(&bench.world).unwrap();
+    assert!(bodies(&fourth).await.is_empty(), "another queue has the name now");
+}

@@ -182,3 +182,19 @@ fn a_bucket_name_must_be_one_that_aws_would_take() {
         assert_eq!(check_bucket_name(name).unwrap_err().code, "InvalidBucketName", "{name}");
     }
 }
+
+#[test]
+fn an_object_that_cannot_be_written_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_store, bucket) = open(dir.path(), Versioning::Enabled);
+    put(&bucket, "key", b"first", &WriteCondition::Always).unwrap();
+    let objects: Vec<PathBuf> =
+        fs::read_dir(bucket.dir.join("objects")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let next = bucket.state.lock().unwrap().next;
+    fs::create_dir(objects[0].join(format!("{next}.json"))).unwrap();
+    let before = files(dir.path());
+    let refused = put(&bucket, "key", b"second", &WriteCondition::Always).unwrap_err();
+    assert_eq!(refused.status, 500);
+    assert_eq!(files(dir.path()), before);
+    assert_eq!(get(&bucket, "key", None).unwrap(), b"first");
+}
