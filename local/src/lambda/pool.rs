@@ -175,7 +175,7 @@ impl Pool {
             next_try_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
             "a function does not start: {}; its last lines: {}",
             failure.reason,
-            if failure.last_lines.is_empty() { "none".to_owned() } else { failure.last_lines.join(" | ") }
+            told_shortly(&failure.last_lines)
         );
         InvocationError::DidNotStart { reason: failure.reason.clone() }
     }
@@ -199,6 +199,15 @@ pub(super) fn parse_answer(body: &Bytes) -> Result<Value, InvocationError> {
     }
     serde_json::from_slice(body)
         .map_err(|error| InvocationError::BadAnswer { reason: format!("it is not JSON: {error}") })
+}
+
+/// The very last of a process's lines, cut: the whole is in the function's log group.
+fn told_shortly(lines: &[String]) -> String {
+    if lines.is_empty() {
+        return "none".to_owned();
+    }
+    let last = lines.iter().skip(lines.len().saturating_sub(3));
+    last.map(|line| line.chars().take(200).collect::<String>()).collect::<Vec<_>>().join(" | ")
 }
 
 #[cfg(test)]
