@@ -9,7 +9,13 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 /// What stands where a secret was.
-const REMOVED: &str = "[removed]";
+pub(crate) const REMOVED: &str = "[removed]";
+
+/// What stands before the command in a phase's context.
+pub(crate) const COMMAND: &str = "Error while executing command: ";
+
+/// What stands behind it.
+pub(crate) const REASON: &str = ". Reason: ";
 
 /// A text is looked at no more often than this once more.
 const MOST_LOOKS: usize = 6;
@@ -183,6 +189,15 @@ pub fn redact(text: &str) -> String {
         text = again;
     }
     text
+}
+
+/// The context of a phase: each of its parts by itself, so that no secret swallows what stands behind it.
+pub(crate) fn redact_context(context: &str) -> String {
+    let Some((before, rest)) = context.split_once(COMMAND) else { return redact(context) };
+    match rest.rsplit_once(REASON) {
+        Some((command, reason)) => format!("{}{COMMAND}{}{REASON}{}", redact(before), redact(command), redact(reason)),
+        None => format!("{}{COMMAND}{}", redact(before), redact(rest)),
+    }
 }
 
 fn redact_once(text: &str) -> String {
