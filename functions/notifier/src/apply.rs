@@ -45,8 +45,7 @@ fn attributes(mail: &Mail) -> Vec<(String, Attribute)> {
         text("ref", told.reference.clone()),
         text("project", told.project.clone()),
     ];
-    if !told.to.is_empty() {
-        attributes.push(("to".to_owned(), Attribute::Texts(told.to.clone())));
-    }
+    // Always: a filter policy for `to` rejects every message that has none.
+    attributes.push(("to".to_owned(), Attribute::Texts(told.to.clone())));
     attributes
 }

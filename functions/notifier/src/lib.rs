@@ -97,6 +97,6 @@ fn report(
         .to_owned(),
         reasons: decision.reasons.iter().map(render_reason).collect(),
         actions,
-        replay: json!({ "event": facts.event, "facts": facts, "decision": decision }),
+        replay: json!({ "facts": facts, "decision": decision }),
     }
 }

@@ -202,18 +202,51 @@ async fn refuse(setup: &Setup, delivery: &Delivery, failure: &Failure, now: Time
     Ok(report)
 }
 
-/// What may be kept of something that was refused: an event of EventBridge as it came, of anything else only its shape.
+/// What may be kept of something that was refused: an event of EventBridge without the values of variables, of anything
+/// else only its shape.
 ///
-/// A CodePipeline job, for one, carries live credentials.
+/// A CodePipeline job, for one, carries live credentials, and people give secrets to builds as plain variables.
 fn received(body: &[u8]) -> Value {
     let read = serde_json::from_slice::<Value>(body).ok();
     match &read {
-        Some(event) if event.get("detail-type").is_some() && event.get("source").is_some() => event.clone(),
+        Some(event) if event.get("detail-type").is_some() && event.get("source").is_some() => {
+            let mut event = event.clone();
+            take_values(&mut event);
+            event
+        }
         _ => serde_json::json!({
             "bytes": body.len(),
             "sha256": Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
             "keys": read.as_ref().and_then(Value::as_object).map(|object| object.keys().cloned().collect::<Vec<_>>()),
         }),
+    }
+}
+
+/// Takes the values of environment variables out, wherever in an event they stand.
+fn take_values(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(take_values),
+        Value::Object(object) => {
+            for (name, inner) in object {
+                if name == "environment-variables" {
+                    take_values_of_variables(inner);
+                }
+                take_values(inner);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn take_values_of_variables(variables: &mut Value) {
+    for variable in variables.as_array_mut().into_iter().flatten() {
+        match variable.as_object_mut() {
+            Some(variable) => {
+                variable.remove("value");
+            }
+            // An event that is refused may be odd in just this place.
+            None => *variable = Value::Null,
+        }
     }
 }
 
@@ -250,5 +283,22 @@ mod tests {
         assert!(!kept.contains("very-secret") && kept.contains("CodePipeline.job"), "{kept}");
         let event = br#"{"detail-type":"x","source":"aws.codecommit","detail":{"event":"odd"}}"#;
         assert_eq!(received(event)["detail"]["event"], "odd");
+    }
+
+    #[test]
+    fn the_values_of_a_builds_variables_are_not_kept() {
+        let mut event: Value =
+            serde_json::from_slice(include_bytes!("../../../events/codebuild-build-failed.json")).unwrap();
+        let variables = &mut event["detail"]["additional-information"]["environment"]["environment-variables"];
+        *variables = serde_json::json!([
+            { "name": "TOKEN", "type": "PLAINTEXT", "value": "very-secret" },
+            { "name": "NESTED", "value": { "value": "very-secret" } },
+            "very-secret",
+        ]);
+        let kept = received(event.to_string().as_bytes());
+        assert!(!kept.to_string().contains("very-secret"), "{kept}");
+        let variables = &kept["detail"]["additional-information"]["environment"]["environment-variables"];
+        assert_eq!(variables[0], serde_json::json!({ "name": "TOKEN", "type": "PLAINTEXT" }));
+        assert_eq!(kept["id"], event["id"]);
     }
 }

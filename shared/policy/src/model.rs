@@ -12,6 +12,9 @@ use crate::topic::Topic;
 use crate::trigger::Trigger;
 use crate::{Globs, Note};
 
+/// What stands for every subscriber among the names of recipients; `to` accepts it for no team and no person.
+pub const EVERYONE: &str = "everyone";
+
 /// A policy file that was checked.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Policy {
@@ -112,6 +115,24 @@ impl Recipient {
     }
 }
 
+impl To {
+    /// What messages carry for subscriptions to filter by: the names, and [`EVERYONE`] where everyone is meant.
+    ///
+    /// `None` where nobody is told.
+    pub fn names(&self) -> Option<Vec<String>> {
+        let names = |to: &[Recipient]| to.iter().map(|to| to.as_str().to_owned()).collect::<Vec<_>>();
+        match self {
+            Self::Nobody => None,
+            Self::Only(to) => Some(names(to)),
+            Self::Everyone(to) => {
+                let mut names = names(to);
+                names.push(EVERYONE.to_owned());
+                Some(names)
+            }
+        }
+    }
+}
+
 impl fmt::Display for Recipient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -132,8 +153,10 @@ pub struct Audience {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum To {
-    /// Every subscriber.
-    Everyone,
+    /// Every subscriber; with those, as in [`To::Only`], whom rules beside it name.
+    ///
+    /// The names are kept, so that whoever takes only what names them does not miss it because others hear it, too.
+    Everyone(Vec<Recipient>),
     /// These, each once, in alphabetical order with teams first.
     Only(Vec<Recipient>),
     /// Nobody: the repository has rules and none is about the topic.
@@ -216,7 +239,7 @@ impl Policy {
             }
         }
         let to = if !spoken || everyone {
-            To::Everyone
+            To::Everyone(to.into_iter().collect())
         } else if to.is_empty() {
             To::Nobody
         } else {

@@ -39,7 +39,7 @@ macro_rules! topics {
 topics! {
     BuildFailed "build.failed" Acts::Now, "A build failed, for the first time or again.";
     BuildFixed "build.fixed" Acts::Now, "A build passed that was broken before.";
-    BuildStopped "build.stopped" Acts::Now, "Somebody stopped a build, or it was superseded.";
+    BuildStopped "build.stopped" Acts::Now, "Somebody stopped a build.";
     DeploymentStarted "deployment.started" Acts::Later, "A deployment began.";
     DeploymentReady "deployment.ready" Acts::Later, "A blue/green deployment waits to be continued.";
     DeploymentSucceeded "deployment.succeeded" Acts::Later, "A deployment is done.";

@@ -139,7 +139,7 @@ fn a_person_is_found_by_arn_and_the_exact_entry_wins() {
 #[test]
 fn without_a_policy_everyone_is_told_about_everything() {
     for &topic in Topic::ALL {
-        assert_eq!(Policy::none().audience(&repository("demo"), topic).to, To::Everyone);
+        assert_eq!(Policy::none().audience(&repository("demo"), topic).to, To::Everyone(vec![]));
     }
 }
 
@@ -160,11 +160,22 @@ fn a_repository_without_rules_is_not_silenced_by_those_of_another() {
     assert_eq!(told("payments", Topic::BuildFixed), Audience { rules: vec![], to: To::Nobody });
     assert_eq!(only(&told("silent", Topic::BuildFailed)), ["developers", "seconds"]);
     assert_eq!(told("silent", Topic::BuildFixed).to, To::Nobody);
-    assert_eq!(told("loud", Topic::BuildFixed).to, To::Everyone);
+    assert_eq!(told("loud", Topic::BuildFixed).to, To::Everyone(vec![]));
     assert_eq!(told("loud", Topic::ReplicaFailed).to, To::Nobody);
-    assert_eq!(told("web-api", Topic::BuildFailed), Audience { rules: vec![], to: To::Everyone });
+    assert_eq!(told("web-api", Topic::BuildFailed), Audience { rules: vec![], to: To::Everyone(vec![]) });
     let teams: Vec<&str> = policy.teams().into_iter().map(TeamName::as_str).collect();
     assert_eq!(teams, ["developers", "seconds", "watchers"]);
+}
+
+#[test]
+fn whom_a_rule_names_is_named_also_where_another_tells_everyone() {
+    let policy = policy(
+        "repositories:\n  demo:\n    notifications:\n      - about: build.failed\n        to: [team-demo]\n      - about: build.*\n",
+    );
+    let names = |topic| policy.audience(&repository("demo"), topic).to.names();
+    assert_eq!(names(Topic::BuildFailed), Some(vec!["team-demo".to_owned(), EVERYONE.to_owned()]));
+    assert_eq!(names(Topic::BuildFixed), Some(vec![EVERYONE.to_owned()]));
+    assert_eq!(names(Topic::ReplicaFailed), None);
 }
 
 #[test]

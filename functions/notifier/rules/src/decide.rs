@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use signalbox_events::{Arn, BuildStatus, CommitId, Detail, ProjectName, RefKind, RefName, RepositoryName};
-use signalbox_policy::{Mode, Policy, To, Topic};
+use signalbox_policy::{Mode, Policy, Topic};
 
 use crate::facts::{BuildFacts, Facts, Known, Origin};
-use crate::history::{Finished, History};
+use crate::history::{Began, Finished, History, StartedFor};
 use crate::mail::{Mail, mail};
 use crate::news::{News, news};
 
@@ -82,7 +82,7 @@ pub enum Reason {
     Heard {
         /// Of what.
         topic: Topic,
-        /// By whom; nobody by name means every subscriber.
+        /// By whom, as messages name them: `everyone` means every subscriber.
         to: Vec<String>,
         /// The lines of the policy that say so.
         lines: Vec<usize>,
@@ -239,6 +239,11 @@ impl<'a> Case<'a> {
             status: self.build.status,
             commit: self.commit.clone(),
             pusher: self.pusher.cloned(),
+            began: if self.build.never_began() { Began::Never } else { Began::Yes },
+            started_for: match self.origin {
+                Origin::Recorded(_) => StartedFor::Ref,
+                Origin::Environment { .. } | Origin::Other => StartedFor::Somebody,
+            },
         }
     }
 }
@@ -259,15 +264,14 @@ pub(crate) fn told(facts: &Facts) -> Option<Told<'_>> {
     };
     let news = news(&facts.history, &case.finished(), superseded_by);
     let topic = match news {
-        News::Broke { .. } | News::StillBroken { .. } => Some(Topic::BuildFailed),
+        News::Broke { .. } | News::StillBroken { .. } | News::NotRun => Some(Topic::BuildFailed),
         News::Fixed { .. } => Some(Topic::BuildFixed),
         News::Stopped => Some(Topic::BuildStopped),
-        News::Unchanged { .. } | News::Late { .. } | News::Told | News::Superseded { .. } => None,
+        News::Unchanged { .. } | News::Late { .. } | News::Again { .. } | News::Told | News::Superseded { .. } => None,
     };
     Some(Told { case, news, topic })
 }
 
-/// The key of the history that a build belongs to, once its origin is known.
 impl Facts {
     /// Where the history of this build lies; `None` where the build belongs to none.
     pub fn history_key(&self) -> Option<String> {
@@ -305,12 +309,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
     if let Some(topic) = told.topic {
         let repository = &told.case.repository;
         let audience = policy.audience(repository, topic);
-        let to = match audience.to {
-            To::Nobody => None,
-            To::Everyone => Some(Vec::new()),
-            To::Only(recipients) => Some(recipients.iter().map(|to| to.as_str().to_owned()).collect::<Vec<_>>()),
-        };
-        match to {
+        match audience.to.names() {
             None => reasons.push(Reason::Nobody { topic, repository: repository.clone() }),
             Some(to) => {
                 reasons.push(Reason::Heard { topic, to: to.clone(), lines: audience.rules });

@@ -6,16 +6,19 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use signalbox_events::{
     BuildId, BuildInformation, BuildLogs, BuildPhase, BuildStart, BuildStateChange, BuildStatus, CommitId, Detail,
-    Event, ProjectName, RefName, RepositoryName,
+    Event, PhaseStatus, PhaseType, ProjectName, RefName, RepositoryName,
 };
 
 use crate::history::History;
 use crate::links::Console;
-use crate::redact::redact;
+use crate::redact::{redact, redact_context};
 use crate::text;
 
 /// A start record that is missing this long after the build ended will not come.
 const RECORD_MAY_COME: SignedDuration = SignedDuration::from_mins(2);
+
+/// How `CodeBuild` begins what it says of a buildspec that it cannot read.
+pub(crate) const BUILDSPEC_ERROR: &str = "YAML_FILE_ERROR";
 
 /// A line of a log is read no further than this.
 const LONGEST_LINE: usize = 4_000;
@@ -70,6 +73,9 @@ pub struct BuildFacts {
     pub initiator: Option<String>,
     /// How long it might have run.
     pub timeout_in_minutes: Option<u64>,
+    /// How long it might have waited in the queue.
+    #[serde(default)]
+    pub queued_timeout_in_minutes: Option<u64>,
 }
 
 /// Where the facts of a build come from.
@@ -148,6 +154,7 @@ impl Facts {
     ///
     /// For explaining an event by itself, and what gathering begins from.
     pub fn before_gathering(event: &Event) -> Self {
+        let event = without_secrets(event);
         let build = match &event.detail {
             Detail::BuildState(change) if change.status.is_terminal() => {
                 Some(BuildFacts::of_event(change, event.envelope.time))
@@ -155,7 +162,7 @@ impl Facts {
             _ => None,
         };
         Self {
-            event: event.clone(),
+            event,
             build,
             origin: Origin::Other,
             history: History::default(),
@@ -178,15 +185,62 @@ impl BuildFacts {
             number: information.and_then(|information| information.build_number),
             start: information.and_then(|information| information.start_time),
             end: time,
-            phases: information.map(|information| information.phases.clone()).unwrap_or_default(),
+            phases: information.map(|information| plain_phases(information.phases.clone())).unwrap_or_default(),
             logs: information.and_then(|information| information.logs.clone()),
             repository: information.and_then(BuildInformation::source_repository),
             source_version: information.and_then(|information| information.source_version.clone()),
             resolved_version: None,
             initiator: information.and_then(|information| information.initiator.clone()),
             timeout_in_minutes: information.and_then(|information| information.timeout_in_minutes),
+            queued_timeout_in_minutes: information.and_then(|information| information.queued_timeout_in_minutes),
         }
     }
+}
+
+impl BuildFacts {
+    /// The phase that did not end well.
+    pub(crate) fn failed_phase(&self) -> Option<&BuildPhase> {
+        self.phases.iter().find(|phase| phase.status.is_some_and(PhaseStatus::is_failure))
+    }
+
+    /// Whether it failed before its buildspec was begun; a buildspec that cannot be read counts as begun, since it was pushed.
+    pub(crate) fn never_began(&self) -> bool {
+        let before = [PhaseType::Submitted, PhaseType::Queued, PhaseType::Provisioning, PhaseType::DownloadSource];
+        matches!(self.status, BuildStatus::Failed | BuildStatus::TimedOut)
+            && self.failed_phase().is_some_and(|phase| {
+                before.contains(&phase.phase)
+                    && !phase.context.iter().any(|said| said.trim_start().starts_with(BUILDSPEC_ERROR))
+            })
+    }
+}
+
+/// Phases as facts keep them: a context quotes commands, and commands may hold secrets.
+pub fn plain_phases(mut phases: Vec<BuildPhase>) -> Vec<BuildPhase> {
+    for phase in &mut phases {
+        redact_all(&mut phase.context);
+    }
+    phases
+}
+
+fn redact_all(contexts: &mut [String]) {
+    for context in contexts {
+        *context = redact_context(context);
+    }
+}
+
+/// The event as facts keep it, which end in the ledger.
+fn without_secrets(event: &Event) -> Event {
+    let mut event = event.clone();
+    let (context, information) = match &mut event.detail {
+        Detail::BuildState(change) => (&mut change.context, &mut change.information),
+        Detail::BuildPhase(change) => (&mut change.context, &mut change.information),
+        _ => return event,
+    };
+    redact_all(context);
+    if let Some(information) = information {
+        information.phases = plain_phases(std::mem::take(&mut information.phases));
+    }
+    event
 }
 
 impl Origin {

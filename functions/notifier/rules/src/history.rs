@@ -34,12 +34,46 @@ pub struct Finished {
     pub commit: Option<CommitId>,
     /// Who pushed it.
     pub pusher: Option<Arn>,
+    /// Whether the buildspec was begun.
+    #[serde(default)]
+    pub began: Began,
+    /// What it was started for.
+    #[serde(default)]
+    pub started_for: StartedFor,
 }
 
+/// Whether a build came to its buildspec.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Began {
+    /// It did, as far as anybody knows.
+    #[default]
+    Yes,
+    /// It ended in the queue, for want of a machine, or of the source.
+    Never,
+}
+
+/// What a build was started for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartedFor {
+    /// Where the ref pointed: the trigger recorded it.
+    #[default]
+    Ref,
+    /// Somebody wanted it, perhaps again and for an older commit.
+    Somebody,
+}
+
+/// By what builds are ordered.
+type Order<'a> = (Timestamp, Option<u64>, &'a BuildId);
+
 impl Finished {
-    /// Whether it says that the code is broken or green; a build that somebody stopped says neither.
+    /// Whether it says that the code is broken or green.
+    ///
+    /// A build that somebody stopped, that CodeBuild could not run, or that never came to its buildspec says neither.
     pub fn is_result(&self) -> bool {
-        !matches!(self.status, BuildStatus::Stopped | BuildStatus::InProgress)
+        self.began == Began::Yes
+            && matches!(self.status, BuildStatus::Succeeded | BuildStatus::Failed | BuildStatus::TimedOut)
     }
 
     /// Whether it was started after `other`.
@@ -47,7 +81,7 @@ impl Finished {
         self.order() > other.order()
     }
 
-    fn order(&self) -> (Timestamp, Option<u64>, &BuildId) {
+    fn order(&self) -> Order<'_> {
         (self.started, self.number, &self.build)
     }
 }
@@ -67,6 +101,20 @@ impl History {
     #[must_use]
     pub fn without(&self, build: &BuildId) -> Self {
         Self { builds: self.builds.iter().filter(|one| one.build != *build).cloned().collect() }
+    }
+
+    /// Where the build stands among the others: beside the one that first built its commit, if somebody wanted it again.
+    ///
+    /// So an older commit that is built again comes before what was pushed after it, in whatever order they end.
+    pub(crate) fn rank<'a>(&'a self, one: &'a Finished) -> (Order<'a>, Order<'a>) {
+        let own = one.order();
+        if one.started_for == StartedFor::Ref || one.commit.is_none() {
+            return (own, own);
+        }
+        let mut same = self.builds.iter().filter(|other| other.commit == one.commit && other.order() < own);
+        // A ref that was set back to the commit makes it the newest again.
+        let pushed = same.clone().rfind(|other| other.started_for == StartedFor::Ref);
+        (pushed.or_else(|| same.next()).map_or(own, Finished::order), own)
     }
 
     /// Whether older builds may have been forgotten: then a count is only a lower bound.
@@ -113,6 +161,8 @@ mod tests {
             status: if n % 3 == 0 { BuildStatus::Succeeded } else { BuildStatus::Failed },
             commit: None,
             pusher: None,
+            began: Began::Yes,
+            started_for: StartedFor::Ref,
         }
     }
 
@@ -130,7 +180,7 @@ mod tests {
         }
 
         #[test]
-        fn a_key_has_five_segments_and_fits_whatever_the_ref_is_called(place in ".{0,300}") {
+        fn a_key_has_six_segments_and_fits_whatever_the_ref_is_called(place in ".{0,300}") {
             let key = History::key(
                 &ProjectName::parse("demo-unit").unwrap(), &RepositoryName::parse("demo").unwrap(), None, &place);
             prop_assert_eq!(key.split('/').count(), 6);

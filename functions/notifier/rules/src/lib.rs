@@ -15,8 +15,10 @@ mod render;
 mod text;
 
 pub use decide::{Action, Decision, Reason, Verdict, decide};
-pub use facts::{BuildFacts, CommitFacts, Commits, Facts, Known, Origin, Rest, log_lines, start_record_may_still_come};
-pub use history::{Finished, History};
+pub use facts::{
+    BuildFacts, CommitFacts, Commits, Facts, Known, Origin, Rest, log_lines, plain_phases, start_record_may_still_come,
+};
+pub use history::{Began, Finished, History, StartedFor};
 pub use links::Console;
 pub use mail::{Attributes, Mail};
 pub use needs::{CommitsWanted, LogWanted, More, Needs, needs, needs_more};

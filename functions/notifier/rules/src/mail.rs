@@ -2,14 +2,14 @@
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
-use signalbox_events::{Arn, BuildPhase, BuildStatus, PhaseStatus, PhaseType, RepositoryName};
+use signalbox_events::{Arn, BuildPhase, BuildStatus, PhaseType, RepositoryName};
 use signalbox_policy::{Policy, Topic};
 
 use crate::decide::{Case, Told};
-use crate::facts::{Facts, Origin, Rest};
+use crate::facts::{BUILDSPEC_ERROR, Facts, Origin, Rest};
 use crate::history::Finished;
 use crate::news::{Count, News};
-use crate::redact::redact;
+use crate::redact::{COMMAND, REASON, REMOVED, redact};
 use crate::render::nth;
 use crate::text::{ascii, cut, cut_in_the_middle, duration, moment, plain, wrapped};
 
@@ -47,7 +47,7 @@ pub struct Attributes {
     pub reference: String,
     /// The `CodeBuild` project.
     pub project: String,
-    /// Teams and people that the policy names; empty where it names nobody.
+    /// Teams and people that the policy names, and `everyone` where every subscriber is meant.
     pub to: Vec<String>,
 }
 
@@ -65,6 +65,8 @@ enum Cause {
     Buildspec(String),
     /// `CodeBuild` itself failed.
     Fault(Option<String>),
+    /// It came to nothing before its buildspec was begun.
+    NeverBegan(Option<String>),
     /// It took too long.
     TimedOut,
     /// Something else that a phase tells.
@@ -107,6 +109,7 @@ fn subject(told: &Told<'_>) -> String {
         News::Broke { .. } => ("broke", String::new()),
         News::StillBroken { failures, .. } => ("is still broken", format!(" ({} failure)", nth(*failures))),
         News::Fixed { .. } => ("is fixed", String::new()),
+        News::NotRun => ("could not be run", String::new()),
         _ => ("was stopped", String::new()),
     };
     let (kind, reference) = case.place.said();
@@ -135,23 +138,24 @@ fn subject(told: &Told<'_>) -> String {
 
 impl<'a> Failed<'a> {
     fn of(case: &'a Case<'_>) -> Self {
-        let bad = |phase: &&BuildPhase| phase.status.is_some_and(PhaseStatus::is_failure);
-        let phase = case.build.phases.iter().find(bad);
-        let said = phase.and_then(|phase| phase.context.first());
+        let phase = case.build.failed_phase();
+        // CodeBuild writes ": " where it has nothing to say.
+        let said = phase.and_then(|phase| phase.context.iter().find(|said| !matches!(said.trim(), "" | ":")));
         let command = said.and_then(|said| {
-            let rest = said.split_once("Error while executing command: ")?.1;
-            Some(rest.rsplit_once(". Reason: ").map_or(rest, |(command, _)| command).to_owned())
+            let rest = said.split_once(COMMAND)?.1;
+            Some(rest.rsplit_once(REASON).map_or(rest, |(command, _)| command).to_owned())
         });
         let cause = match (case.build.status, said) {
             (BuildStatus::Fault, said) => Cause::Fault(said.cloned()),
+            (_, said) if case.build.never_began() => Cause::NeverBegan(said.cloned()),
             (BuildStatus::TimedOut, _) => Cause::TimedOut,
-            (_, Some(said)) if said.starts_with("YAML_FILE_ERROR") => {
-                let message = said.trim_start_matches("YAML_FILE_ERROR").trim_start_matches(':').trim();
+            (_, Some(said)) if said.trim_start().starts_with(BUILDSPEC_ERROR) => {
+                let message = said.trim_start().trim_start_matches(BUILDSPEC_ERROR).trim_start_matches(':').trim();
                 Cause::Buildspec(if message.is_empty() { "it says no more".to_owned() } else { message.to_owned() })
             }
-            (_, Some(said)) if command.is_some() => Cause::Command(
-                said.rsplit_once(". Reason: ").map(|(_, reason)| reason.trim_end_matches('.').to_owned()),
-            ),
+            (_, Some(said)) if command.is_some() => {
+                Cause::Command(said.rsplit_once(REASON).map(|(_, reason)| reason.trim_end_matches('.').to_owned()))
+            }
             (_, said) => Cause::Other(said.cloned()),
         };
         Self { phase, command, cause }
@@ -170,9 +174,32 @@ impl<'a> Failed<'a> {
                 Some(minutes) => format!("it was ended{in_phase} because it took longer than its {minutes} min"),
                 None => format!("it was ended{in_phase} because it took too long"),
             },
+            (Cause::NeverBegan(_), _) => never_began(case, self.phase),
             (Cause::Fault(_), _) => format!("CodeBuild itself failed{in_phase}"),
             (_, _) => format!("the build failed{in_phase}"),
         }
+    }
+}
+
+/// A time-out of the queue is not the one of the build.
+fn never_began(case: &Case<'_>, phase: Option<&BuildPhase>) -> String {
+    let minutes =
+        |minutes: Option<u64>| minutes.map_or_else(|| "it may".to_owned(), |minutes| format!("its {minutes} min"));
+    match (case.build.status, phase.map(|phase| phase.phase)) {
+        (BuildStatus::TimedOut, Some(PhaseType::Queued)) => {
+            format!(
+                "the build never began, because it waited in the queue longer than {}",
+                minutes(case.build.queued_timeout_in_minutes)
+            )
+        }
+        (BuildStatus::TimedOut, Some(phase)) => {
+            format!(
+                "the build never began, because it was still in {phase} after {}",
+                minutes(case.build.timeout_in_minutes)
+            )
+        }
+        (_, Some(phase)) => format!("the build never began, because {phase} failed"),
+        (_, None) => "the build never began".to_owned(),
     }
 }
 
@@ -187,8 +214,20 @@ fn first_line(told: &Told<'_>, policy: &Policy) -> String {
         None => default.to_owned(),
     };
     match &told.news {
-        News::Broke { .. } | News::StillBroken { .. } if case.build.status == BuildStatus::Fault => {
-            format!("Run it again: {what}, which says nothing about the code.")
+        News::NotRun if case.build.status == BuildStatus::Fault => {
+            format!("Start it again: {what}, which says nothing about the code.")
+        }
+        News::NotRun => {
+            let project = &case.build.project;
+            let look = match failed.phase.map(|phase| phase.phase) {
+                Some(PhaseType::Queued | PhaseType::Submitted) => {
+                    format!(
+                        "Look at what else CodeBuild runs and at the limits of project {project}, then start it again"
+                    )
+                }
+                _ => format!("Look at project {project}, its image and its role in CodeBuild, then start it again"),
+            };
+            format!("{look}: {what}, which says nothing about the code.")
         }
         News::Broke { .. } if matches!(failed.cause, Cause::Buildspec(_)) => {
             let line = please(pusher.as_deref(), "correct the buildspec", "Please correct the buildspec");
@@ -288,6 +327,7 @@ fn what(told: &Told<'_>) -> String {
         News::Broke { .. } => "broke",
         News::StillBroken { .. } => "is still broken",
         News::Fixed { .. } => "is fixed",
+        News::NotRun => "could not be run",
         _ => "was stopped",
     };
     let name = shown(case.name(), 100);
@@ -318,7 +358,7 @@ fn times(count: Count) -> String {
 fn since(body: &mut Body, told: &Told<'_>, policy: &Policy) {
     match &told.news {
         News::Broke { green: Some(green) } => body.field("Green", &format!("until {}", past(green, policy))),
-        News::Broke { green: None } => body.field("Green", "never, as far as is remembered"),
+        News::Broke { green: None } => body.field("Before", "no result of it is known"),
         News::StillBroken { failures, first, .. } => {
             body.field("Broken", &format!("since {}; failed {}", past(first, policy), times(*failures)));
         }
@@ -367,7 +407,9 @@ fn why(body: &mut Body, case: &Case<'_>) {
             }
         }
         (Cause::Buildspec(message), _) => body.field("Buildspec", &shown(message, 500)),
-        (Cause::Fault(Some(message)) | Cause::Other(Some(message)), _) => body.field("Message", &shown(message, 500)),
+        (Cause::Fault(Some(message)) | Cause::NeverBegan(Some(message)) | Cause::Other(Some(message)), _) => {
+            body.field("Message", &shown(message, 500))
+        }
         _ => {}
     }
 }
@@ -444,7 +486,7 @@ fn reproduce(body: &mut Body, case: &Case<'_>) {
     let failed = Failed::of(case);
     let (Some(command), Some(commit)) = (&failed.command, &case.commit) else { return };
     // A command that had to be changed to be shown is none that anybody can run.
-    let runs = command.len() <= 200 && shown(command, 200) == *command;
+    let runs = command.len() <= 200 && shown(command, 200) == *command && !command.contains(REMOVED);
     if runs && matches!(failed.cause, Cause::Command(_)) {
         body.heading("To see it on your machine, in a clone of the repository:");
         body.line(&format!("  git fetch origin && git checkout {}", shown(commit.as_str(), 64)));

@@ -71,7 +71,7 @@ pub fn needs_more(facts: &Facts, policy: &Policy) -> More {
     if policy.audience(&case.repository, topic).to == To::Nobody {
         return More::default();
     }
-    let failed = matches!(news, News::Broke { .. } | News::StillBroken { .. });
+    let failed = matches!(news, News::Broke { .. } | News::StillBroken { .. } | News::NotRun);
     let log = case.build.logs.as_ref().filter(|_| failed).and_then(|logs| {
         Some(LogWanted { group: logs.group.clone()?, stream: logs.stream.clone()?, lines: LOG_LINES })
     });

@@ -42,6 +42,13 @@ pub enum News {
         /// That build.
         newer: Finished,
     },
+    /// An older commit was built again: what came after it has its result already.
+    Again {
+        /// That build.
+        newer: Finished,
+    },
+    /// `CodeBuild` failed, or the buildspec was never begun: nothing is known of the code.
+    NotRun,
     /// This very result was handled before, by another event.
     Told,
     /// Somebody stopped it: nothing is known of the code.
@@ -65,7 +72,8 @@ pub enum Count {
 
 /// What `finished` means after `history`.
 pub(crate) fn news(history: &History, finished: &Finished, superseded_by: Option<&CommitId>) -> News {
-    if let Some(by) = superseded_by {
+    // A build that ended by itself before it could be stopped has a result like any other.
+    if let Some(by) = superseded_by.filter(|_| finished.status == BuildStatus::Stopped) {
         return News::Superseded { by: by.clone() };
     }
     if history.builds.iter().any(|one| one.build == finished.build && one.status == finished.status) {
@@ -75,9 +83,15 @@ pub(crate) fn news(history: &History, finished: &Finished, superseded_by: Option
         return News::Stopped;
     }
     let others = history.without(&finished.build);
-    let mut results = others.builds.iter().rev().filter(|one| one.is_result()).peekable();
-    if let Some(newer) = results.next_if(|one| one.is_newer_than(finished)) {
-        return News::Late { newer: newer.clone() };
+    let mut results: Vec<&Finished> = others.builds.iter().filter(|one| one.is_result()).collect();
+    results.sort_by(|one, other| others.rank(other).cmp(&others.rank(one)));
+    let mut results = results.into_iter().peekable();
+    if let Some(newer) = results.next_if(|one| others.rank(one) > others.rank(finished)) {
+        let newer = newer.clone();
+        return if newer.is_newer_than(finished) { News::Late { newer } } else { News::Again { newer } };
+    }
+    if !finished.is_result() {
+        return News::NotRun;
     }
     let mut failed: Vec<&Finished> = Vec::new();
     while let Some(one) = results.next_if(|one| !one.status.is_success()) {

@@ -9,10 +9,25 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 /// What stands where a secret was.
-const REMOVED: &str = "[removed]";
+pub(crate) const REMOVED: &str = "[removed]";
+
+/// What stands before the command in a phase's context.
+pub(crate) const COMMAND: &str = "Error while executing command: ";
+
+/// What stands behind it.
+pub(crate) const REASON: &str = ". Reason: ";
+
+/// A text is looked at no more often than this once more.
+const MOST_LOOKS: usize = 6;
 
 /// Names whose values are secrets.
 const SECRET_NAME: &str = r"(?:password|passwd|passwort|passphrase|pwd|secret|token|credentials?|signature|(?:api|access|secret|private|account|auth|signing|encryption|master|storage)[_.-]?key|apikey|connection[_-]?string)";
+
+/// What may stand behind such a name and still be part of it, as in `--secret-string`.
+const SUFFIX: &str = r"(?:[_-](?:string|value|text|binary))?[0-9]*";
+
+/// Names whose values may hold spaces.
+const PASSWORD_NAME: &str = r"(?:password|passwd|passwort|passphrase|pwd)";
 
 /// Values behind such a name that are a word of the message, not a secret.
 const WORDS: &[&str] = &[
@@ -94,28 +109,98 @@ static HEADER: LazyLock<Regex> = LazyLock::new(|| {
 static SCHEME: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i-u)\b(bearer|basic)([ \t]+)([A-Za-z0-9+/_.~-]{16,}={0,2})"));
 
-/// `name = value` in the many ways of shells, JSON, YAML, URLs and properties.
+/// `name=value` of a link: the next part of the query is none of the value.
+static QUERY: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(&format!(r#"(?i)(?P<name>[?&][A-Za-z0-9_.-]*{SECRET_NAME}{SUFFIX})(?P<sep>=)(?P<value>[^\s"'&\#]+)"#))
+});
+
+/// `name = value` in the many ways of shells, JSON, YAML, links and properties.
 static ASSIGNED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(&format!(
-        r#"(?i)(?P<name>[A-Za-z0-9_.-]*{SECRET_NAME}[0-9]*)(?P<sep>\\{{0,3}}["']?[ \t]*(?:=>|:=|=|:)[ \t]*)(?P<value>\\+"[^"\n]*"?|"(?:[^"\\\n]|\\[^\n])*"?|'[^'\n]*'?|[^\s"'&,;]+)"#
+        r#"(?i)(?P<name>[A-Za-z0-9_.-]*{SECRET_NAME}{SUFFIX})(?P<sep>\\{{0,3}}["']?[ \t]*(?:=>|:=|=|:)[ \t]*)(?P<value>\\+"[^"\n]*"?|"(?:[^"\\\n]|\\[^\n])*"?|'[^'\n]*'?|[^\s"']+)"#
     ))
+});
+
+/// `name: value with spaces`: to the end of the line for any name that begins the line, and for passwords wherever they stand.
+///
+/// Behind a brace other names follow, so there the value ends as everywhere else.
+static TO_THE_END: LazyLock<Regex> = LazyLock::new(|| {
+    let value = r#"[^\s"'\\\[{|>*:=][^\n]*"#;
+    let margin = r"[ \t]*(?:\[[^\]\n]*\][ \t]*|[0-9][0-9T:./,Z+-]*[ \t]+|(?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR):?[ \t]+|[-+>|*#][ \t]+)*";
+    let anywhere = format!(
+        r"^(?P<before>[^\n{{]*?[^A-Za-z0-9_.{{\n-]|)(?P<name>[A-Za-z0-9_.-]*{PASSWORD_NAME}[0-9]*)(?P<sep>:[ \t]+)(?P<value>{value})$"
+    );
+    let first = format!(
+        r"^(?P<before2>{margin})(?P<name2>[A-Za-z0-9_.-]*{SECRET_NAME}{SUFFIX})(?P<sep2>:[ \t]+)(?P<value2>{value})$"
+    );
+    pattern(&format!("(?im){anywhere}|{first}"))
 });
 
 /// `--password value`.
 static FLAG: LazyLock<Regex> = LazyLock::new(|| {
     pattern(&format!(
-        r#"(?i)(?P<name>--?[a-z0-9-]*{SECRET_NAME})(?P<sep>[ \t]+)(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s"'-][^\s"']*)"#
+        r#"(?i)(?P<name>--?[a-z0-9-]*{SECRET_NAME}{SUFFIX})(?P<sep>[ \t]+)(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s"'-][^\s"']*)"#
     ))
 });
 
+/// `-p value` of programs that log in with it, and the `-pvalue` of databases.
+static SHORT_FLAG: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?P<name>\b(?:(?:docker|podman|buildah|skopeo|nerdctl|finch|oras|helm)\b[^\n|;&]*?\blogin\b|sshpass\b|mongo(?:sh|dump|restore)?\b)(?:[^\n|;&]*?[ \t])??[ \t]*-p)(?P<sep>[ \t=]*)(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s"'=-][^\s"']*)"#,
+    )
+});
+
+/// See [`SHORT_FLAG`]: behind a space stands the name of a database, since the password is then asked for.
+static DATABASE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?P<name>\b(?:mysql|mariadb)[a-z-]*\b(?:[^\n|;&]*?)[ \t]-p)(?P<sep>)(?P<value>"[^"\n]*"|'[^'\n]*'|[^\s"']+)"#,
+    )
+});
+
+/// `-u user:password`, as curl takes it.
+static USER: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?m)(?P<name>(?:^|[\s'"`(=])(?:-[uU][ \t]*|--(?:proxy-)?user(?:[ \t]*=[ \t]*|[ \t]+)))(?:"(?P<user1>[^\s":/;]*):(?P<value1>[^"\n]+)"?|'(?P<user2>[^\s':/;]*):(?P<value2>[^'\n]+)'?|(?P<user3>[^\s"':/;=-][^\s"':/;]*):(?P<value3>[^\s"']+))"#,
+    )
+});
+
+/// What a shell puts a value in for: names are upper case, since a secret, too, may begin with a dollar.
+static REFERENCE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^(?:\$(?:[A-Z_][A-Z0-9_]*|[0-9@*?]|env:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_.]*\})[:/@,;.]?)+[,;.)\]}]*$|^\$\(",
+    )
+});
+
 /// What might be an AWS secret key: 40 signs of base64 by themselves.
-static FORTY: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z0-9/+=_.-]+"));
+static FORTY: LazyLock<Regex> = LazyLock::new(|| pattern(r"[A-Za-z0-9/+]+"));
 
 /// A part of a path or a name that a person wrote.
 static WORDLIKE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:[A-Z]{0,3}[a-z]+)+[0-9]{0,6}$|^[0-9]{1,8}$|^$"));
 
 /// The text with every secret that is recognised replaced by `[removed]`. Doing it twice changes nothing more.
 pub fn redact(text: &str) -> String {
+    let mut text = redact_once(text);
+    // What was removed may have stood between a name and its value: the second look finds what is left, and a third hardly ever.
+    for _ in 0..MOST_LOOKS {
+        let again = redact_once(&text);
+        if again == text {
+            break;
+        }
+        text = again;
+    }
+    text
+}
+
+/// The context of a phase: each of its parts by itself, so that no secret swallows what stands behind it.
+pub(crate) fn redact_context(context: &str) -> String {
+    let Some((before, rest)) = context.split_once(COMMAND) else { return redact(context) };
+    match rest.rsplit_once(REASON) {
+        Some((command, reason)) => format!("{}{COMMAND}{}{REASON}{}", redact(before), redact(command), redact(reason)),
+        None => format!("{}{COMMAND}{}", redact(before), redact(rest)),
+    }
+}
+
+fn redact_once(text: &str) -> String {
     let mut text = without_key_blocks(text);
     text = HEADER.replace_all(&text, format!("${{1}}{REMOVED}")).into_owned();
     text = URL.replace_all(&text, format!("${{1}}{REMOVED}@")).into_owned();
@@ -127,14 +212,17 @@ pub fn redact(text: &str) -> String {
             if is_word { part(found, 0).to_owned() } else { format!("{scheme}{space}{REMOVED}") }
         })
         .into_owned();
+    text = USER.replace_all(&text, of_user).into_owned();
+    text = SHORT_FLAG.replace_all(&text, assigned).into_owned();
+    text = DATABASE.replace_all(&text, assigned).into_owned();
     text = FLAG.replace_all(&text, assigned).into_owned();
+    text = QUERY.replace_all(&text, assigned).into_owned();
+    text = TO_THE_END.replace_all(&text, to_the_end).into_owned();
     text = ASSIGNED.replace_all(&text, assigned).into_owned();
     FORTY
         .replace_all(&text, |found: &Captures<'_>| {
             let value = part(found, 0);
-            let bare = value.rsplit_once('=').map_or(value, |(_, bare)| if bare.is_empty() { value } else { bare });
-            let before = value.strip_suffix(bare).unwrap_or_default();
-            if is_secret_key(bare) { format!("{before}{REMOVED}") } else { value.to_owned() }
+            if is_secret_key(value) { REMOVED.to_owned() } else { value.to_owned() }
         })
         .into_owned()
 }
@@ -143,28 +231,63 @@ fn part<'t>(found: &Captures<'t>, group: usize) -> &'t str {
     found.get(group).map_or("", |group| group.as_str())
 }
 
-fn assigned(found: &Captures<'_>) -> String {
-    let named = |name| found.name(name).map_or("", |group| group.as_str());
-    let (name, sep, value) = (named("name"), named("sep"), named("value"));
-    let bare = value.trim_matches(['\\', '"', '\'']);
-    let word = bare.trim_end_matches(['.', ')', ']', '}', '!', '?', ':']).to_ascii_lowercase();
-    let stays = WORDS.contains(&word.as_str())
-        || bare.contains(REMOVED)
-        || bare.starts_with('$')
+fn named<'t>(found: &Captures<'t>, name: &str) -> &'t str {
+    found.name(name).map_or("", |group| group.as_str())
+}
+
+/// Whether what stands behind the name of a secret is none.
+fn is_no_secret(name: &str, bare: &str) -> bool {
+    let word = bare.trim_end_matches(['.', ',', ';', ')', ']', '}', '!', '?', ':']).to_ascii_lowercase();
+    WORDS.contains(&word.as_str())
+        || bare.starts_with(REMOVED)
+        || REFERENCE.is_match(bare)
         || bare.starts_with('<') && bare.ends_with('>')
         || bare.chars().all(|c| c == '*')
         // A type's path (`Token::new`), an operator (`token == 1`), and the shell's own `PWD=/...`.
         || bare.starts_with(':')
         || bare.starts_with('=')
         || bare.starts_with('/') && name.eq_ignore_ascii_case("pwd")
-        || bare.starts_with('/') && name.eq_ignore_ascii_case("oldpwd");
-    if stays {
+        || bare.starts_with('/') && name.eq_ignore_ascii_case("oldpwd")
+}
+
+fn assigned(found: &Captures<'_>) -> String {
+    let (name, sep, value) = (named(found, "name"), named(found, "sep"), named(found, "value"));
+    if is_no_secret(name, value.trim_matches(['\\', '"', '\''])) {
         return part(found, 0).to_owned();
     }
     let quote = value.strip_suffix(value.trim_start_matches(['\\', '"', '\''])).unwrap_or_default();
     // The inside of a value without its quotes may end with one of another kind; the shell does not care, and no secret stays.
     let closing = if !quote.is_empty() && value.len() > quote.len() && value.ends_with(quote) { quote } else { "" };
     format!("{name}{sep}{quote}{REMOVED}{closing}")
+}
+
+fn to_the_end(found: &Captures<'_>) -> String {
+    let either = |one, other| found.name(one).or_else(|| found.name(other)).map_or("", |group| group.as_str());
+    let (before, name) = (either("before", "before2"), either("name", "name2"));
+    let (sep, value) = (either("sep", "sep2"), either("value", "value2"));
+    // A message begins with a word of a message; a reference may have a comment behind it.
+    if is_no_secret(name, value.split_whitespace().next().unwrap_or_default()) {
+        return part(found, 0).to_owned();
+    }
+    format!("{before}{name}{sep}{REMOVED}")
+}
+
+fn of_user(found: &Captures<'_>) -> String {
+    let of = |kind| ["1", "2", "3"].into_iter().find_map(|n| found.name(&format!("{kind}{n}"))).map(|it| it.as_str());
+    let (user, value) = (of("user").unwrap_or_default(), of("value").unwrap_or_default());
+    // `1000:1000` is a user and a group.
+    let is_number = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+    if value.starts_with("//") || is_number(user) && is_number(value) || is_no_secret("", value) {
+        return part(found, 0).to_owned();
+    }
+    let quote = if found.name("user1").is_some() {
+        "\""
+    } else if found.name("user2").is_some() {
+        "'"
+    } else {
+        ""
+    };
+    format!("{}{quote}{user}:{REMOVED}{quote}", named(found, "name"))
 }
 
 /// 40 signs of base64 that are no commit id, no path and no long name.
@@ -178,7 +301,7 @@ fn is_secret_key(text: &str) -> bool {
         && !text.split('/').all(|part| WORDLIKE.is_match(part))
 }
 
-/// Private keys span lines; the end of a log may begin in the middle of one.
+/// Private keys span lines; a log may begin, and end, in the middle of one.
 fn without_key_blocks(text: &str) -> String {
     let mut kept: Vec<Cow<'_, str>> = Vec::new();
     let mut inside = false;
@@ -187,6 +310,9 @@ fn without_key_blocks(text: &str) -> String {
             line.find("-----BEGIN ").filter(|at| line.get(*at..).is_some_and(|rest| rest.contains("PRIVATE KEY")));
         let ends =
             line.rfind("-----END ").filter(|at| line.get(*at..).is_some_and(|rest| rest.contains("PRIVATE KEY")));
+        if !inside && ends.is_some_and(|end| begins.is_some_and(|begin| end < begin)) {
+            drop_key_lines(&mut kept);
+        }
         match (inside, begins, ends) {
             (_, Some(begin), end) => {
                 kept.push(Cow::Owned(format!("{}{REMOVED}", line.get(..begin).unwrap_or_default())));
@@ -194,20 +320,56 @@ fn without_key_blocks(text: &str) -> String {
             }
             (true, None, end) => inside = end.is_none(),
             (false, None, Some(_)) => {
-                while kept.last().is_some_and(|line| is_key_line(line)) {
-                    kept.pop();
-                }
+                drop_key_lines(&mut kept);
                 kept.push(Cow::Borrowed(REMOVED));
             }
             (false, None, None) => kept.push(Cow::Borrowed(line)),
         }
     }
-    kept.join("\n")
+    without_key_bodies(kept).join("\n")
 }
 
-fn is_key_line(line: &str) -> bool {
-    let line = line.trim();
-    line.len() >= 16 && line.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '='))
+/// Takes away the end of a key whose beginning was cut off.
+fn drop_key_lines(kept: &mut Vec<Cow<'_, str>>) {
+    // The last line of a key may be as short as one group of base64.
+    let mut shortest = 1;
+    while kept.last().is_some_and(|line| key_signs(line).is_some_and(|signs| signs >= shortest)) {
+        kept.pop();
+        shortest = 16;
+    }
+}
+
+/// A key of which neither the first nor the last line is there: full lines of base64 in a row, and a shorter one behind them.
+fn without_key_bodies(lines: Vec<Cow<'_, str>>) -> Vec<Cow<'_, str>> {
+    let is_full =
+        |line: &Cow<'_, str>| key_signs(line).is_some_and(|signs| matches!(signs, 64 | 70 | 76)) && is_mixed(line);
+    let mut kept: Vec<Cow<'_, str>> = Vec::with_capacity(lines.len());
+    let mut rest = lines.into_iter().peekable();
+    while let Some(line) = rest.next() {
+        if !(is_full(&line) && rest.peek().is_some_and(is_full)) {
+            kept.push(line);
+            continue;
+        }
+        while rest.next_if(is_full).is_some() {}
+        let _tail =
+            rest.next_if(|line| key_signs(line).is_some() && (is_mixed(line) || line.trim_end().ends_with('=')));
+        kept.push(Cow::Borrowed(REMOVED));
+    }
+    kept
+}
+
+/// How many signs of base64 end a line, whatever stands before them: a time, a margin, a quote.
+fn key_signs(line: &str) -> Option<usize> {
+    let line = line.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\\' | ','));
+    let signs = line.rsplit(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '|' | ':')).next()?;
+    let is_base64 = signs.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '='));
+    (is_base64 && !signs.is_empty()).then_some(signs.len())
+}
+
+/// Letters of both sizes: a digest in hexadecimal has only one.
+fn is_mixed(line: &str) -> bool {
+    let signs = line.trim_end().rsplit(char::is_whitespace).next().unwrap_or_default();
+    signs.chars().any(|c| c.is_ascii_uppercase()) && signs.chars().any(|c| c.is_ascii_lowercase())
 }
 
 #[cfg(test)]
@@ -244,6 +406,43 @@ mod tests {
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", "eyJ"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\nabc\n-----END RSA PRIVATE KEY-----\nafter", "MIIE"),
         ("MIIEowIBAAKCAQEAMIIEowIBAAKCAQEA\nMIIEowIBAAKCAQEA\n-----END PRIVATE KEY-----", "MIIE"),
+        ("curl -u deploy:hunter2 https://example.com", "hunter2"),
+        ("curl -udeploy:hunter2 https://example.com", "hunter2"),
+        ("curl --user 'deploy:hunter two' https://example.com", "hunter two"),
+        ("curl --user=a:hunter2 https://example.com", "hunter2"),
+        ("mysql -h db -u app -phunter2 app", "hunter2"),
+        ("mysqldump -p'hunter 2' app", "hunter 2"),
+        ("docker login -u app -p hunter2 registry.example.com", "hunter2"),
+        ("sshpass -p hunter2 ssh example.com", "hunter2"),
+        ("aws rds create-db-instance --master-user-password hunter2", "hunter2"),
+        ("aws secretsmanager put-secret-value --secret-id x --secret-string hunter2", "hunter2"),
+        ("aws x --secret-string=hunter2", "hunter2"),
+        ("tool --password x2 host", "x2"),
+        ("tool --token x2 host", "x2"),
+        ("password: $up3rS3cret", "3cret"),
+        ("DB_PASSWORD=$up3rS3cret", "3cret"),
+        ("DB_PASSWORD=${X:-hunter2}", "hunter2"),
+        ("DB_PASSWORD=ab,cd;ef", "ab"),
+        ("DB_PASSWORD=ab,cd;ef", "cd"),
+        ("DB_PASSWORD=ab,cd;ef&gh", "ef"),
+        ("DB_PASSWORD=ab,cd;ef&gh", "gh"),
+        ("password: correct horse battery", "horse"),
+        ("  db_password: correct horse battery", "battery"),
+        ("[Container] 2026/03/02 09:14:52.123456 secret: correct horse battery", "battery"),
+        ("using the passphrase: correct horse battery", "battery"),
+        ("PASSWORD=x!AKIAIOSFODNN7EXAMPLE", "x!"),
+        ("the key is wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY.", "wJalrXUtnFEMI"),
+        ("\"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\"", "wJalrXUtnFEMI"),
+        ("'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'.", "wJalrXUtnFEMI"),
+        ("MIIEowIBAAKCAQEAMIIEowIBAAKCAQEA\nMIIEowIB\n-----END PRIVATE KEY-----", "MIIE"),
+        ("MIIEowIBAAKCAQEAMIIEowIBAAKCAQEA\nQ==\n-----END PRIVATE KEY-----", "Q=="),
+        ("    MIIEowIBAAKCAQEAMIIEowIBAAKCAQEA\n    MIIE\n    -----END RSA PRIVATE KEY-----", "MIIE"),
+        ("09:14:52 | MIIEowIBAAKCAQEAMIIEowIBAAKCAQEA\n09:14:52 | MIIE\n09:14:52 | -----END PRIVATE KEY-----", "MIIE"),
+        ("-----BEGIN PRIVATE KEY-----\n  MIIEowIBAAKCAQEA\n  MIIE", "MIIE"),
+        (
+            "MIIEowIBAAKCAQEAMIIEowIBAAKCAQEAMIIEowIBAAKCAQEAMIIEowIBAAKCAQEA\nMIIEowIBAAKCAQEAMIIEowIBAAKCAQEAMIIEowIBAAKCAQEAMIIEowIBAAKCAQEA\nMIIEow==\nafter",
+            "MIIE",
+        ),
         ("X-Amz-Security-Token=IQoJb3JpZ2luX2VjEAAaCWV1LXdlc3QtMSJHMEUCIQD", "IQoJ"),
     ];
 
@@ -257,6 +456,18 @@ mod tests {
         "assert_eq!(token, Token::Plus) failed",
         "PWD=/codebuild/output/src101",
         "TOKEN=$GITHUB_TOKEN make",
+        "docker run -u 1000:1000 --user app image",
+        "git push -u origin main:main",
+        "set -u; true",
+        "mysql -h db -u app -p app",
+        "mkdir -p /codebuild/output",
+        "curl -u $USER:$PASS https://example.com",
+        "password: ${DB_PASSWORD}",
+        "password=$(aws ssm get-parameter --name x) make",
+        "docker login --username AWS -p $TOKEN",
+        "Password: must be at least 8 characters long",
+        "wrong password: expected 8 characters, found 4",
+        "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\n9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
         "password: ****",
         "docker login --password-stdin",
         "tokens: 15, secrets found: 0",

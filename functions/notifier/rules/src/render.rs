@@ -1,9 +1,10 @@
 //! Reasons and actions as sentences: the one place where they are worded.
 
 use signalbox_events::BuildStatus;
+use signalbox_policy::EVERYONE;
 
 use crate::decide::{Action, Reason};
-use crate::history::Finished;
+use crate::history::{Began, Finished};
 use crate::news::{Count, News};
 use crate::text::{moment, ordinal};
 
@@ -31,7 +32,7 @@ pub fn render_reason(reason: &Reason) -> String {
             format!("the policy has nobody who wants to hear of {topic} of {repository}")
         }
         Reason::Heard { topic, to, lines } => {
-            let who = if to.is_empty() { "everybody".to_owned() } else { to.join(", ") };
+            let who = audience(to, "everybody");
             let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
             match lines.as_slice() {
                 [] => format!("{who} hears of {topic}: the policy says nothing else"),
@@ -39,6 +40,16 @@ pub fn render_reason(reason: &Reason) -> String {
                 lines => format!("{who} hears of {topic}, as the lines {} of the policy say", lines.join(", ")),
             }
         }
+    }
+}
+
+/// Whom a message names, with `all` for everybody.
+fn audience(to: &[String], all: &str) -> String {
+    let named: Vec<&str> = to.iter().map(String::as_str).filter(|name| *name != EVERYONE).collect();
+    match (named.join(", "), named.len() < to.len()) {
+        (named, false) => named,
+        (named, true) if named.is_empty() => all.to_owned(),
+        (named, true) => format!("{all} (by name {named})"),
     }
 }
 
@@ -60,6 +71,10 @@ fn render_news(news: &News) -> String {
         }
         News::Unchanged { green: None } => "it is green, and no earlier result is known: no news".to_owned(),
         News::Late { newer } => format!("it comes late: {} was started later and has its result already", build(newer)),
+        News::Again { newer } => {
+            format!("it builds an older commit again: {} has the result of a newer one already", build(newer))
+        }
+        News::NotRun => "it could not be run, so it says nothing about the code".to_owned(),
         News::Told => "this very result was handled before, by another event".to_owned(),
         News::Stopped => "somebody stopped it, so it says nothing about the code".to_owned(),
         News::Superseded { by } => {
@@ -95,12 +110,15 @@ pub(crate) const fn ended(status: BuildStatus) -> &'static str {
 /// An action as a sentence without an end, such as `send the mail "unit broke on main of demo"`.
 pub fn render_action(action: &Action) -> String {
     match action {
-        Action::Mail(mail) if mail.attributes.to.is_empty() => {
-            format!("send the mail \"{}\" to every subscriber", mail.subject)
+        Action::Mail(mail) => {
+            format!("send the mail \"{}\" to {}", mail.subject, audience(&mail.attributes.to, "every subscriber"))
         }
-        Action::Mail(mail) => format!("send the mail \"{}\" to {}", mail.subject, mail.attributes.to.join(", ")),
         Action::History { finished, .. } => {
-            format!("remember that {} {}", build(finished), ended(finished.status))
+            let ended = match finished.began {
+                Began::Never => "never began",
+                Began::Yes => ended(finished.status),
+            };
+            format!("remember that {} {ended}", build(finished))
         }
     }
 }

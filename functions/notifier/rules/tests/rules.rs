@@ -11,8 +11,9 @@ use signalbox_events::{
     PhaseType, RefName, Region, RepositoryName, parse_event,
 };
 use signalbox_notifier_rules::{
-    Action, CommitFacts, Commits, Console, Decision, Facts, Finished, History, Known, Mail, Origin, Reason, Rest,
-    Verdict, decide, log_lines, needs, needs_more, render_action, render_reason, start_record_may_still_come,
+    Action, Began, CommitFacts, Commits, Console, Decision, Facts, Finished, History, Known, Mail, Origin, Reason,
+    Rest, StartedFor, Verdict, decide, log_lines, needs, needs_more, render_action, render_reason,
+    start_record_may_still_come,
 };
 use signalbox_policy::{Policy, parse_policy};
 
@@ -113,6 +114,8 @@ fn earlier(minutes: i64, status: BuildStatus, n: u32) -> Finished {
         status,
         commit: Some(commit(n)),
         pusher: Some(arn("developer")),
+        began: Began::Yes,
+        started_for: StartedFor::Ref,
     }
 }
 
@@ -190,7 +193,8 @@ fn a_build_that_passes_after_failures_is_fixed() {
     let builds = [
         earlier(9_000, BuildStatus::Succeeded, 5),
         earlier(2_000, BuildStatus::Failed, 6),
-        earlier(40, BuildStatus::Fault, 8),
+        earlier(50, BuildStatus::Fault, 7),
+        earlier(40, BuildStatus::TimedOut, 8),
     ];
     insta::assert_snapshot!("fixed", shown(&after(facts(&sample!("succeeded")), &builds), &policy()));
 }
@@ -210,6 +214,152 @@ fn a_build_that_took_too_long_and_one_that_codebuild_could_not_run_say_so() {
     let timed_out = shown(&facts(&sample!("timed-out")), &policy());
     let fault = shown(&facts(&sample!("fault")), &policy());
     insta::assert_snapshot!("timed_out_and_fault", format!("{timed_out}\n=====\n{fault}"));
+}
+
+/// A build that ended in this phase, which says this.
+fn ended_in(phase: PhaseType, status: PhaseStatus, said: &str) -> Facts {
+    let timed_out = status == PhaseStatus::TimedOut;
+    let mut facts = facts(&if timed_out { sample!("timed-out") } else { sample!("failed") });
+    let build = facts.build.as_mut().unwrap();
+    build.phases.truncate(1);
+    build.phases.push(BuildPhase {
+        phase,
+        status: Some(status),
+        context: vec![said.to_owned()],
+        start: None,
+        end: None,
+        duration_seconds: Some(60),
+    });
+    facts.log = None;
+    facts
+}
+
+#[test]
+fn a_build_that_never_began_is_nobodys_fault() {
+    let shown = [
+        ended_in(PhaseType::Queued, PhaseStatus::TimedOut, "BUILD_TIMED_OUT: Build has timed out. "),
+        ended_in(
+            PhaseType::Provisioning,
+            PhaseStatus::ClientError,
+            "BUILD_CONTAINER_UNABLE_TO_PULL_IMAGE: Unable to pull customer's container image.",
+        ),
+        ended_in(PhaseType::DownloadSource, PhaseStatus::Failed, "CLIENT_ERROR: authorization failed"),
+    ]
+    .map(|facts| {
+        let shown = shown(&after(facts, &[earlier(60, BuildStatus::Failed, 8)]), &policy());
+        assert!(!shown.contains("fix or revert") && shown.contains("the build never began"), "{shown}");
+        shown
+    });
+    insta::assert_snapshot!("never_began", shown.join("\n=====\n"));
+}
+
+#[test]
+fn a_buildspec_that_cannot_be_read_is_the_pushers() {
+    let said = "YAML_FILE_ERROR: expected a map";
+    let facts = ended_in(PhaseType::DownloadSource, PhaseStatus::Failed, said);
+    assert!(shown(&facts, &policy()).contains("The Pusher, please correct the buildspec"));
+}
+
+#[test]
+fn what_codebuild_could_not_run_blames_nobody_later() {
+    for not_run in [
+        earlier(30, BuildStatus::Fault, 8),
+        Finished { began: Began::Never, ..earlier(30, BuildStatus::Failed, 8) },
+        earlier(30, BuildStatus::Stopped, 8),
+    ] {
+        let green = earlier(60, BuildStatus::Succeeded, 7);
+        let failed = after(facts(&sample!("failed")), &[green.clone(), not_run.clone()]);
+        assert_eq!(news(&failed), "Mail: it broke: build #7 of 2026-03-02 08:14 UTC was green");
+        let passed = after(facts(&sample!("succeeded")), &[green, not_run]);
+        assert!(news(&passed).starts_with("Silent: nothing changed"), "{}", news(&passed));
+    }
+}
+
+#[test]
+fn a_build_that_ended_by_itself_is_told_even_if_it_was_to_be_stopped() {
+    let mut facts = facts(&sample!("failed"));
+    let Origin::Recorded(start) = &mut facts.origin else { panic!("recorded") };
+    start.superseded_by = Some(commit(11));
+    assert_eq!(news(&facts), "Mail: it broke: no earlier result is known");
+}
+
+/// The build of commit 10, started again by hand.
+fn retried(event: &Event) -> Facts {
+    let mut facts = facts(event);
+    facts.origin = Origin::Environment {
+        trigger: "unit".to_owned(),
+        repository: RepositoryName::parse("payments").unwrap(),
+        reference: RefName::branch("main").unwrap(),
+        commit: commit(10),
+    };
+    facts
+}
+
+#[test]
+fn an_older_commit_that_is_built_again_changes_nothing() {
+    let pushed = [earlier(60, BuildStatus::Failed, 10), earlier(30, BuildStatus::Succeeded, 11)];
+    let again = after(retried(&sample!("failed")), &pushed);
+    assert_eq!(
+        news(&again),
+        "Silent: it builds an older commit again: build #11 of 2026-03-02 08:44 UTC has the result of a newer one already"
+    );
+    let mut next = decide(&again, &policy());
+    let Some(Action::History { finished, .. }) = next.actions.pop() else { panic!("it is remembered") };
+    // The next push still comes after the green one.
+    let finished = Finished { started: finished.started - SignedDuration::from_mins(5), ..finished };
+    let mut history = pushed.to_vec();
+    history.push(Finished { build: BuildId::parse("payments-unit:again").unwrap(), ..finished });
+    let mut pushed_next = facts(&sample!("failed"));
+    let Origin::Recorded(start) = &mut pushed_next.origin else { panic!("recorded") };
+    start.commit = commit(12);
+    assert_eq!(news(&after(pushed_next, &history)), "Mail: it broke: build #11 of 2026-03-02 08:44 UTC was green");
+}
+
+#[test]
+fn a_newer_commit_that_ends_after_an_older_one_was_built_again_is_not_late() {
+    let again =
+        Finished { started_for: StartedFor::Somebody, commit: Some(commit(8)), ..earlier(-5, BuildStatus::Failed, 20) };
+    let green = after(facts(&sample!("succeeded")), &[earlier(60, BuildStatus::Failed, 8), again]);
+    assert!(news(&green).starts_with("Mail: it is fixed: it failed 2 times"), "{}", news(&green));
+}
+
+#[test]
+fn the_newest_commit_that_is_built_again_is_told() {
+    let pushed = [earlier(60, BuildStatus::Succeeded, 9), earlier(30, BuildStatus::Failed, 10)];
+    assert!(news(&after(retried(&sample!("succeeded")), &pushed)).starts_with("Mail: it is fixed"));
+    // A ref that was set back to a commit makes it the newest again.
+    let back = [earlier(60, BuildStatus::Succeeded, 10), earlier(30, BuildStatus::Failed, 11)];
+    assert!(news(&after(facts(&sample!("succeeded")), &back)).starts_with("Mail: it is fixed"));
+}
+
+#[test]
+fn every_message_says_whom_it_is_for() {
+    let to = |policy: &str| {
+        let decision = decide(&facts(&sample!("failed")), &parse_policy(policy).unwrap());
+        mail(&decision).unwrap().attributes.to.clone()
+    };
+    assert_eq!(to(POLICY), ["team-payments"]);
+    assert_eq!(to("mode: enforce"), ["everyone"]);
+    let both = POLICY.replace("people:", "  \"pay*\":\n    notifications:\n      - about: build.failed\npeople:");
+    assert_eq!(to(&both), ["team-payments", "everyone"]);
+}
+
+#[test]
+fn facts_keep_no_secret_of_a_phase() {
+    let mut event = sample!("failed");
+    let Detail::BuildState(change) = &mut event.detail else { panic!("a build's state") };
+    let said = "Error while executing command: mysql -phunter2. Reason: exit status 1".to_owned();
+    change.context = vec![said.clone()];
+    for phase in &mut change.information.as_mut().unwrap().phases {
+        phase.context = vec![said.clone(), "password: hunter2 again".to_owned()];
+    }
+    let mut facts = facts(&event);
+    let kept = serde_json::to_string(&facts).unwrap();
+    assert!(!kept.contains("hunter2") && kept.contains("mysql -p[removed]. Reason: exit status 1"), "{kept}");
+    // What had to be changed is nothing that anybody can run.
+    let build = facts.build.as_mut().unwrap();
+    build.phases.iter_mut().for_each(|phase| phase.context.truncate(1));
+    assert!(!shown(&facts, &policy()).contains("To see it on your machine"));
 }
 
 #[test]

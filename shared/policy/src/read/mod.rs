@@ -17,7 +17,7 @@ use crate::problem::{Note, Problem, ProblemKind, Problems};
 use crate::refer::{Defined, Reference, check_references};
 use crate::suggest::nearest;
 use crate::yaml::{Mark, Node, Plain, Value, parse_yaml};
-use crate::{Globs, PersonName, Policy, Recipient, TeamName};
+use crate::{EVERYONE, Globs, PersonName, Policy, Recipient, TeamName};
 
 /// Reads and checks a policy file; the error holds everything that is wrong with it.
 ///
@@ -401,16 +401,16 @@ impl Reader {
     }
 
     fn recipient(&mut self, place: &Place<'_>, text: &str, who: Who) -> Option<Recipient> {
-        if let Some(person) = self.people.iter().find(|person| person.as_str() == text) {
-            return Some(Recipient::Person(person.clone()));
-        }
-        if matches!(text, "everyone" | "everybody" | "all") {
+        if matches!(text, EVERYONE | "everybody" | "all") {
             let hint = match who {
                 Who::Anybody => "leave \"to\" out: then everyone is told",
                 Who::Known => "name the teams or people",
             };
             self.reserved(place, text, hint);
             return None;
+        }
+        if let Some(person) = self.people.iter().find(|person| person.as_str() == text) {
+            return Some(Recipient::Person(person.clone()));
         }
         let team = match TeamName::parse(text) {
             Ok(team) => team,
