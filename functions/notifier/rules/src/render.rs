@@ -16,7 +16,9 @@ pub fn render_reason(reason: &Reason) -> String {
         Reason::NoRepository { project } => format!(
             "no CodeCommit repository is known for this build of {project}, neither from its source nor from a trigger"
         ),
-        Reason::OnlyTheEvent => "CodeBuild no longer knows the build, so only the event tells of it".to_owned(),
+        Reason::OnlyTheEvent => {
+            "only the event tells of the build: CodeBuild no longer knows it, or was not asked".to_owned()
+        }
         Reason::StartedByTrigger { trigger } => format!("the trigger {trigger} started the build"),
         Reason::NoRecord { trigger } => format!(
             "no start of this build is recorded; its own variables name the trigger {trigger}, so who pushed is unknown"
