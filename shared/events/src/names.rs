@@ -332,7 +332,7 @@ impl BuildId {
 impl Arn {
     /// Who it is, as people know them: the user's name, or the session's name of an assumed role.
     ///
-    /// `user/system/cc-xxx` gives `cc-xxx`, `assumed-role/ROLE/anna@example.com` gives `anna@example.com`, the account's
+    /// `user/system/cc-xxx` gives `cc-xxx`, `assumed-role/ROLE/developer@example.com` gives `developer@example.com`, the account's
     /// root gives `root`. A CodeCommit console session's number is no name: then the role's name is given. A principal id
     /// `AROA...:SESSION` gives the session. AWS's documentation prints `user\name` in places.
     pub fn person(&self) -> &str {

@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn an_email_address_cannot_smuggle_a_second_one() {
         assert!(EmailAddress::parse("developer@example.com").is_ok());
-        for bad in ["developer", "a@b", "a@b.c, d@e.f", "Anna <a@b.c>", "a@b.c\nBcc: d@e.f", "@example.com"] {
+        for bad in ["developer", "a@b", "a@b.c, d@e.f", "Developer <a@b.c>", "a@b.c\nBcc: d@e.f", "@example.com"] {
             assert!(EmailAddress::parse(bad).is_err(), "{bad}");
         }
     }

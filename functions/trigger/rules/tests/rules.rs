@@ -321,7 +321,7 @@ fn a_branch_that_is_gone_and_a_commit_that_is_gone_start_nothing() {
 
 #[test]
 fn a_trigger_that_asks_people_first_does_not_start() {
-    let people = "people:\n  \"arn:aws:iam::111122223333:user/anna\": { teams: [release-managers] }\n";
+    let people = "people:\n  \"arn:aws:iam::111122223333:user/developer\": { teams: [release-managers] }\n";
     let asking = POLICY.replace("supersede: true", "ask: { from: [release-managers], within: 2d }") + people;
     let policy = parse_policy(&asking).unwrap();
     let decision = decide(&facts("refs/heads/main", &[("lint", known())]), &policy);
