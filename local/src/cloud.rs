@@ -64,11 +64,24 @@ pub struct Running {
     /// The cloud.
     pub cloud: Arc<Cloud>,
     tasks: JoinSet<()>,
-    _lock: File,
+    _lock: FolderLock,
+}
+
+/// The lock of a folder; dropped, the folder is free.
+#[derive(Debug)]
+struct FolderLock(File);
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Said aloud: a child that was just forked holds a copy of the file for a moment, and with it the lock.
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the folder's lock could not be given back; it ends with this process");
+        }
+    }
 }
 
 /// Makes the folder, for its owner's eyes only, and locks it for as long as the file is held.
-fn take_folder(dir: &Path) -> anyhow::Result<(PathBuf, File)> {
+fn take_folder(dir: &Path) -> anyhow::Result<(PathBuf, FolderLock)> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
     made.with_context(|| format!("cannot make the folder {}", dir.display()))?;
     let dir = dir.canonicalize().with_context(|| format!("cannot use the folder {}", dir.display()))?;
@@ -80,7 +93,7 @@ fn take_folder(dir: &Path) -> anyhow::Result<(PathBuf, File)> {
     let lock = File::options().create(true).append(true).open(&file);
     let lock = lock.with_context(|| format!("cannot write {}", file.display()))?;
     match lock.try_lock() {
-        Ok(()) => Ok((dir, lock)),
+        Ok(()) => Ok((dir, FolderLock(lock))),
         Err(TryLockError::WouldBlock) => {
             bail!("another local cloud runs in {}; end it, or choose another folder with --dir", dir.display())
         }
