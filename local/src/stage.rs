@@ -9,8 +9,9 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use crate::auth::Credentials;
+use crate::auth::{Caller, Credentials};
 use crate::cloud::{Cloud, Running, Settings};
+use crate::error::Answer;
 use crate::lambda::{Functions, binaries};
 use crate::template::{Problems, Pseudo, Stack, Template};
 
@@ -94,6 +95,44 @@ impl Stage {
     pub fn bucket(&self) -> anyhow::Result<&str> {
         let bucket = self.stack.resources.get("Bucket").context("the template makes no resource `Bucket`")?;
         Ok(&bucket.reference)
+    }
+
+    /// The user `developer`, as services see who calls.
+    pub fn caller(&self) -> Caller {
+        Caller { arn: self.developer.arn.clone(), access_key_id: self.developer.access_key_id.clone() }
+    }
+
+    /// Makes a repository; gives the address that it is cloned from.
+    ///
+    /// # Errors
+    /// `CodeCommit`'s refusal.
+    pub async fn make_repository(&self, name: &str) -> Answer<String> {
+        let input = json!({ "repositoryName": name });
+        let made = self.cloud().codecommit.call("CreateRepository", input, &self.caller()).await?;
+        Ok(made.pointer("/repositoryMetadata/cloneUrlHttp").and_then(Value::as_str).unwrap_or_default().to_owned())
+    }
+
+    /// Makes a build project over a repository; `buildspec` is the text of one, or `None` for the repository's own.
+    ///
+    /// # Errors
+    /// `CodeBuild`'s refusal.
+    pub async fn make_project(&self, name: &str, repository: &str, buildspec: Option<&str>) -> Answer<()> {
+        let world = &self.cloud().world;
+        let mut source =
+            json!({ "type": "CODECOMMIT", "location": format!("{}/v1/repos/{repository}", world.endpoint()) });
+        if let (Some(text), Some(source)) = (buildspec, source.as_object_mut()) {
+            source.insert("buildspec".to_owned(), Value::from(text));
+        }
+        let input = json!({
+            "name": name,
+            "source": source,
+            "artifacts": { "type": "NO_ARTIFACTS" },
+            "environment": {
+                "type": "LINUX_CONTAINER", "image": "aws/codebuild/standard:7.0", "computeType": "BUILD_GENERAL1_SMALL",
+            },
+            "serviceRole": format!("arn:aws:iam::{}:role/build", world.account),
+        });
+        self.cloud().codebuild.call("CreateProject", input, &self.caller()).await.map(drop)
     }
 
     /// Checks a policy and puts it into force.

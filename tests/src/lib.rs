@@ -90,8 +90,7 @@ impl Ground {
 
     /// The user `developer`.
     pub fn developer(&self) -> Caller {
-        let keys = &self.stage.developer;
-        Caller { arn: keys.arn.clone(), access_key_id: keys.access_key_id.clone() }
+        self.stage.caller()
     }
 
     /// The SDK clients of a function's role, at this cloud.
@@ -143,8 +142,7 @@ impl Ground {
     /// # Errors
     /// `CodeCommit`'s refusal.
     pub async fn repository(&self, name: &str) -> anyhow::Result<()> {
-        let input = json!({ "repositoryName": name });
-        self.cloud().codecommit.call("CreateRepository", input, &self.developer()).await?;
+        self.stage.make_repository(name).await?;
         Ok(())
     }
 
@@ -153,20 +151,7 @@ impl Ground {
     /// # Errors
     /// `CodeBuild`'s refusal.
     pub async fn project(&self, name: &str, repository: &str, buildspec: Option<&str>) -> anyhow::Result<()> {
-        let world = &self.cloud().world;
-        let mut source =
-            json!({ "type": "CODECOMMIT", "location": format!("{}/v1/repos/{repository}", world.endpoint()) });
-        if let (Some(text), Some(source)) = (buildspec, source.as_object_mut()) {
-            source.insert("buildspec".to_owned(), Value::from(text));
-        }
-        let input = json!({
-            "name": name,
-            "source": source,
-            "artifacts": { "type": "NO_ARTIFACTS" },
-            "environment": { "type": "LINUX_CONTAINER", "image": "aws/codebuild/standard:7.0", "computeType": "BUILD_GENERAL1_SMALL" },
-            "serviceRole": format!("arn:aws:iam::{}:role/build", world.account),
-        });
-        self.cloud().codebuild.call("CreateProject", input, &self.developer()).await?;
+        self.stage.make_project(name, repository, buildspec).await?;
         Ok(())
     }
 

@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use signalbox_events::{Parsed, parse_event};
 
 use super::{Outcome, Paint, block_on, tell};
-use crate::auth::Caller;
 use crate::cloud::Settings;
 use crate::git_credential::{credential_helper, quoted};
 use crate::lambda::binaries;
@@ -82,22 +81,13 @@ fn read_policy(file: &Path) -> anyhow::Result<String> {
 
 /// Makes a first repository and project in an empty world, so that there is something to push to.
 async fn furnish(stage: &Stage) -> anyhow::Result<()> {
-    let cloud = stage.cloud();
-    let caller = Caller { arn: stage.developer.arn.clone(), access_key_id: stage.developer.access_key_id.clone() };
-    let there = cloud.codecommit.call("ListRepositories", json!({}), &caller).await?;
+    let there = stage.cloud().codecommit.call("ListRepositories", json!({}), &stage.caller()).await?;
     if there.get("repositories").and_then(Value::as_array).is_some_and(|repositories| !repositories.is_empty()) {
         return Ok(());
     }
-    cloud.codecommit.call("CreateRepository", json!({ "repositoryName": "demo" }), &caller).await?;
-    let project = json!({
-        "name": "demo-unit",
-        "source": { "type": "CODECOMMIT", "location": format!("{}/v1/repos/demo", cloud.world.endpoint()) },
-        "artifacts": { "type": "NO_ARTIFACTS" },
-        "environment": { "type": "LINUX_CONTAINER", "image": "aws/codebuild/standard:7.0", "computeType": "BUILD_GENERAL1_SMALL" },
-        "serviceRole": format!("arn:aws:iam::{}:role/build", cloud.world.account),
-    });
-    match cloud.codebuild.call("CreateProject", project, &caller).await {
-        Ok(_) => Ok(()),
+    stage.make_repository("demo").await?;
+    match stage.make_project("demo-unit", "demo", None).await {
+        Ok(()) => Ok(()),
         Err(refused) if refused.code == "ResourceAlreadyExistsException" => Ok(()),
         Err(refused) => Err(refused.into()),
     }

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, bail, ensure};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::git::Clone;
 use super::voice::Voice;
 use super::watch::Watch;
-use crate::auth::Caller;
 use crate::eventbridge::Published;
 use crate::sns::Mail;
 use crate::stage::Stage;
@@ -53,24 +52,10 @@ pub async fn play(cast: &Cast<'_>, voice: &mut Voice) -> anyhow::Result<()> {
 
 async fn open(cast: &Cast<'_>, voice: &mut Voice) -> anyhow::Result<Clone> {
     let stage = cast.stage;
-    let cloud = stage.cloud();
     voice.scene("An empty repository, a build project and a policy");
-    let caller = Caller { arn: stage.developer.arn.clone(), access_key_id: stage.developer.access_key_id.clone() };
-    let made = cloud
-        .codecommit
-        .call("CreateRepository", json!({ "repositoryName": REPOSITORY }), &caller)
-        .await
-        .context("the repository could not be made")?;
-    let url = made.pointer("/repositoryMetadata/cloneUrlHttp").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let url = stage.make_repository(REPOSITORY).await.context("the repository could not be made")?;
     voice.does("cloud", &format!("repository {REPOSITORY} at {url}"));
-    let project = json!({
-        "name": PROJECT,
-        "source": { "type": "CODECOMMIT", "location": url },
-        "artifacts": { "type": "NO_ARTIFACTS" },
-        "environment": { "type": "LINUX_CONTAINER", "image": "aws/codebuild/standard:7.0", "computeType": "BUILD_GENERAL1_SMALL" },
-        "serviceRole": format!("arn:aws:iam::{}:role/demo-build", cloud.world.account),
-    });
-    cloud.codebuild.call("CreateProject", project, &caller).await.context("the build project could not be made")?;
+    stage.make_project(PROJECT, REPOSITORY, None).await.context("the build project could not be made")?;
     voice.does("cloud", &format!("build project {PROJECT}"));
     stage.put_policy("signalbox.yaml", POLICY)?;
     voice.does("policy", "what shall happen, in one file:");
