@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
-use super::pattern::{Branch, Matcher, Pattern, join};
+use super::matcher::Matcher;
+use super::pattern::{Branch, Pattern, join};
 
 /// An event's leaf values by path.
 #[derive(Debug)]

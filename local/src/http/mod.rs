@@ -103,7 +103,7 @@ async fn route(cloud: &Arc<Cloud>, request: hyper::Request<Incoming>) -> Respons
     let anonymous_get = !request.headers().contains_key("authorization") && request.method() == hyper::Method::GET;
     if anonymous_get
         && is_loopback(request.headers().get("host"))
-        && let Some(page) = cloud.page(&path)
+        && let Some(page) = cloud.page(request.uri())
     {
         return page;
     }

@@ -19,6 +19,7 @@ use tokio::time::Instant;
 
 pub use self::message::{Message, MessageAttribute};
 pub(crate) use self::operations::query_code;
+pub(crate) use self::policy::{Sender, may};
 pub use self::queue::Counts;
 
 use self::attributes::Attributes;
@@ -84,6 +85,12 @@ pub enum Undeliverable {
     #[error("the queue refused the message: {reason}")]
     Refused {
         /// What is wrong with it.
+        reason: String,
+    },
+    /// The queue could not take it now; it may later.
+    #[error("the queue could not take the message: {reason}")]
+    Failed {
+        /// What went wrong.
         reason: String,
     },
 }
@@ -305,7 +312,7 @@ impl Sqs {
     /// Sends a message as an AWS service does it: only if the queue's policy lets it.
     ///
     /// # Errors
-    /// No such queue, no permission, or a message that the queue does not take.
+    /// No such queue, no permission, or a message that the queue does not take, or not now.
     pub fn send_for_service(
         &self,
         queue_arn: &str,
@@ -313,14 +320,14 @@ impl Sqs {
         source_arn: &str,
         body: &str,
         attributes: BTreeMap<String, MessageAttribute>,
+        trace_header: Option<String>,
     ) -> Result<Sent, Undeliverable> {
         self.may_send(queue_arn, service, source_arn)?;
-        self.send_as(queue_arn, body, service, Extras { attributes, ..Extras::default() }).map_err(|refused| {
-            if refused.code == "QueueDoesNotExist" {
-                Undeliverable::NoSuchQueue { queue: queue_arn.to_owned() }
-            } else {
-                Undeliverable::Refused { reason: refused.message }
-            }
+        let extras = Extras { attributes, delay: None, trace_header };
+        self.send_as(queue_arn, body, service, extras).map_err(|refused| match refused.code.as_str() {
+            "QueueDoesNotExist" => Undeliverable::NoSuchQueue { queue: queue_arn.to_owned() },
+            _ if refused.status >= 500 => Undeliverable::Failed { reason: refused.message },
+            _ => Undeliverable::Refused { reason: refused.message },
         })
     }
 

@@ -1,4 +1,4 @@
-//! Whether a queue's policy lets an AWS service send to it.
+//! Whether a queue's policy lets an AWS service send to it, or a topic's lets one publish.
 //!
 //! This is only the one question that deliveries ask; the policies of callers come with IAM as a whole. What cannot be
 //! judged (an unknown condition, `NotAction` and the like) counts against the delivery, and the reason says so.
@@ -7,13 +7,13 @@ use serde_json::Value;
 
 /// A service that wants to send a message for one of its resources.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sender<'a> {
+pub(crate) struct Sender<'a> {
     /// The service principal, such as `events.amazonaws.com`.
-    pub(super) service: &'a str,
+    pub(crate) service: &'a str,
     /// What it sends for: the rule's ARN.
-    pub(super) source_arn: &'a str,
+    pub(crate) source_arn: &'a str,
     /// The account that this belongs to.
-    pub(super) account: &'a str,
+    pub(crate) account: &'a str,
 }
 
 /// Whether a text is a policy at all.
@@ -38,10 +38,15 @@ pub(super) fn check(text: &str) -> Result<(), String> {
 
 /// Whether `sender` may send to the queue `queue_arn` with this policy; the error says why not.
 pub(super) fn may_send(policy: Option<&str>, queue_arn: &str, sender: Sender<'_>) -> Result<(), String> {
-    let service = sender.service;
     let Some(text) = policy else {
-        return Err(format!("the queue has no policy, so {service} may not send to it"));
+        return Err(format!("the queue has no policy, so {} may not send to it", sender.service));
     };
+    may("queue", "sqs:SendMessage", text, queue_arn, sender)
+}
+
+/// Whether `sender` may do `action` to the `kind` of resource with this ARN and policy; the error says why not.
+pub(crate) fn may(kind: &str, action: &str, text: &str, arn: &str, sender: Sender<'_>) -> Result<(), String> {
+    let service = sender.service;
     let policy: Value = serde_json::from_str(text).map_err(|error| format!("the policy is not JSON: {error}"))?;
     let mut allowed = false;
     let mut nearly = None;
@@ -49,18 +54,18 @@ pub(super) fn may_send(policy: Option<&str>, queue_arn: &str, sender: Sender<'_>
         let is_deny = statement.get("Effect").and_then(Value::as_str) == Some("Deny");
         if let Some(unknown) = ["NotAction", "NotPrincipal", "NotResource"].iter().find(|k| statement.get(k).is_some())
         {
-            let reason = format!("the local cloud cannot judge a queue policy with {unknown}");
+            let reason = format!("the local cloud cannot judge a {kind} policy with {unknown}");
             if is_deny {
                 return Err(reason);
             }
             nearly = Some(reason);
             continue;
         }
-        if !(names_action(statement) && names_resource(statement, queue_arn) && names_principal(statement, service)) {
+        if !(names_action(statement, action) && names_resource(statement, arn) && names_principal(statement, service)) {
             continue;
         }
         match (conditions_hold(statement, sender), is_deny) {
-            (Ok(()), true) => return Err(format!("a Deny statement of the queue's policy names {service}")),
+            (Ok(()), true) => return Err(format!("a Deny statement of the {kind}'s policy names {service}")),
             (Ok(()), false) => allowed = true,
             (Err(Unmet::Unknown(reason)), true) => return Err(reason),
             (Err(Unmet::Different(_)), true) => {}
@@ -70,8 +75,8 @@ pub(super) fn may_send(policy: Option<&str>, queue_arn: &str, sender: Sender<'_>
     if allowed {
         return Ok(());
     }
-    let reason = nearly.unwrap_or_else(|| format!("no statement allows {service} to sqs:SendMessage"));
-    Err(format!("the queue's policy does not let {service} send for {}: {reason}", sender.source_arn))
+    let reason = nearly.unwrap_or_else(|| format!("no statement allows {service} to {action}"));
+    Err(format!("the {kind}'s policy does not let {service} send for {}: {reason}", sender.source_arn))
 }
 
 fn list(value: Option<&Value>) -> Vec<&Value> {
@@ -82,16 +87,17 @@ fn list(value: Option<&Value>) -> Vec<&Value> {
     }
 }
 
-fn names_action(statement: &Value) -> bool {
+fn names_action(statement: &Value, action: &str) -> bool {
+    let wanted = action.to_ascii_lowercase();
     list(statement.get("Action"))
         .iter()
         .filter_map(|action| action.as_str())
-        .any(|action| like(&action.to_ascii_lowercase(), "sqs:sendmessage"))
+        .any(|action| like(&action.to_ascii_lowercase(), &wanted))
 }
 
-fn names_resource(statement: &Value, queue_arn: &str) -> bool {
+fn names_resource(statement: &Value, wanted: &str) -> bool {
     let resources = list(statement.get("Resource"));
-    resources.is_empty() || resources.iter().filter_map(|arn| arn.as_str()).any(|arn| like(arn, queue_arn))
+    resources.is_empty() || resources.iter().filter_map(|arn| arn.as_str()).any(|arn| like(arn, wanted))
 }
 
 fn names_principal(statement: &Value, service: &str) -> bool {

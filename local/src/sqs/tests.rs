@@ -301,7 +301,7 @@ async fn a_service_may_send_only_if_the_queues_policy_lets_it() {
     let bench = bench();
     let arn = bench.sqs.create_queue("q", &BTreeMap::new()).unwrap();
     let rule = "arn:aws:events:eu-west-1:111122223333:rule/pushes";
-    let send = || bench.sqs.send_for_service(&arn, "events.amazonaws.com", rule, "b", BTreeMap::new());
+    let send = || bench.sqs.send_for_service(&arn, "events.amazonaws.com", rule, "b", BTreeMap::new(), None);
     assert!(matches!(send(), Err(Undeliverable::NotAllowed { .. })));
     let policy = json!({"Statement": [{"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"},
                         "Action": "sqs:SendMessage", "Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": rule}}}]});
