@@ -7,6 +7,7 @@ mod commands;
 mod ledger;
 mod notifier;
 mod policy_in_force;
+mod replay;
 mod story;
 mod template;
 mod trigger;

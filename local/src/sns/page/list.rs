@@ -92,7 +92,7 @@ fn bar(count: usize, to: &str, words: &str, live: bool) -> String {
         (false, "") => format!("<a href=\"{}\">Newest, and look again by itself</a>", address(to, "", None, "")),
         (false, _) => format!("<a href=\"{}\">Clear the search</a>", address(to, "", None, "")),
     };
-    format!("<div class=\"bar\"><h1>{what}</h1><span class=\"dim small\">{hint}</span></div>")
+    format!("<div class=\"bar\"><h1>{what}</h1><span class=\"dim small\">Times in UTC &middot; {hint}</span></div>")
 }
 
 fn addresses(all: &[Arc<Mail>], to: &str, words: &str) -> String {
