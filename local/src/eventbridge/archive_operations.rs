@@ -218,8 +218,8 @@ impl EventBridge {
         Ok(Value::Object(shown))
     }
 
-    pub(super) fn list_archives(&self, input: List) -> Answer<Value> {
-        only_one_filter(&input, "ListArchives")?;
+    pub(super) fn list_archives(&self, input: &List) -> Answer<Value> {
+        only_one_filter(input, "ListArchives")?;
         check_state(
             input.state.as_deref(),
             &["ENABLED", "DISABLED", "CREATING", "UPDATING", "CREATE_FAILED", "UPDATE_FAILED"],
@@ -236,7 +236,7 @@ impl EventBridge {
         let shown =
             archives.iter().map(|(name, archive)| Ok((name.clone(), self.shown_archive(name, archive)?.into())));
         let shown = shown.collect::<Answer<Vec<_>>>()?;
-        listed("Archives", &listing("ListArchives", &input), shown, input.limit, input.next_token.as_deref())
+        listed("Archives", &listing("ListArchives", input), shown, input.limit, input.next_token.as_deref())
     }
 
     pub(super) fn update_archive(&self, input: UpdateArchive) -> Answer<Value> {
@@ -358,8 +358,8 @@ impl EventBridge {
         Ok(Value::Object(shown))
     }
 
-    pub(super) fn list_replays(&self, input: List) -> Answer<Value> {
-        only_one_filter(&input, "ListReplays")?;
+    pub(super) fn list_replays(&self, input: &List) -> Answer<Value> {
+        only_one_filter(input, "ListReplays")?;
         check_state(
             input.state.as_deref(),
             &["STARTING", "RUNNING", "CANCELLING", "COMPLETED", "CANCELLED", "FAILED"],
@@ -375,7 +375,7 @@ impl EventBridge {
         });
         let shown = replays.iter().map(|(name, replay)| Ok((name.clone(), self.shown_replay(name, replay)?.into())));
         let shown = shown.collect::<Answer<Vec<_>>>()?;
-        listed("Replays", &listing("ListReplays", &input), shown, input.limit, input.next_token.as_deref())
+        listed("Replays", &listing("ListReplays", input), shown, input.limit, input.next_token.as_deref())
     }
 
     pub(super) fn cancel_replay(&self, input: OneReplay) -> Answer<Value> {

@@ -161,14 +161,14 @@ impl EventBridge {
             "DeleteArchive" => self.delete_archive(parse(input)?),
             "DeleteRule" => self.delete_rule(parse(input)?),
             "DescribeArchive" => self.describe_archive(parse(input)?),
-            "DescribeEventBus" => self.describe_event_bus(parse(input)?),
+            "DescribeEventBus" => self.describe_event_bus(&parse(input)?),
             "DescribeReplay" => self.describe_replay(parse(input)?),
             "DescribeRule" => self.describe_rule(parse(input)?),
             "DisableRule" => self.set_state(parse(input)?, RuleState::Disabled),
             "EnableRule" => self.set_state(parse(input)?, RuleState::Enabled),
-            "ListArchives" => self.list_archives(parse(input)?),
+            "ListArchives" => self.list_archives(&parse(input)?),
             "ListEventBuses" => self.list_event_buses(parse(input)?),
-            "ListReplays" => self.list_replays(parse(input)?),
+            "ListReplays" => self.list_replays(&parse(input)?),
             "ListRuleNamesByTarget" => self.list_rule_names_by_target(parse(input)?),
             "ListRules" => self.list_rules(parse(input)?),
             "ListTargetsByRule" => self.list_targets_by_rule(parse(input)?),
@@ -194,7 +194,7 @@ impl EventBridge {
         }
     }
 
-    fn describe_event_bus(&self, input: DescribeEventBus) -> Answer<Value> {
+    fn describe_event_bus(&self, input: &DescribeEventBus) -> Answer<Value> {
         self.check_bus(input.name.as_deref())?;
         Ok(self.default_bus())
     }

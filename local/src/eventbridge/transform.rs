@@ -236,7 +236,8 @@ fn render(template: &str, value: impl Fn(&str) -> Option<Value>) -> String {
 mod tests {
     use super::*;
 
-    fn target(input: Value) -> Target {
+    fn target(input: impl Into<Value>) -> Target {
+        let input = input.into();
         let mut target = json!({"Id": "t", "Arn": "arn:aws:sqs:eu-west-1:111122223333:q"});
         for (name, value) in input.as_object().unwrap() {
             target[name] = value.clone();
@@ -244,7 +245,8 @@ mod tests {
         serde_json::from_value(target).unwrap()
     }
 
-    fn template(paths: Value, template: &str) -> Target {
+    fn template(paths: impl Into<Value>, template: &str) -> Target {
+        let paths = paths.into();
         target(json!({"InputTransformer": {"InputPathsMap": paths, "InputTemplate": template}}))
     }
 

@@ -96,7 +96,7 @@ impl Filter {
             return Err(wrong("Filter is not an object"));
         };
         let filter = Self::read(&policy, scope)?;
-        if filter.names(scope) > MOST_NAMES {
+        if filter.names() > MOST_NAMES {
             return Err(wrong(format!("Filter policy can not have more than {MOST_NAMES} keys")));
         }
         if filter.combinations(1) > MOST_COMBINATIONS {
@@ -131,10 +131,10 @@ impl Filter {
     }
 
     /// Names inside of names do not count.
-    fn names(&self, scope: Scope) -> usize {
+    fn names(&self) -> usize {
         let counted = self.all.iter().map(|rule| match rule {
             Rule::Property(..) | Rule::Object(..) => 1,
-            Rule::Or(ways) => ways.iter().map(|way| way.names(scope)).sum(),
+            Rule::Or(ways) => ways.iter().map(Self::names).sum(),
         });
         counted.sum()
     }

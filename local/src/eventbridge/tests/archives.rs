@@ -16,7 +16,8 @@ impl Bench {
         assert_eq!((&made["ArchiveArn"], &made["State"]), (&json!(ARCHIVE), &json!("ENABLED")));
     }
 
-    fn replay(name: &str, filter: Value) -> Value {
+    fn replay(name: &str, filter: impl Into<Value>) -> Value {
+        let filter = filter.into();
         json!({"ReplayName": name, "EventSourceArn": ARCHIVE, "EventStartTime": 1_699_999_000, "EventEndTime": 1_700_001_000,
             "Destination": {"Arn": BUS, "FilterArns": filter}})
     }
