@@ -1,7 +1,9 @@
 //! The one endpoint: takes a request in, finds out who calls which service, and answers in that service's protocol.
 
+mod offered;
 mod protocol;
 
+pub use offered::operations;
 pub(crate) use protocol::Parameters;
 
 use std::convert::Infallible;
