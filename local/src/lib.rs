@@ -24,3 +24,5 @@ pub mod story;
 pub mod sts;
 pub mod template;
 pub mod world;
+
+pub use http::operations;

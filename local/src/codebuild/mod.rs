@@ -38,6 +38,21 @@ use crate::logs::Logs;
 use crate::world::World;
 use model::{Build, Context, PhaseType, Project, Status};
 
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &[
+    "BatchGetBuilds",
+    "BatchGetProjects",
+    "CreateProject",
+    "DeleteProject",
+    "ListBuilds",
+    "ListBuildsForProject",
+    "ListProjects",
+    "RetryBuild",
+    "StartBuild",
+    "StopBuild",
+    "UpdateProject",
+];
+
 /// How many builds are remembered; AWS forgets them after a year.
 const REMEMBERED_BUILDS: usize = 1000;
 

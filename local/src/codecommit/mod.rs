@@ -39,6 +39,32 @@ use crate::http::Response;
 use crate::world::World;
 use repositories::Repositories;
 
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &[
+    "BatchGetCommits",
+    "BatchGetRepositories",
+    "CreateBranch",
+    "CreateCommit",
+    "CreateRepository",
+    "DeleteBranch",
+    "DeleteFile",
+    "DeleteRepository",
+    "GetBlob",
+    "GetBranch",
+    "GetCommit",
+    "GetDifferences",
+    "GetFile",
+    "GetFolder",
+    "GetMergeCommit",
+    "GetRepository",
+    "ListBranches",
+    "ListRepositories",
+    "PutFile",
+    "UpdateDefaultBranch",
+    "UpdateRepositoryDescription",
+    "UpdateRepositoryName",
+];
+
 /// Repositories below `DIR/repositories`.
 #[derive(Debug)]
 pub struct CodeCommit {

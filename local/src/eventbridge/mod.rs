@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, broadcast};
 
+pub use self::operations::OPERATIONS;
 pub use self::rules::RuleState;
 
 use self::matching::Fields;

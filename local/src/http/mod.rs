@@ -1,6 +1,7 @@
 //! The one endpoint: takes a request in, finds out who calls which service, and answers in that service's protocol.
 
 mod connection;
+mod offered;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod over_sockets;
@@ -10,6 +11,7 @@ pub(crate) mod testing;
 pub(crate) mod tls;
 
 pub(crate) use connection::{listen, secure, serve};
+pub use offered::operations;
 pub(crate) use protocol::Parameters;
 
 use std::sync::Arc;

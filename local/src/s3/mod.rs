@@ -23,6 +23,8 @@ use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
+pub use self::route::OPERATIONS;
+
 use self::conditions::WriteCondition;
 use self::error::{Outcome, Refused};
 use self::route::Request;

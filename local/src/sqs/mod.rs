@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub use self::message::{Message, MessageAttribute};
+pub use self::operations::OPERATIONS;
 pub(crate) use self::operations::query_code;
 pub use self::queue::Counts;
 
