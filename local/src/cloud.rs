@@ -33,6 +33,13 @@ pub struct Settings {
     pub seed: u64,
 }
 
+impl Settings {
+    /// A cloud below `dir` in eu-west-1, at any free port, with the ids of the seed 1: change what is to be otherwise.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), port: 0, region: "eu-west-1".to_owned(), seed: 1 }
+    }
+}
+
 /// All services of one world.
 #[derive(Debug)]
 pub struct Cloud {
@@ -126,7 +133,8 @@ impl Cloud {
         let address = listener.local_addr().context("the listener has no address")?;
         cloud.world.listens_at(format!("http://{address}"));
         let mut tasks = JoinSet::new();
-        tasks.spawn(http::serve(listener, Arc::clone(&cloud)));
+        let acceptor = http::secure(&cloud)?;
+        tasks.spawn(http::serve(listener, acceptor, Arc::clone(&cloud)));
         tasks.spawn(Arc::clone(&cloud.eventbridge).run_schedules());
         Ok(Running { cloud, tasks, _lock: lock })
     }

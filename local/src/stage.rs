@@ -203,6 +203,17 @@ impl Stage {
         ]
     }
 
+    /// What a program that speaks HTTPS needs besides: whom to trust, and where git-remote-codecommit finds repositories.
+    pub fn https_environment(&self) -> Vec<(&'static str, String)> {
+        let world = &self.cloud().world;
+        let ca = world.dir.join(crate::http::tls::CA_FILE).display().to_string();
+        vec![
+            ("AWS_CA_BUNDLE", ca.clone()),
+            ("CODE_COMMIT_ENDPOINT", world.endpoint().trim_start_matches("http://").to_owned()),
+            ("GIT_SSL_CAINFO", ca),
+        ]
+    }
+
     /// Ends the functions, the builds and the server, and writes all state.
     ///
     /// # Errors

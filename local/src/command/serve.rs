@@ -106,11 +106,19 @@ fn greet(stage: &Stage, arguments: &Arguments) -> anyhow::Result<()> {
     for (name, value) in stage.environment() {
         tell(&format!("  export {name}={value}"));
     }
+    let secure = endpoint.replacen("http://", "https://", 1);
+    tell(&format!(
+        "\nFor git-remote-codecommit, and for {secure}, which is the same cloud (git then trusts no other https host here):\n"
+    ));
+    for (name, value) in stage.https_environment() {
+        tell(&format!("  export {name}={}", quoted(&value)));
+    }
     tell(
         "\nThe repository `demo` and the build project `demo-unit` are there. Clone, add something with a buildspec.yml, push:\n",
     );
     tell(&format!("  git clone -c credential.helper= -c credential.helper={helper} \\"));
     tell(&format!("    -c credential.useHttpPath=true {endpoint}/v1/repos/demo"));
+    tell(&format!("\nor, with git-remote-codecommit: git clone codecommit::{}://demo", stage.cloud().world.region));
     tell("\nThe AWS CLI, version 2, works with these variables (of version 1, `aws sqs` needs --endpoint-url):\n");
     tell("  aws codecommit create-repository --repository-name another");
     tell(&format!("  aws s3 ls --recursive s3://{bucket}/ledger/      # what was decided, and why"));

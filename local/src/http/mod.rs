@@ -1,24 +1,24 @@
 //! The one endpoint: takes a request in, finds out who calls which service, and answers in that service's protocol.
 
+mod connection;
 mod offered;
+#[cfg(test)]
+#[path = "tests.rs"]
+mod over_sockets;
 mod protocol;
+#[cfg(test)]
+pub(crate) mod testing;
+pub(crate) mod tls;
 
+pub(crate) use connection::{listen, secure, serve};
 pub use offered::operations;
 pub(crate) use protocol::Parameters;
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::Context;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited, combinators::BoxBody};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
 use crate::cloud::Cloud;
 use crate::error::ServiceError;
@@ -46,47 +46,6 @@ pub(crate) struct Call {
     pub(crate) head: hyper::http::request::Parts,
     /// The request's body.
     pub(crate) body: Bytes,
-}
-
-/// Listens on loopback only.
-///
-/// # Errors
-/// A port that is taken, with what to do about it.
-pub(crate) async fn listen(port: u16) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await.with_context(|| {
-        format!("cannot listen on 127.0.0.1:{port}; is another local cloud running? choose another port with --port, or 0 for any")
-    })
-}
-
-/// Answers until the task is dropped; its connections end with it.
-pub(crate) async fn serve(listener: TcpListener, cloud: Arc<Cloud>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    let cloud = Arc::clone(&cloud);
-                    connections.spawn(async move {
-                        let service = service_fn(move |request| {
-                            let cloud = Arc::clone(&cloud);
-                            async move { Ok::<_, Infallible>(route(&cloud, request).await) }
-                        });
-                        let served = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new())
-                            .serve_connection(TokioIo::new(stream), service)
-                            .await;
-                        if let Err(error) = served {
-                            tracing::debug!(%error, "a connection ended early");
-                        }
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            },
-            Some(_) = connections.join_next() => {}
-        }
-    }
 }
 
 /// Whether a browser asked for this machine by its own name: a page of somebody else, whose name was made to point

@@ -275,6 +275,4 @@ fn run(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
 }
 
 #[cfg(test)]
-pub(crate) mod signed;
-#[cfg(test)]
 mod tests;

@@ -1,0 +1,91 @@
+//! The one port: plain HTTP and TLS alike, told apart by a connection's first byte.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::{route, tls};
+use crate::cloud::Cloud;
+
+/// The first byte of a TLS connection, a handshake record; no HTTP method begins with it.
+const HANDSHAKE: u8 = 0x16;
+/// How long a connection may be open without a request on its way.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// Listens on loopback only.
+///
+/// # Errors
+/// A port that is taken, with what to do about it.
+pub(crate) async fn listen(port: u16) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await.with_context(|| {
+        format!("cannot listen on 127.0.0.1:{port}; is another local cloud running? choose another port with --port, or 0 for any")
+    })
+}
+
+/// The certificate of the endpoint, kept in the cloud's folder.
+///
+/// # Errors
+/// The folder cannot be written.
+pub(crate) fn secure(cloud: &Cloud) -> anyhow::Result<TlsAcceptor> {
+    tls::acceptor(&cloud.world.dir, &tls::names([cloud.world.region.as_str()]), cloud.world.now())
+}
+
+/// Answers until the task is dropped; its connections end with it.
+pub(crate) async fn serve(listener: TcpListener, acceptor: TlsAcceptor, cloud: Arc<Cloud>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(take(stream, acceptor.clone(), Arc::clone(&cloud)));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+/// Finds out what a connection speaks, and answers it.
+async fn take(stream: TcpStream, acceptor: TlsAcceptor, cloud: Arc<Cloud>) {
+    let mut first = [0];
+    match tokio::time::timeout(SILENCE, stream.peek(&mut first)).await {
+        Ok(Ok(1)) if first == [HANDSHAKE] => match tokio::time::timeout(SILENCE, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => answer(stream, cloud).await,
+            // Most often a client that was not told to trust DIR/ca.pem.
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake was never finished"),
+        },
+        Ok(Ok(1)) => answer(stream, cloud).await,
+        Ok(_) => {}
+        Err(_) => tracing::debug!("a connection never sent anything"),
+    }
+}
+
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, cloud: Arc<Cloud>) {
+    let service = service_fn(move |request| {
+        let cloud = Arc::clone(&cloud);
+        async move { Ok::<_, Infallible>(route(&cloud, request).await) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(SILENCE)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
