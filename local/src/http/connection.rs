@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::{route, tls};
-use crate::cloud::Cloud;
+use crate::cloud::Regions;
 
 /// The first byte of a TLS connection, a handshake record; no HTTP method begins with it.
 const HANDSHAKE: u8 = 0x16;
@@ -36,18 +36,20 @@ pub(crate) async fn listen(port: u16) -> anyhow::Result<TcpListener> {
 ///
 /// # Errors
 /// The folder cannot be written.
-pub(crate) fn secure(cloud: &Cloud) -> anyhow::Result<TlsAcceptor> {
-    tls::acceptor(&cloud.world.dir, &tls::names([cloud.world.region.as_str()]), cloud.world.now())
+pub(crate) fn secure(regions: &Regions) -> anyhow::Result<TlsAcceptor> {
+    let world = &regions.home.world;
+    let names = tls::names(regions.iter().map(|cloud| cloud.world.region.as_str()));
+    tls::acceptor(&world.dir, &names, world.now())
 }
 
 /// Answers until the task is dropped; its connections end with it.
-pub(crate) async fn serve(listener: TcpListener, acceptor: TlsAcceptor, cloud: Arc<Cloud>) {
+pub(crate) async fn serve(listener: TcpListener, acceptor: TlsAcceptor, regions: Arc<Regions>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(take(stream, acceptor.clone(), Arc::clone(&cloud)));
+                    connections.spawn(take(stream, acceptor.clone(), Arc::clone(&regions)));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -60,25 +62,25 @@ pub(crate) async fn serve(listener: TcpListener, acceptor: TlsAcceptor, cloud: A
 }
 
 /// Finds out what a connection speaks, and answers it.
-async fn take(stream: TcpStream, acceptor: TlsAcceptor, cloud: Arc<Cloud>) {
+async fn take(stream: TcpStream, acceptor: TlsAcceptor, regions: Arc<Regions>) {
     let mut first = [0];
     match tokio::time::timeout(SILENCE, stream.peek(&mut first)).await {
         Ok(Ok(1)) if first == [HANDSHAKE] => match tokio::time::timeout(SILENCE, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => answer(stream, cloud).await,
+            Ok(Ok(stream)) => answer(stream, regions).await,
             // Most often a client that was not told to trust DIR/ca.pem.
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake was never finished"),
         },
-        Ok(Ok(1)) => answer(stream, cloud).await,
+        Ok(Ok(1)) => answer(stream, regions).await,
         Ok(_) => {}
         Err(_) => tracing::debug!("a connection never sent anything"),
     }
 }
 
-async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, cloud: Arc<Cloud>) {
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, regions: Arc<Regions>) {
     let service = service_fn(move |request| {
-        let cloud = Arc::clone(&cloud);
-        async move { Ok::<_, Infallible>(route(&cloud, request).await) }
+        let regions = Arc::clone(&regions);
+        async move { Ok::<_, Infallible>(route(&regions, request).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

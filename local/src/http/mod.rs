@@ -1,6 +1,7 @@
 //! The one endpoint: takes a request in, finds out who calls which service, and answers in that service's protocol.
 
 mod connection;
+mod git;
 #[cfg(test)]
 #[path = "tests.rs"]
 mod over_sockets;
@@ -18,7 +19,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited, combinators::BoxBody};
 use hyper::body::Incoming;
 
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, Regions};
 use crate::error::ServiceError;
 
 /// The largest body that an AWS operation may have here. Git packs are streamed and have no limit.
@@ -46,28 +47,34 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
 }
 
-/// Whether a browser asked for this machine by its own name: a page of somebody else, whose name was made to point
-/// here, must not read the inbox.
-fn is_loopback(host: Option<&hyper::header::HeaderValue>) -> bool {
+/// The region whose pages a browser asks for: by this machine's own name the home region's, by `REGION.localhost` that
+/// one's. A page of somebody else, whose name was made to point here, must not read the inbox.
+fn browsed<'a>(regions: &'a Regions, host: Option<&hyper::header::HeaderValue>) -> Option<&'a Arc<Cloud>> {
     let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
-    matches!(name, "127.0.0.1" | "localhost")
+    match host.rsplit_once(':').map_or(host, |(name, _port)| name) {
+        "127.0.0.1" | "localhost" => Some(&regions.home),
+        name => regions.find(name.strip_suffix(".localhost")?),
+    }
 }
 
-async fn route(cloud: &Arc<Cloud>, request: hyper::Request<Incoming>) -> Response {
+async fn route(regions: &Regions, request: hyper::Request<Incoming>) -> Response {
     let path = request.uri().path().to_owned();
-    if path.starts_with("/v1/repos/") {
-        return cloud.codecommit.git_http(request, &cloud.keys).await;
+    if path.starts_with(git::PREFIX) {
+        let (head, body) = request.into_parts();
+        return match git::authenticate(regions, &head) {
+            Ok((cloud, caller)) => cloud.codecommit.git_http(hyper::Request::from_parts(head, body), caller).await,
+            Err(refusal) => refusal.render(),
+        };
     }
     let anonymous_get = !request.headers().contains_key("authorization") && request.method() == hyper::Method::GET;
     if anonymous_get
-        && is_loopback(request.headers().get("host"))
+        && let Some(cloud) = browsed(regions, request.headers().get("host"))
         && let Some(page) = cloud.page(&path)
     {
         return page;
     }
     let (head, body) = request.into_parts();
-    let id = cloud.world.uuid();
+    let id = regions.home.world.uuid();
     let body = match Limited::new(body, LARGEST_BODY).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) => {
@@ -86,31 +93,17 @@ async fn route(cloud: &Arc<Cloud>, request: hyper::Request<Incoming>) -> Respons
         headers: &head.headers,
         body: &body,
     };
-    match cloud.keys.check(&signed, cloud.world.now()) {
-        Ok((_, scope)) if scope.region != cloud.world.region => {
-            let (asked, here) = (&scope.region, &cloud.world.region);
-            let what = format!("the request is signed for the region {asked}, but this local cloud plays {here}");
-            let refused = ServiceError::with_status(403, "InvalidSignatureException", what);
-            protocol::render_error(&head, &scope.service, &refused, &id)
-        }
+    match regions.home.keys.check(&signed, regions.home.world.now()) {
         Ok((caller, scope)) => {
+            let Some(cloud) = regions.find(&scope.region) else {
+                let (asked, here) = (&scope.region, regions.names());
+                let what = format!("the request is signed for the region {asked}, but this local cloud plays {here}");
+                let refused = ServiceError::with_status(403, "InvalidSignatureException", what);
+                return protocol::render_error(&head, &scope.service, &refused, &id);
+            };
             let call = Call { caller, head, body };
             protocol::dispatch(cloud, &scope.service, call, &id).await
         }
         Err(refused) => protocol::render_error(&head, "", &refused, &id),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use hyper::header::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn pages_are_only_for_a_browser_that_asked_for_this_machine() {
-        let asked = |host: &'static str| is_loopback(Some(&HeaderValue::from_static(host)));
-        assert!(asked("127.0.0.1:4600") && asked("localhost:4600") && asked("localhost"));
-        assert!(!asked("evil.example.com:4600") && !asked("127.0.0.1.example.com") && !is_loopback(None));
     }
 }
