@@ -4,6 +4,7 @@ use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::task::JoinSet;
@@ -20,6 +21,9 @@ use crate::sqs::Sqs;
 use crate::sts::Sts;
 use crate::world::{World, check_region};
 
+/// How long a client may say nothing, unless told otherwise.
+const SILENCE: Duration = Duration::from_secs(60);
+
 /// How a cloud is started.
 #[derive(Debug)]
 pub struct Settings {
@@ -31,12 +35,14 @@ pub struct Settings {
     pub regions: Vec<String>,
     /// The seed of all ids.
     pub seed: u64,
+    /// How long a client may say nothing before its connection ends.
+    pub silence: Duration,
 }
 
 impl Settings {
     /// A cloud below `dir` in eu-west-1, at any free port, with the ids of the seed 1: change what is to be otherwise.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), port: 0, regions: vec!["eu-west-1".to_owned()], seed: 1 }
+        Self { dir: dir.into(), port: 0, regions: vec!["eu-west-1".to_owned()], seed: 1, silence: SILENCE }
     }
 }
 
@@ -193,7 +199,8 @@ impl Cloud {
         world.listens_at(format!("http://{address}"));
         let acceptor = http::secure(&regions)?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(http::serve(listener, acceptor, Arc::new(regions.clone())));
+        let front = http::Front { regions: regions.clone(), silence: settings.silence };
+        tasks.spawn(http::serve(listener, acceptor, front));
         for cloud in regions.iter() {
             tasks.spawn(Arc::clone(&cloud.eventbridge).run_schedules());
         }

@@ -130,7 +130,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::auth::{Credentials, Keys};
+    use crate::auth::{Credentials, Dialect, Keys, Refusal};
     use crate::world::World;
 
     const INPUT: &str =
@@ -164,14 +164,14 @@ mod tests {
             };
             let path = "/v1/repos/demo";
             assert_eq!(check(&password, "127.0.0.1:4566", path, "eu-west-1", now).unwrap(), credentials.arn);
-            let code = |answer: Result<String, crate::error::ServiceError>| answer.unwrap_err().code;
-            let wrong = "InvalidSignatureException";
+            let code = |answer: Result<String, Refusal>| answer.unwrap_err().told(Dialect::S3).code;
+            let wrong = "SignatureDoesNotMatch";
             assert_eq!(code(check(&password, "127.0.0.1", path, "eu-west-1", now)), wrong);
             assert_eq!(code(check(&password, "127.0.0.1:4566", "/v1/repos/other", "eu-west-1", now)), wrong);
             assert_eq!(code(check(&password, "127.0.0.1:4566", path, "us-east-1", now)), wrong);
-            assert_eq!(code(check("secret", "127.0.0.1:4566", path, "eu-west-1", now)), wrong);
+            assert_eq!(code(check("secret", "127.0.0.1:4566", path, "eu-west-1", now)), "AuthorizationHeaderMalformed");
             let later = now + jiff::SignedDuration::from_mins(16);
-            assert_eq!(code(check(&password, "127.0.0.1:4566", path, "eu-west-1", later)), "RequestExpired");
+            assert_eq!(code(check(&password, "127.0.0.1:4566", path, "eu-west-1", later)), "RequestTimeTooSkewed");
         }
     }
 

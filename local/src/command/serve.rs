@@ -47,10 +47,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         let programs = binaries::find().await?;
         let setting = Setting {
             cloud: Settings {
-                dir: arguments.dir.clone(),
                 port: arguments.port,
                 regions: arguments.regions.clone(),
                 seed: seed(),
+                ..Settings::new(&arguments.dir)
             },
             template: template()?,
             parameters: [("Email".to_owned(), arguments.email.clone())].into(),

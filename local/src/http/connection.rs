@@ -14,13 +14,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::{route, tls};
+use super::{Front, route, tls};
 use crate::cloud::Regions;
 
 /// The first byte of a TLS connection, a handshake record; no HTTP method begins with it.
 const HANDSHAKE: u8 = 0x16;
-/// How long a connection may be open without a request on its way.
-const SILENCE: Duration = Duration::from_secs(60);
 
 /// Listens on loopback only.
 ///
@@ -43,13 +41,14 @@ pub(crate) fn secure(regions: &Regions) -> anyhow::Result<TlsAcceptor> {
 }
 
 /// Answers until the task is dropped; its connections end with it.
-pub(crate) async fn serve(listener: TcpListener, acceptor: TlsAcceptor, regions: Arc<Regions>) {
+pub(crate) async fn serve(listener: TcpListener, acceptor: TlsAcceptor, front: Front) {
+    let front = Arc::new(front);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(take(stream, acceptor.clone(), Arc::clone(&regions)));
+                    connections.spawn(take(stream, acceptor.clone(), Arc::clone(&front)));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -62,29 +61,30 @@ pub(crate) async fn serve(listener: TcpListener, acceptor: TlsAcceptor, regions:
 }
 
 /// Finds out what a connection speaks, and answers it.
-async fn take(stream: TcpStream, acceptor: TlsAcceptor, regions: Arc<Regions>) {
+async fn take(stream: TcpStream, acceptor: TlsAcceptor, front: Arc<Front>) {
     let mut first = [0];
-    match tokio::time::timeout(SILENCE, stream.peek(&mut first)).await {
-        Ok(Ok(1)) if first == [HANDSHAKE] => match tokio::time::timeout(SILENCE, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => answer(stream, regions).await,
+    match tokio::time::timeout(front.silence, stream.peek(&mut first)).await {
+        Ok(Ok(1)) if first == [HANDSHAKE] => match tokio::time::timeout(front.silence, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => answer(stream, front).await,
             // Most often a client that was not told to trust DIR/ca.pem.
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake was never finished"),
         },
-        Ok(Ok(1)) => answer(stream, regions).await,
+        Ok(Ok(1)) => answer(stream, front).await,
         Ok(_) => {}
         Err(_) => tracing::debug!("a connection never sent anything"),
     }
 }
 
-async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, regions: Arc<Regions>) {
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, front: Arc<Front>) {
+    let silence = front.silence;
     let service = service_fn(move |request| {
-        let regions = Arc::clone(&regions);
-        async move { Ok::<_, Infallible>(route(&regions, request).await) }
+        let front = Arc::clone(&front);
+        async move { Ok::<_, Infallible>(route(&front, request).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(SILENCE)
+        .header_read_timeout(silence)
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper::StatusCode;
 use hyper::http::request::Parts;
 
-use crate::auth::Caller;
+use crate::auth::{Caller, Dialect};
 use crate::cloud::{Cloud, Regions};
 use crate::codecommit::GitRefusal;
 use crate::git_credential::region_of;
@@ -46,7 +46,7 @@ pub(super) fn authenticate(regions: &Regions, head: &Parts) -> Result<(Arc<Cloud
         let hosts = [host, bare_host, &aws_host];
         match cloud.keys.check_git(user, password, &hosts, &path, region, cloud.world.now()) {
             Ok(caller) => return Ok((Arc::clone(cloud), caller)),
-            Err(refusal) => refused = Some(refusal.message),
+            Err(refusal) => refused = Some(refusal.told(Dialect::Json).message),
         }
     }
     let why = refused.unwrap_or_else(|| format!("the local cloud plays {}, not the region in {host}", regions.names()));

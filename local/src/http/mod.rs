@@ -14,13 +14,15 @@ pub(crate) use connection::{listen, secure, serve};
 pub(crate) use protocol::Parameters;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited, combinators::BoxBody};
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::body::Incoming;
+use hyper::http::request::Parts;
 
+use crate::auth::{Caller, Refusal, Scope, SignedParts, is_presigned, unsigned_query};
 use crate::cloud::{Cloud, Regions};
-use crate::error::ServiceError;
 
 /// The largest body that an AWS operation may have here. Git packs are streamed and have no limit.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
@@ -40,9 +42,9 @@ pub(crate) fn whole(bytes: impl Into<Bytes>) -> Body {
 #[derive(Debug)]
 pub(crate) struct Call {
     /// Who calls.
-    pub(crate) caller: crate::auth::Caller,
+    pub(crate) caller: Caller,
     /// The request's head.
-    pub(crate) head: hyper::http::request::Parts,
+    pub(crate) head: Parts,
     /// The request's body.
     pub(crate) body: Bytes,
 }
@@ -57,53 +59,105 @@ fn browsed<'a>(regions: &'a Regions, host: Option<&hyper::header::HeaderValue>) 
     }
 }
 
-async fn route(regions: &Regions, request: hyper::Request<Incoming>) -> Response {
-    let path = request.uri().path().to_owned();
-    if path.starts_with(git::PREFIX) {
-        let (head, body) = request.into_parts();
+/// The front of a cloud: what its connections need to answer.
+#[derive(Debug)]
+pub(crate) struct Front {
+    pub(crate) regions: Regions,
+    /// How long a client may say nothing in the middle of something.
+    pub(crate) silence: Duration,
+}
+
+/// Answers whatever comes: git, a browser, an AWS client.
+async fn route(front: &Front, request: hyper::Request<Incoming>) -> Response {
+    let regions = &front.regions;
+    let (head, body) = request.into_parts();
+    if head.uri.path().starts_with(git::PREFIX) {
         return match git::authenticate(regions, &head) {
             Ok((cloud, caller)) => cloud.codecommit.git_http(hyper::Request::from_parts(head, body), caller).await,
             Err(refusal) => refusal.render(),
         };
     }
-    let anonymous_get = !request.headers().contains_key("authorization") && request.method() == hyper::Method::GET;
-    if anonymous_get
-        && let Some(cloud) = browsed(regions, request.headers().get("host"))
-        && let Some(page) = cloud.page(&path)
+    let is_signed = head.headers.contains_key("authorization") || is_presigned(head.uri.query().unwrap_or_default());
+    if !is_signed
+        && head.method == hyper::Method::GET
+        && let Some(cloud) = browsed(regions, head.headers.get("host"))
+        && let Some(page) = cloud.page(head.uri.path())
     {
         return page;
     }
-    let (head, body) = request.into_parts();
-    let id = regions.home.world.uuid();
-    let body = match Limited::new(body, LARGEST_BODY).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) => {
-            let refused = ServiceError::with_status(
-                413,
-                "RequestEntityTooLargeException",
-                format!("cannot read the body: {error}"),
-            );
-            return protocol::render_error(&head, "", &refused, &id);
-        }
+    answer(front, head, body).await
+}
+
+/// An AWS call on its way: receive, authenticate, find the region, dispatch, answer. What stops it on the way is told in
+/// the words of the service that it was meant for.
+async fn answer(front: &Front, head: Parts, body: Incoming) -> Response {
+    let id = front.regions.home.world.uuid();
+    let admitted = async {
+        let body = receive(body, front.silence).await?;
+        let (caller, scope) = authenticate(&front.regions.home, &head, &body)?;
+        let cloud = region(&front.regions, &scope)?;
+        Ok((cloud, scope.service, caller, body))
     };
-    let signed = crate::auth::SignedParts {
+    match admitted.await {
+        Ok((cloud, service, caller, body)) => {
+            let call = Call { caller, head: without_signature(head), body };
+            protocol::dispatch(cloud, &service, call, &id).await
+        }
+        Err(refusal) => protocol::refuse(&head, &refusal, &id),
+    }
+}
+
+/// Takes the body in, all of it or none.
+async fn receive(mut body: Incoming, silence: Duration) -> Result<Bytes, Refusal> {
+    let mut received = BytesMut::new();
+    let mut too_large = false;
+    loop {
+        let frame = match tokio::time::timeout(silence, body.frame()).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(_))) => return Err(Refusal::CutOff),
+            Ok(None) => break,
+            Err(_) => return Err(Refusal::Stalled),
+        };
+        if let Ok(data) = frame.into_data() {
+            too_large |= received.len() + data.len() > LARGEST_BODY;
+            // The rest is read away: a client that still sends would not look up.
+            if too_large {
+                received.clear();
+            } else {
+                received.extend_from_slice(&data);
+            }
+        }
+    }
+    if too_large { Err(Refusal::TooLarge(LARGEST_BODY)) } else { Ok(received.freeze()) }
+}
+
+/// Who calls, and for which region and service that was signed.
+fn authenticate(home: &Cloud, head: &Parts, body: &[u8]) -> Result<(Caller, Scope), Refusal> {
+    let signed = SignedParts {
         method: head.method.as_str(),
         path: head.uri.path(),
         query: head.uri.query().unwrap_or_default(),
         headers: &head.headers,
-        body: &body,
+        body,
     };
-    match regions.home.keys.check(&signed, regions.home.world.now()) {
-        Ok((caller, scope)) => {
-            let Some(cloud) = regions.find(&scope.region) else {
-                let (asked, here) = (&scope.region, regions.names());
-                let what = format!("the request is signed for the region {asked}, but this local cloud plays {here}");
-                let refused = ServiceError::with_status(403, "InvalidSignatureException", what);
-                return protocol::render_error(&head, &scope.service, &refused, &id);
-            };
-            let call = Call { caller, head, body };
-            protocol::dispatch(cloud, &scope.service, call, &id).await
-        }
-        Err(refused) => protocol::render_error(&head, "", &refused, &id),
+    home.keys.check(&signed, home.world.now())
+}
+
+/// The cloud of the region that was signed for.
+fn region<'a>(regions: &'a Regions, scope: &Scope) -> Result<&'a Arc<Cloud>, Refusal> {
+    regions.find(&scope.region).ok_or_else(|| Refusal::OtherRegion {
+        asked: scope.region.clone(),
+        played: regions.names(),
+        home: regions.home.world.region.clone(),
+    })
+}
+
+/// A presigned address without what signed it: to a service that is no part of the request.
+fn without_signature(mut head: Parts) -> Parts {
+    if let Some(query) = head.uri.query().filter(|query| is_presigned(query)) {
+        let rest = unsigned_query(query);
+        let target = if rest.is_empty() { head.uri.path().to_owned() } else { format!("{}?{rest}", head.uri.path()) };
+        head.uri = target.parse().unwrap_or(head.uri);
     }
+    head
 }
