@@ -30,7 +30,12 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn start(dir: &Path) -> Self {
-        let running = Cloud::start(Settings::new(dir)).await.unwrap();
+        Self::start_in(dir, &["eu-west-1"]).await
+    }
+
+    pub(crate) async fn start_in(dir: &Path, regions: &[&str]) -> Self {
+        let regions = regions.iter().map(|&region| region.to_owned()).collect();
+        let running = Cloud::start(Settings { regions, ..Settings::new(dir) }).await.unwrap();
         let keys = running.cloud.keys.user(&running.cloud.world, "tester");
         Self { running, keys }
     }
