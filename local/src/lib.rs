@@ -12,6 +12,7 @@ pub mod error;
 pub mod eventbridge;
 pub mod git_credential;
 mod http;
+mod input;
 pub mod kept;
 pub mod lambda;
 pub mod logs;

@@ -27,15 +27,20 @@ mod tests {
     use super::*;
     use crate::auth::Caller;
     use crate::cloud::{Cloud, Settings};
+    use crate::http::protocol::Protocol;
     use crate::http::{Call, protocol};
 
     /// The code with which an operation with no input is refused, if it is.
     async fn refusal(cloud: &Cloud, service: &str, operation: &str) -> String {
         let request = hyper::Request::builder().method("POST").uri("/");
-        let (request, body) = match service {
-            "sns" | "sts" => (request, Bytes::from(format!("Action={operation}"))),
-            _ => (request.header("x-amz-target", format!("Any.{operation}")), Bytes::from("{}")),
+        let (request, body) = match protocol::protocol(service) {
+            Some(Protocol::Json(prefix)) => {
+                (request.header("x-amz-target", format!("{prefix}.{operation}")), "{}".to_owned())
+            }
+            Some(Protocol::Query { version, .. }) => (request, format!("Action={operation}&Version={version}")),
+            None => panic!("{service} speaks nothing"),
         };
+        let body = Bytes::from(body);
         let (head, ()) = request.body(()).unwrap().into_parts();
         let caller = Caller { arn: "arn:aws:iam::111122223333:user/a".to_owned(), access_key_id: "AKIA".to_owned() };
         let answer = protocol::dispatch(cloud, service, Call { caller, head, body }, "id").await;
@@ -45,7 +50,7 @@ mod tests {
     #[tokio::test]
     async fn the_tables_and_the_dispatch_know_the_same_operations() {
         let dir = tempfile::tempdir().unwrap();
-        let settings = Settings { dir: dir.path().join("cloud"), port: 0, region: "eu-west-1".to_owned(), seed: 1 };
+        let settings = Settings::new(dir.path().join("cloud"));
         let running = Cloud::start(settings).await.unwrap();
         let all: Vec<_> = operations().collect();
         // S3 has no operation in its requests; its own test is beside its routes.
