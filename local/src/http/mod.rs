@@ -2,12 +2,11 @@
 
 mod connection;
 mod git;
-#[cfg(test)]
-#[path = "tests.rs"]
-mod over_sockets;
 mod protocol;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tls;
 
 pub(crate) use connection::{listen, secure, serve};
