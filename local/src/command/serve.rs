@@ -12,6 +12,7 @@ use crate::cloud::Settings;
 use crate::git_credential::{credential_helper, quoted};
 use crate::lambda::binaries;
 use crate::stage::{Programs, Setting, Stage, template};
+use crate::world::{RegionError, check_region};
 
 /// How often changed state is written to the disk.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
@@ -31,9 +32,9 @@ pub(super) struct Arguments {
     /// The address that the stack's mail is subscribed for.
     #[arg(long, default_value = "team@example.com")]
     email: String,
-    /// The region that is played.
-    #[arg(long, default_value = "eu-west-1")]
-    region: String,
+    /// A region that is played; the first is the home region, where the stack lives. May be given several times.
+    #[arg(long = "region", value_name = "REGION", default_value = "eu-west-1", value_parser = region)]
+    regions: Vec<String>,
     /// Show the functions' logs and what happens inside.
     #[arg(long)]
     verbose: bool,
@@ -46,10 +47,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         let programs = binaries::find().await?;
         let setting = Setting {
             cloud: Settings {
-                dir: arguments.dir.clone(),
                 port: arguments.port,
-                region: arguments.region.clone(),
+                regions: arguments.regions.clone(),
                 seed: seed(),
+                ..Settings::new(&arguments.dir)
             },
             template: template()?,
             parameters: [("Email".to_owned(), arguments.email.clone())].into(),
@@ -67,6 +68,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         watched
     })?;
     Ok(Outcome::Good)
+}
+
+/// A region's name, as `--region` takes it.
+fn region(name: &str) -> Result<String, RegionError> {
+    check_region(name).map(|()| name.to_owned())
 }
 
 /// A seed of its own for each start: ids must not come again in a folder that is kept.
@@ -119,6 +125,15 @@ fn greet(stage: &Stage, arguments: &Arguments) -> anyhow::Result<()> {
     tell(&format!("  git clone -c credential.helper= -c credential.helper={helper} \\"));
     tell(&format!("    -c credential.useHttpPath=true {endpoint}/v1/repos/demo"));
     tell(&format!("\nor, with git-remote-codecommit: git clone codecommit::{}://demo", stage.cloud().world.region));
+    for cloud in stage.regions().iter().skip(1) {
+        let world = &cloud.world;
+        tell(&format!(
+            "\nThe region {} is there, too: --region {}, pages at {}/inbox",
+            world.region,
+            world.region,
+            world.pages()
+        ));
+    }
     tell("\nThe AWS CLI, version 2, works with these variables (of version 1, `aws sqs` needs --endpoint-url):\n");
     tell("  aws codecommit create-repository --repository-name another");
     tell(&format!("  aws s3 ls --recursive s3://{bucket}/ledger/      # what was decided, and why"));
@@ -150,7 +165,7 @@ async fn watch(stage: &Stage, arguments: &Arguments, policy: Option<String>) -> 
         tokio::select! {
             signal = &mut ended => return signal,
             _ = save.tick() => {
-                match cloud.save() {
+                match stage.regions().save() {
                     Ok(()) if unsaved => {
                         unsaved = false;
                         tell(&paint.good("the state can be written again"));

@@ -14,13 +14,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::{route, tls};
-use crate::cloud::Cloud;
+use super::{Front, route, tls};
+use crate::cloud::Regions;
 
 /// The first byte of a TLS connection, a handshake record; no HTTP method begins with it.
 const HANDSHAKE: u8 = 0x16;
-/// How long a connection may be open without a request on its way.
-const SILENCE: Duration = Duration::from_secs(60);
 
 /// Listens on loopback only.
 ///
@@ -36,18 +34,21 @@ pub(crate) async fn listen(port: u16) -> anyhow::Result<TcpListener> {
 ///
 /// # Errors
 /// The folder cannot be written.
-pub(crate) fn secure(cloud: &Cloud) -> anyhow::Result<TlsAcceptor> {
-    tls::acceptor(&cloud.world.dir, &tls::names([cloud.world.region.as_str()]), cloud.world.now())
+pub(crate) fn secure(regions: &Regions) -> anyhow::Result<TlsAcceptor> {
+    let world = &regions.home.world;
+    let names = tls::names(regions.iter().map(|cloud| cloud.world.region.as_str()));
+    tls::acceptor(&world.dir, &names, world.now())
 }
 
 /// Answers until the task is dropped; its connections end with it.
-pub(crate) async fn serve(listener: TcpListener, acceptor: TlsAcceptor, cloud: Arc<Cloud>) {
+pub(crate) async fn serve(listener: TcpListener, acceptor: TlsAcceptor, front: Front) {
+    let front = Arc::new(front);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(take(stream, acceptor.clone(), Arc::clone(&cloud)));
+                    connections.spawn(take(stream, acceptor.clone(), Arc::clone(&front)));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -60,29 +61,30 @@ pub(crate) async fn serve(listener: TcpListener, acceptor: TlsAcceptor, cloud: A
 }
 
 /// Finds out what a connection speaks, and answers it.
-async fn take(stream: TcpStream, acceptor: TlsAcceptor, cloud: Arc<Cloud>) {
+async fn take(stream: TcpStream, acceptor: TlsAcceptor, front: Arc<Front>) {
     let mut first = [0];
-    match tokio::time::timeout(SILENCE, stream.peek(&mut first)).await {
-        Ok(Ok(1)) if first == [HANDSHAKE] => match tokio::time::timeout(SILENCE, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => answer(stream, cloud).await,
+    match tokio::time::timeout(front.silence, stream.peek(&mut first)).await {
+        Ok(Ok(1)) if first == [HANDSHAKE] => match tokio::time::timeout(front.silence, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => answer(stream, front).await,
             // Most often a client that was not told to trust DIR/ca.pem.
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake was never finished"),
         },
-        Ok(Ok(1)) => answer(stream, cloud).await,
+        Ok(Ok(1)) => answer(stream, front).await,
         Ok(_) => {}
         Err(_) => tracing::debug!("a connection never sent anything"),
     }
 }
 
-async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, cloud: Arc<Cloud>) {
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, front: Arc<Front>) {
+    let silence = front.silence;
     let service = service_fn(move |request| {
-        let cloud = Arc::clone(&cloud);
-        async move { Ok::<_, Infallible>(route(&cloud, request).await) }
+        let front = Arc::clone(&front);
+        async move { Ok::<_, Infallible>(route(&front, request).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(SILENCE)
+        .header_read_timeout(silence)
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {
