@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, Event, RefName, RepositoryName};
 
+use crate::journal::Origin;
 use crate::needs::{Needs, push_of};
+use crate::sweep::Moved;
 
 /// At most this many starts are remembered for a trigger on a ref.
 const REMEMBERED: usize = 50;
@@ -16,10 +18,25 @@ const REMEMBERED: usize = 50;
 pub struct Facts {
     /// What was pushed; `None` for an event that is no push.
     pub push: Option<Push>,
+    /// How the push came to be known.
+    #[serde(default, skip_serializing_if = "Origin::is_event")]
+    pub origin: Origin,
+    /// What the sweep found; `None` for an event that is no sweep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepFacts>,
     /// What is known for each trigger that the push concerns, under its name.
     pub triggers: BTreeMap<String, TriggerFacts>,
     /// What changed between two commits, once for all triggers that ask for the same two.
     pub differences: Vec<Difference>,
+}
+
+/// What a sweep found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepFacts {
+    /// The branches that moved without an event that told of it.
+    pub moved: Vec<Moved>,
+    /// Why repositories could not be looked at, and never will be.
+    pub refused: BTreeMap<RepositoryName, String>,
 }
 
 /// A report keeps at most this many paths of a difference.
@@ -51,6 +68,8 @@ impl Facts {
             push: push_of(event),
             triggers: triggers.map(|(one, commit)| (one.name.clone(), known(commit))).collect(),
             differences: Vec::new(),
+            sweep: needs.sweep.as_ref().map(|_| SweepFacts::default()),
+            origin: Origin::Event,
         }
     }
 }
