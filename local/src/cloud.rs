@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use tokio::task::JoinSet;
 
 use crate::auth::Keys;
+use crate::cloudformation::CloudFormation;
 use crate::codebuild::CodeBuild;
 use crate::codecommit::CodeCommit;
 use crate::eventbridge::EventBridge;
@@ -40,6 +41,8 @@ pub struct Cloud {
     pub world: Arc<World>,
     /// The keys that are good here.
     pub keys: Arc<Keys>,
+    /// The stack.
+    pub cloudformation: Arc<CloudFormation>,
     /// Repositories and git over HTTP.
     pub codecommit: Arc<CodeCommit>,
     /// Projects and builds.
@@ -121,7 +124,9 @@ impl Cloud {
         let eventbridge = Arc::new(EventBridge::open(&world, &sqs)?);
         let codecommit = Arc::new(CodeCommit::open(&world, &eventbridge)?);
         let codebuild = Arc::new(CodeBuild::open(&world, &keys, &eventbridge, &logs)?);
-        let cloud = Arc::new(Self { world, keys, codecommit, codebuild, eventbridge, logs, s3, sns, sqs, sts });
+        let cloudformation = Arc::new(CloudFormation::open(&world)?);
+        let cloud =
+            Arc::new(Self { world, keys, cloudformation, codecommit, codebuild, eventbridge, logs, s3, sns, sqs, sts });
 
         let address = listener.local_addr().context("the listener has no address")?;
         cloud.world.listens_at(format!("http://{address}"));
@@ -141,6 +146,7 @@ impl Cloud {
         self.sns.save()?;
         self.s3.save()?;
         self.eventbridge.save()?;
+        self.cloudformation.save()?;
         self.codecommit.save()?;
         self.codebuild.save()
     }

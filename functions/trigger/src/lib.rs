@@ -8,7 +8,7 @@ mod gather;
 use serde_json::json;
 use signalbox_aws::{CodeBuild, CodeCommit, Failure};
 use signalbox_events::{Event, Parsed, parse_event};
-use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out};
+use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
 use signalbox_ledger::{Ledger, Report, State};
 use signalbox_policy::Mode;
 use signalbox_trigger_rules::{Decision, Facts, Verdict, decide, needs, render_action, render_reason};
@@ -43,8 +43,8 @@ impl Trigger {
 }
 
 impl Handle for Trigger {
-    async fn handle(&self, event: &[u8], invocation: Invocation) -> Result<Handled, Failure> {
-        let event = match parse_event(event) {
+    async fn handle(&self, bytes: &[u8], invocation: Invocation) -> Result<Handled, Failure> {
+        let event = match parse_event(bytes) {
             Ok(Parsed::Ours(event)) => event,
             Ok(Parsed::NotOurs(_)) => return Ok(Handled::NotOurs),
             Err(error) => return Err(Failure::refused("reading the event", error.to_string())),
@@ -54,9 +54,10 @@ impl Handle for Trigger {
         let facts = gather::gather(&needs, &event, self, invocation.now).await?;
         let decision = decide(&facts, &policy);
         let id = &event.envelope.id;
-        let report = |actions| report(&event, &facts, &decision, actions, version.clone(), invocation);
+        let report = |actions| report(bytes, &event, &facts, &decision, actions, version.clone(), invocation);
 
-        if decision.verdict == Verdict::NotConcerned {
+        // An event that is run once more has an entry, which must be finished again.
+        if decision.verdict == Verdict::NotConcerned && event.envelope.again.is_none() {
             return Ok(Handled::Reported(Box::new(report(Vec::new()))));
         }
         if decision.mode == Mode::Observe {
@@ -82,6 +83,7 @@ impl Handle for Trigger {
 }
 
 fn report(
+    bytes: &[u8],
     event: &Event,
     facts: &Facts,
     decision: &Decision,
@@ -101,6 +103,6 @@ fn report(
         .to_owned(),
         reasons: decision.reasons.iter().map(render_reason).collect(),
         actions,
-        replay: json!({ "event": event, "facts": facts.for_report(), "decision": decision }),
+        replay: json!({ "received": received(bytes), "event": event, "facts": facts.for_report(), "decision": decision }),
     }
 }
