@@ -19,7 +19,7 @@ use crate::template::{Problems, Pseudo, Stack, Template};
 pub const STACK: &str = "signalbox";
 
 /// Where the policy lies in the stack's bucket.
-const POLICY_KEY: &str = "policy/signalbox.yaml";
+pub const POLICY_KEY: &str = "policy/signalbox.yaml";
 
 /// How the stage is set.
 #[derive(Debug)]

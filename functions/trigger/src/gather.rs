@@ -26,7 +26,15 @@ pub(crate) async fn gather(needs: &Needs, event: &Event, from: &Trigger, now: Ti
         let state: Option<Kept<RefState>> = from.state.read(&wanted.state_key).await?;
         states.push(state.map(|kept| kept.value).unwrap_or_default());
     }
-    let mut reader = Reader { from, push, again: event.envelope.again.as_ref(), now, tip: None, heads: BTreeMap::new(), merge_base: None };
+    let mut reader = Reader {
+        from,
+        push,
+        again: event.envelope.again.as_ref(),
+        now,
+        tip: None,
+        heads: BTreeMap::new(),
+        merge_base: None,
+    };
     for (wanted, state) in triggers.iter().zip(states) {
         let known = match reader.trigger(wanted, state, &mut facts.differences).await {
             Ok(known) => known,

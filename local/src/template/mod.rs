@@ -25,8 +25,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::kinds::ResourceKind;
-pub use self::problem::{Problems, TemplateProblem};
 pub(crate) use self::make::delete_rule;
+pub use self::problem::{Problems, TemplateProblem};
 pub use self::stack::Stack;
 
 use self::expression::{Expression, Kind, Reference};

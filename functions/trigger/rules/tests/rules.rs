@@ -188,7 +188,8 @@ fn many_triggers_on_one_difference_find_the_same_paths_as_each_alone() {
         (0..40).map(|n| (format!("t{n:02}"), TriggerFacts { difference: Some(0), ..known() })).collect();
     let paths = ["dir3/x", "dir3/y", "dir7/x", "dir12/a/b"].map(str::to_owned).to_vec();
     let difference = Difference { base: Base::Nothing, target: commit('b'), paths, left_out: 0 };
-    let facts = Facts { push: push_of(&pushed("refs/heads/main")), triggers, differences: vec![difference], again: None };
+    let facts =
+        Facts { push: push_of(&pushed("refs/heads/main")), triggers, differences: vec![difference], again: None };
     let decision = decide(&facts, &policy);
     let started: Vec<&str> = starts(&decision).iter().map(|start| start.trigger.as_str()).collect();
     assert_eq!(started, ["t03", "t12"]);
