@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use tokio::task::JoinSet;
 
 use crate::auth::Keys;
+use crate::cloudformation::CloudFormation;
 use crate::codebuild::CodeBuild;
 use crate::codecommit::CodeCommit;
 use crate::eventbridge::EventBridge;
@@ -53,6 +54,8 @@ pub struct Cloud {
     pub world: Arc<World>,
     /// The keys that are good here.
     pub keys: Arc<Keys>,
+    /// The stack.
+    pub cloudformation: Arc<CloudFormation>,
     /// Repositories and git over HTTP.
     pub codecommit: Arc<CodeCommit>,
     /// Projects and builds.
@@ -217,8 +220,9 @@ impl Cloud {
         let eventbridge = Arc::new(EventBridge::open(world, &sqs)?);
         let codecommit = Arc::new(CodeCommit::open(world, &eventbridge)?);
         let codebuild = Arc::new(CodeBuild::open(world, keys, &eventbridge, &logs)?);
+        let cloudformation = Arc::new(CloudFormation::open(world)?);
         let (world, keys, s3) = (Arc::clone(world), Arc::clone(keys), Arc::new(s3));
-        Ok(Arc::new(Self { world, keys, codecommit, codebuild, eventbridge, logs, s3, sns, sqs, sts }))
+        Ok(Arc::new(Self { world, keys, cloudformation, codecommit, codebuild, eventbridge, logs, s3, sns, sqs, sts }))
     }
 
     /// Writes all state that changed to the disk.
@@ -231,6 +235,7 @@ impl Cloud {
         self.sns.save()?;
         self.s3.save()?;
         self.eventbridge.save()?;
+        self.cloudformation.save()?;
         self.codecommit.save()?;
         self.codebuild.save()
     }

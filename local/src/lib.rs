@@ -5,6 +5,7 @@
 
 pub mod auth;
 pub mod cloud;
+pub mod cloudformation;
 pub mod codebuild;
 pub mod codecommit;
 pub mod command;

@@ -67,6 +67,7 @@ async fn start(with: &Trigger, start: &StartBuild, attempts: u32, now: Timestamp
         attempt: start.attempt,
         status: BuildStatus::InProgress,
         at: now,
+        again: start.again.clone(),
     };
     let change = |state: Option<&RefState>| state.cloned().unwrap_or_default().with_start(past.clone());
     with.state.change(&start.state_key, change).await?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use signalbox_aws::Failure;
-use signalbox_events::{BuildId, BuildStatus, CommitId, Event, RefKind};
+use signalbox_events::{Again, BuildId, BuildStatus, CommitId, Event, RefKind};
 use signalbox_ledger::Kept;
 use signalbox_trigger_rules::{
     Base, Difference, Facts, Head, Needs, Origin, Push, PushNeeds, RefState, Target, TriggerFacts, TriggerNeeds,
@@ -23,7 +23,8 @@ pub(crate) async fn gather(
     from: &Trigger,
     now: Timestamp,
 ) -> Result<Facts, Failure> {
-    let mut facts = Facts { push: push_of(event), origin, ..Facts::default() };
+    let again = event.envelope.again.clone();
+    let mut facts = Facts { push: push_of(event), origin, again, ..Facts::default() };
     let Some(PushNeeds { push, triggers }) = &needs.push else { return Ok(facts) };
     // All states are read before the branch's tip is: then no state can know of a newer commit than the tip.
     let mut states = Vec::new();
@@ -31,7 +32,15 @@ pub(crate) async fn gather(
         let state: Option<Kept<RefState>> = from.state.read(&wanted.state_key).await?;
         states.push(state.map(|kept| kept.value).unwrap_or_default());
     }
-    let mut reader = Reader { from, push, now, tip: None, heads: BTreeMap::new(), merge_base: None };
+    let mut reader = Reader {
+        from,
+        push,
+        again: event.envelope.again.as_ref(),
+        now,
+        tip: None,
+        heads: BTreeMap::new(),
+        merge_base: None,
+    };
     for (wanted, state) in triggers.iter().zip(states) {
         let known = match reader.trigger(wanted, state, &mut facts.differences).await {
             Ok(known) => known,
@@ -49,6 +58,7 @@ pub(crate) async fn gather(
 struct Reader<'a> {
     from: &'a Trigger,
     push: &'a Push,
+    again: Option<&'a Again>,
     now: Timestamp,
     tip: Option<Option<CommitId>>,
     heads: BTreeMap<CommitId, Option<Head>>,
@@ -135,6 +145,8 @@ impl Reader<'_> {
         target: &CommitId,
         differences: &mut Vec<Difference>,
     ) -> Result<usize, Failure> {
+        // A green commit that is built once more differs from itself in nothing.
+        let green = green.filter(|green| self.again.is_none() || green != target);
         if let Some(green) = green
             && let Some(index) = self.compare(Base::Green(green), target, differences).await?
         {

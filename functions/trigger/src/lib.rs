@@ -8,10 +8,10 @@ mod sweep;
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use signalbox_aws::{CodeBuild, CodeCommit, Failure};
 use signalbox_events::{Arn, Detail, Event, EventId, Parsed, RefKind, RepositoryName, parse_event};
-use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out};
+use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
 use signalbox_ledger::{Ledger, Report, State};
 use signalbox_policy::{ArnPattern, Mode};
 use signalbox_trigger_rules::{
@@ -67,9 +67,11 @@ impl Trigger {
     }
 
     /// Takes up a push, does what it asks for, and reports it in the ledger.
+    ///
+    /// `received` is what came in, as a report keeps it; a push that the sweep found never came in.
     async fn push(
         &self,
-        event: &Event,
+        (event, received): (&Event, Option<Value>),
         origin: Origin,
         needs: &Needs,
         in_force: &InForce,
@@ -78,9 +80,10 @@ impl Trigger {
     ) -> Result<Handled, Failure> {
         let facts = gather::gather(needs, (event, origin), self, invocation.now).await?;
         let decision = decide(&facts, &in_force.policy);
-        let report = |actions| report(event, &facts, &decision, actions, in_force.version.clone(), invocation);
+        let report = |actions| report((event, &received), &facts, &decision, actions, in_force.version.clone(), invocation);
 
-        if decision.verdict == Verdict::NotConcerned {
+        // An event that is run once more has an entry, which must be finished again.
+        if decision.verdict == Verdict::NotConcerned && event.envelope.again.is_none() {
             return Ok(Handled::Reported(Box::new(report(Vec::new()))));
         }
         if decision.mode == Mode::Observe {
@@ -116,8 +119,8 @@ impl Trigger {
 }
 
 impl Handle for Trigger {
-    async fn handle(&self, event: &[u8], invocation: Invocation) -> Result<Handled, Failure> {
-        let event = match parse_event(event) {
+    async fn handle(&self, bytes: &[u8], invocation: Invocation) -> Result<Handled, Failure> {
+        let event = match parse_event(bytes) {
             Ok(Parsed::Ours(event)) => event,
             Ok(Parsed::NotOurs(_)) => return Ok(Handled::NotOurs),
             Err(error) => return Err(Failure::refused("reading the event", error.to_string())),
@@ -130,12 +133,15 @@ impl Handle for Trigger {
         let needs = needs(&event, &in_force.policy);
         let id = &event.envelope.id;
         let Some(push) = &needs.push else {
-            return self.push(&event, Origin::Event, &needs, &in_force, id, invocation).await;
+            return self.push((&event, Some(received(bytes))), Origin::Event, &needs, &in_force, id, invocation).await;
         };
         let known = Known::Pushed(event.envelope.time);
         let arrival = Arrival { commit: push.push.commit.clone(), id: id.clone(), at: invocation.now, known };
-        let under = self.take_up(&needs, &arrival).await?;
-        let handled = self.push(&event, Origin::Event, &needs, &in_force, &under, invocation).await?;
+        // An event that is run once more is meant itself, whoever came first.
+        let under =
+            if event.envelope.again.is_some() { id.clone() } else { self.take_up(&needs, &arrival).await? };
+        let came_in = (&event, Some(received(bytes)));
+        let handled = self.push(came_in, Origin::Event, &needs, &in_force, &under, invocation).await?;
         if under != *id {
             // The sweep was faster. Whoever looks for this event finds where to look on.
             let told = Report {
@@ -145,7 +151,7 @@ impl Handle for Trigger {
                 verdict: verdict(Verdict::Nothing).to_owned(),
                 reasons: vec![render_reason(&Reason::SweptBefore { id: under })],
                 actions: Vec::new(),
-                replay: json!({ "event": event }),
+                replay: json!({ "received": received(bytes), "event": event }),
             };
             self.ledger.note(id, told, invocation.now).await?;
         }
@@ -163,7 +169,7 @@ fn verdict(verdict: Verdict) -> &'static str {
 }
 
 fn report(
-    event: &Event,
+    (event, received): (&Event, &Option<Value>),
     facts: &Facts,
     decision: &Decision,
     actions: Vec<String>,
@@ -177,6 +183,6 @@ fn report(
         verdict: verdict(decision.verdict).to_owned(),
         reasons: decision.reasons.iter().map(render_reason).collect(),
         actions,
-        replay: json!({ "event": event, "facts": facts.for_report(), "decision": decision }),
+        replay: json!({ "received": received, "event": event, "facts": facts.for_report(), "decision": decision }),
     }
 }

@@ -250,7 +250,7 @@ impl Trigger {
         let left = Duration::try_from(invocation.deadline.duration_since(now) - RESERVE / 2);
         let left = left.map_err(|_| Failure::retry("taking up a push", "the invocation's time is nearly over"))?;
         let invocation = Invocation { now, ..invocation };
-        let push = self.push(&event, Origin::Sweep, &needs, in_force, &id, invocation);
+        let push = self.push((&event, None), Origin::Sweep, &needs, in_force, &id, invocation);
         let handled = tokio::time::timeout(left, push).await;
         let handled = handled.unwrap_or_else(|_| {
             Err(Failure::retry(

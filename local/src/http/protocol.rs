@@ -53,14 +53,15 @@ async fn query_call(cloud: &Cloud, service: &str, call: &Call, id: &str) -> Answ
     let parameters = Parameters(form);
     let action = parameters.get("Action").unwrap_or_default().to_owned();
     let result = match service {
+        "cloudformation" => cloud.cloudformation.call(cloud, &action, &parameters).await?,
         "sns" => cloud.sns.call(&action, &parameters, &call.caller).await?,
         "sts" => cloud.sts.call(&action, &parameters, &call.caller).await?,
         _ => return Err(ServiceError::unknown_operation(service, &action)),
     };
-    let namespace = if service == "sns" {
-        "http://sns.amazonaws.com/doc/2010-03-31/"
-    } else {
-        "https://sts.amazonaws.com/doc/2011-06-15/"
+    let namespace = match service {
+        "cloudformation" => "http://cloudformation.amazonaws.com/doc/2010-05-15/",
+        "sns" => "http://sns.amazonaws.com/doc/2010-03-31/",
+        _ => "https://sts.amazonaws.com/doc/2011-06-15/",
     };
     Ok(format!(
         "<{action}Response xmlns=\"{namespace}\"><{action}Result>{result}</{action}Result><ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{action}Response>"
@@ -80,6 +81,11 @@ impl Parameters {
     /// The value of a field, as `TopicArn` or `MessageAttributes.entry.1.Name`.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()))
+    }
+
+    /// The names of all fields that were given.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
     }
 
     /// The value of a field that must be there.
@@ -120,7 +126,7 @@ fn dialect(head: &Parts, service: &str) -> Dialect {
     match operation(head) {
         Some(_) if service == "sqs" || is_sqs(head) => Dialect::Sqs,
         Some(_) => Dialect::Json,
-        None if matches!(service, "sns" | "sts") || (service.is_empty() && is_form()) => Dialect::Query,
+        None if matches!(service, "cloudformation" | "sns" | "sts") || (service.is_empty() && is_form()) => Dialect::Query,
         None => Dialect::S3,
     }
 }

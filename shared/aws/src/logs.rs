@@ -85,13 +85,7 @@ impl Logs {
     ///
     /// # Errors
     /// As [`Failure`] sorts them; a group that is not there has no lines.
-    pub async fn search(
-        &self,
-        group: &str,
-        text: &str,
-        since: Timestamp,
-        pages: u16,
-    ) -> Result<Vec<LogLine>, Failure> {
+    pub async fn search(&self, group: &str, text: &str, since: Timestamp, pages: u16) -> Result<Vec<LogLine>, Failure> {
         let mut found = Vec::new();
         let mut next = None;
         for _ in 0..pages {

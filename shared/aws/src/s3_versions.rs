@@ -38,13 +38,7 @@ impl Bucket {
     ///
     /// # Errors
     /// As [`Failure`] sorts them; an object that is gone counts as [`Replaced::Lost`].
-    pub async fn replace(
-        &self,
-        key: &str,
-        text: &str,
-        over: Option<&str>,
-        writer: &str,
-    ) -> Result<Replaced, Failure> {
+    pub async fn replace(&self, key: &str, text: &str, over: Option<&str>, writer: &str) -> Result<Replaced, Failure> {
         let request = self.client.put_object().bucket(&self.name).key(key).content_type("application/yaml");
         let request = request.metadata(WRITER, writer).body(ByteStream::from(text.as_bytes().to_vec()));
         let request = match over {

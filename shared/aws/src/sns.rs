@@ -77,7 +77,8 @@ impl Topic {
         loop {
             let request = self.client.list_subscriptions_by_topic().topic_arn(&self.arn).set_next_token(next);
             let answer = request.send().await;
-            let answer = answer.map_err(|error| sort(format!("sns:ListSubscriptionsByTopic on {}", self.arn), error))?;
+            let answer =
+                answer.map_err(|error| sort(format!("sns:ListSubscriptionsByTopic on {}", self.arn), error))?;
             let there = answer.subscriptions.unwrap_or_default().into_iter();
             found.extend(there.map(|one| Subscriber {
                 protocol: one.protocol.unwrap_or_default(),

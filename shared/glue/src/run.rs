@@ -202,11 +202,11 @@ async fn refuse(setup: &Setup, delivery: &Delivery, failure: &Failure, now: Time
     Ok(report)
 }
 
-/// What may be kept of something that was refused: an event of EventBridge without the values of variables, of anything
-/// else only its shape.
+/// What may be kept of what came in: an event of EventBridge without the values of variables, of anything else only its
+/// shape. `signalbox redrive --again` hands the event in once more from here.
 ///
 /// A CodePipeline job, for one, carries live credentials, and people give secrets to builds as plain variables.
-fn received(body: &[u8]) -> Value {
+pub fn received(body: &[u8]) -> Value {
     let read = serde_json::from_slice::<Value>(body).ok();
     match &read {
         Some(event) if event.get("detail-type").is_some() && event.get("source").is_some() => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, EventId, ProjectName, RefKind, RefName, RepositoryName};
+use signalbox_events::{Again, Arn, BuildId, BuildStatus, CommitId, EventId, ProjectName, RefKind, RefName, RepositoryName};
 use signalbox_policy::{EnvironmentValue, GlobIndex, Globs, Mode, Policy, SkipCi, Start, Supersede, Trigger};
 
 use crate::facts::{Base, Facts, Push, SweepFacts, TriggerFacts};
@@ -168,6 +168,11 @@ pub enum Idle {
         /// The build.
         build: BuildId,
     },
+    /// It was started once more already, for this very wish.
+    StartedAgain {
+        /// The build.
+        build: BuildId,
+    },
     /// The branch is gone.
     RefGone,
     /// The commit is not in the repository any more.
@@ -261,6 +266,9 @@ pub struct StartBuild {
     pub token: String,
     /// Variables for the build.
     pub environment: BTreeMap<String, EnvironmentValue>,
+    /// The wish that it is started for, where somebody has a finished event run once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Again>,
 }
 
 impl Action {
@@ -382,6 +390,11 @@ fn start_or_idle(
     let state = known.state.settle(&known.settled);
     let past = state.newest_of(commit, &push.reference);
     match past {
+        Some(past) if facts.again.is_some() && past.again == facts.again => {
+            return Err(Idle::StartedAgain { build: past.build.clone() });
+        }
+        // What ended is run once more however it ended; what still runs tells soon enough.
+        Some(past) if past.status.is_success() && facts.again.is_some() => {}
         Some(past) if past.status.is_success() => return Err(Idle::Green { build: past.build.clone() }),
         Some(past) if !past.status.is_terminal() => return Err(Idle::Running { build: past.build.clone() }),
         _ => {}
@@ -401,10 +414,17 @@ fn start_or_idle(
         }
     };
     let attempt = past.map_or(1, |past| past.attempt.saturating_add(1));
-    Ok((start_build(push, trigger, commit, attempt).ok_or(Idle::FactsMissing)?, because))
+    let start = start_build(push, trigger, commit, attempt, facts.again.as_ref());
+    Ok((start.ok_or(Idle::FactsMissing)?, because))
 }
 
-fn start_build(push: &Push, trigger: &Trigger, commit: &CommitId, attempt: u32) -> Option<StartBuild> {
+fn start_build(
+    push: &Push,
+    trigger: &Trigger,
+    commit: &CommitId,
+    attempt: u32,
+    again: Option<&Again>,
+) -> Option<StartBuild> {
     let Start::Build(build) = &trigger.start else { return None };
     let token = token(push, trigger, commit, attempt);
     let own = [
@@ -431,6 +451,7 @@ fn start_build(push: &Push, trigger: &Trigger, commit: &CommitId, attempt: u32) 
         attempt,
         token,
         environment,
+        again: again.cloned(),
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, Event, RefName, RepositoryName};
+use signalbox_events::{Again, Arn, BuildId, BuildStatus, CommitId, Event, RefName, RepositoryName};
 
 use crate::journal::Origin;
 use crate::needs::{Needs, push_of};
@@ -24,6 +24,9 @@ pub struct Facts {
     /// What the sweep found; `None` for an event that is no sweep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<SweepFacts>,
+    /// Somebody has the event run once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Again>,
     /// What is known for each trigger that the push concerns, under its name.
     pub triggers: BTreeMap<String, TriggerFacts>,
     /// What changed between two commits, once for all triggers that ask for the same two.
@@ -66,6 +69,7 @@ impl Facts {
         let triggers = needs.push.iter().flat_map(|needs| needs.triggers.iter().map(|one| (one, &needs.push.commit)));
         Self {
             push: push_of(event),
+            again: event.envelope.again.clone(),
             triggers: triggers.map(|(one, commit)| (one.name.clone(), known(commit))).collect(),
             differences: Vec::new(),
             sweep: needs.sweep.as_ref().map(|_| SweepFacts::default()),
@@ -181,6 +185,9 @@ pub struct PastStart {
     pub status: BuildStatus,
     /// When it was started.
     pub at: Timestamp,
+    /// The wish that it was started for, where somebody had a finished event run once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Again>,
 }
 
 impl RefState {
