@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use tokio::task::JoinSet;
 
 use crate::auth::Keys;
+use crate::chaos::Chaos;
 use crate::codebuild::CodeBuild;
 use crate::codecommit::CodeCommit;
 use crate::eventbridge::EventBridge;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub region: String,
     /// The seed of all ids.
     pub seed: u64,
+    /// What goes wrong on purpose.
+    pub chaos: Option<Chaos>,
 }
 
 /// All services of one world.
@@ -111,6 +114,7 @@ impl Cloud {
         let listener = http::listen(settings.port).await?;
         let (dir, lock) = take_folder(&settings.dir)?;
         let world = Arc::new(World::new(dir, &settings.region, settings.seed));
+        world.chaos.set(settings.chaos);
         let keys = Arc::new(Keys::draw()?);
         let logs = Arc::new(Logs::open(&world)?);
         let sqs = Arc::new(Sqs::open(&world)?);

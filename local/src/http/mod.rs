@@ -4,7 +4,6 @@ mod protocol;
 
 pub(crate) use protocol::Parameters;
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use crate::chaos;
 use crate::cloud::Cloud;
 use crate::error::ServiceError;
 
@@ -67,7 +67,7 @@ pub(crate) async fn serve(listener: TcpListener, cloud: Arc<Cloud>) {
                     connections.spawn(async move {
                         let service = service_fn(move |request| {
                             let cloud = Arc::clone(&cloud);
-                            async move { Ok::<_, Infallible>(route(&cloud, request).await) }
+                            async move { chaos::let_through(route(&cloud, request).await) }
                         });
                         let served = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new())
                             .serve_connection(TokioIo::new(stream), service)
@@ -98,7 +98,11 @@ fn is_loopback(host: Option<&hyper::header::HeaderValue>) -> bool {
 async fn route(cloud: &Arc<Cloud>, request: hyper::Request<Incoming>) -> Response {
     let path = request.uri().path().to_owned();
     if path.starts_with("/v1/repos/") {
-        return cloud.codecommit.git_http(request, &cloud.keys).await;
+        let work = cloud.codecommit.git_http(request, &cloud.keys);
+        return match cloud.world.chaos.on_git(&path) {
+            None => work.await,
+            Some(trouble) => trouble.befall(work, protocol::render_plain).await,
+        };
     }
     let anonymous_get = !request.headers().contains_key("authorization") && request.method() == hyper::Method::GET;
     if anonymous_get
@@ -136,7 +140,14 @@ async fn route(cloud: &Arc<Cloud>, request: hyper::Request<Incoming>) -> Respons
         }
         Ok((caller, scope)) => {
             let call = Call { caller, head, body };
-            protocol::dispatch(cloud, &scope.service, call, &id).await
+            match cloud.world.chaos.on_call(&scope.service, &call.head, &call.body) {
+                None => protocol::dispatch(cloud, &scope.service, call, &id).await,
+                Some(trouble) => {
+                    let head = call.head.clone();
+                    let refuse = |refused: &ServiceError| protocol::render_error(&head, &scope.service, refused, &id);
+                    trouble.befall(protocol::dispatch(cloud, &scope.service, call, &id), refuse).await
+                }
+            }
         }
         Err(refused) => protocol::render_error(&head, "", &refused, &id),
     }

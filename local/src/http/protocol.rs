@@ -110,6 +110,14 @@ fn respond(status: StatusCode, kind: &'static str, id: &str, body: String) -> Re
     response
 }
 
+/// An error for git, which shows a person the status and little else.
+pub(super) fn render_plain(refused: &ServiceError) -> Response {
+    let mut response = Response::new(whole(format!("{}\n", refused.message)));
+    *response.status_mut() = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert("content-type", HeaderValue::from_static("text/plain"));
+    response
+}
+
 /// An error in the protocol that the request speaks.
 pub(super) fn render_error(head: &Parts, service: &str, refused: &ServiceError, id: &str) -> Response {
     let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
