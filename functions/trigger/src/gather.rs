@@ -18,7 +18,9 @@ const LONGEST_BUILD: SignedDuration = SignedDuration::from_hours(48);
 
 /// Reads what the decision will want. What is refused for one trigger is a fact about that trigger, not the end of all.
 pub(crate) async fn gather(needs: &Needs, event: &Event, from: &Trigger, now: Timestamp) -> Result<Facts, Failure> {
-    let mut facts = Facts { push: push_of(event), ..Facts::default() };
+    let envelope = &event.envelope;
+    let (push, id, pushed_at) = (push_of(event), Some(envelope.id.clone()), envelope.time);
+    let mut facts = Facts { push, id, pushed_at, ..Facts::default() };
     let Some(PushNeeds { push, triggers }) = &needs.push else { return Ok(facts) };
     // All states are read before the branch's tip is: then no state can know of a newer commit than the tip.
     let mut states = Vec::new();

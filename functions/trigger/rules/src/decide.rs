@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, ProjectName, RefKind, RefName, RepositoryName};
+use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, EventId, ProjectName, RefKind, RefName, RepositoryName};
 use signalbox_policy::{EnvironmentValue, GlobIndex, Globs, Mode, Policy, SkipCi, Start, Supersede, Trigger};
 
 use crate::facts::{Base, Facts, Push, TriggerFacts};
@@ -138,6 +138,11 @@ pub enum Idle {
         /// The build.
         build: BuildId,
     },
+    /// This push has had its build, which did not pass.
+    Answered {
+        /// The build.
+        build: BuildId,
+    },
     /// The branch is gone.
     RefGone,
     /// The commit is not in the repository any more.
@@ -227,6 +232,9 @@ pub struct StartBuild {
     pub only_if: OnlyIf,
     /// Which try of this commit it is.
     pub attempt: u32,
+    /// The id of the push that starts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<EventId>,
     /// The same for the same (repository, ref, commit, trigger, attempt), whoever decides it, however often.
     pub token: String,
     /// Variables for the build.
@@ -332,6 +340,9 @@ fn start_or_idle(
     match past {
         Some(past) if past.status.is_success() => return Err(Idle::Green { build: past.build.clone() }),
         Some(past) if !past.status.is_terminal() => return Err(Idle::Running { build: past.build.clone() }),
+        Some(past) if past.answers(facts, supersedes(push, trigger)) => {
+            return Err(Idle::Answered { build: past.build.clone() });
+        }
         _ => {}
     }
     let because = match known.difference.and_then(|index| facts.differences.get(index)) {
@@ -349,10 +360,15 @@ fn start_or_idle(
         }
     };
     let attempt = past.map_or(1, |past| past.attempt.saturating_add(1));
-    Ok((start_build(push, trigger, commit, attempt).ok_or(Idle::FactsMissing)?, because))
+    Ok((start_build(push, trigger, facts.id.as_ref(), (commit, attempt)).ok_or(Idle::FactsMissing)?, because))
 }
 
-fn start_build(push: &Push, trigger: &Trigger, commit: &CommitId, attempt: u32) -> Option<StartBuild> {
+fn start_build(
+    push: &Push,
+    trigger: &Trigger,
+    id: Option<&EventId>,
+    (commit, attempt): (&CommitId, u32),
+) -> Option<StartBuild> {
     let Start::Build(build) = &trigger.start else { return None };
     let token = token(push, trigger, commit, attempt);
     let own = [
@@ -377,6 +393,7 @@ fn start_build(push: &Push, trigger: &Trigger, commit: &CommitId, attempt: u32) 
         pusher: push.pusher.clone().filter(|_| *commit == push.commit),
         only_if: if supersedes(push, trigger) { OnlyIf::StillTip } else { OnlyIf::Anyway },
         attempt,
+        id: id.cloned(),
         token,
         environment,
     })
