@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use tokio::task::JoinSet;
 
 use crate::auth::Keys;
+use crate::chaos::Chaos;
 use crate::cloudformation::CloudFormation;
 use crate::codebuild::CodeBuild;
 use crate::codecommit::CodeCommit;
@@ -38,12 +39,14 @@ pub struct Settings {
     pub seed: u64,
     /// How long a client may say nothing before its connection ends.
     pub silence: Duration,
+    /// What goes wrong on purpose.
+    pub chaos: Option<Chaos>,
 }
 
 impl Settings {
     /// A cloud below `dir` in eu-west-1, at any free port, with the ids of the seed 1: change what is to be otherwise.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), port: 0, regions: vec!["eu-west-1".to_owned()], seed: 1, silence: SILENCE }
+        Self { dir: dir.into(), port: 0, regions: vec!["eu-west-1".to_owned()], seed: 1, silence: SILENCE, chaos: None }
     }
 }
 
@@ -187,6 +190,7 @@ impl Cloud {
         let (dir, lock) = take_folder(&settings.dir)?;
         keep_home(&dir, home)?;
         let world = Arc::new(World::new(dir, home, settings.seed));
+        world.chaos.set(settings.chaos);
         let keys = Arc::new(Keys::draw()?);
         let s3 = S3::open(&world)?;
         let mut regions = Regions { home: Self::open(&world, &keys, s3)?, others: Vec::new() };

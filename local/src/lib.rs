@@ -4,6 +4,7 @@
 //! module with its own state; what one service does to another goes through that service's own operations.
 
 pub mod auth;
+pub mod chaos;
 pub mod cloud;
 pub mod cloudformation;
 pub mod codebuild;

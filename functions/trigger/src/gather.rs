@@ -20,11 +20,14 @@ const LONGEST_BUILD: SignedDuration = SignedDuration::from_hours(48);
 pub(crate) async fn gather(
     needs: &Needs,
     (event, origin): (&Event, Origin),
+    under: &EventId,
     from: &Trigger,
     now: Timestamp,
 ) -> Result<Facts, Failure> {
-    let again = event.envelope.again.clone();
-    let mut facts = Facts { push: push_of(event), origin, again, ..Facts::default() };
+    let envelope = &event.envelope;
+    let (push, again) = (push_of(event), envelope.again.clone());
+    let (id, pushed_at) = (Some(under.clone()), envelope.time);
+    let mut facts = Facts { push, origin, again, id, pushed_at, ..Facts::default() };
     let Some(PushNeeds { push, triggers }) = &needs.push else { return Ok(facts) };
     // All states are read before the branch's tip is: then no state can know of a newer commit than the tip.
     let mut states = Vec::new();

@@ -117,6 +117,14 @@ fn respond(status: StatusCode, kind: &'static str, id: &str, body: String) -> Re
     response
 }
 
+/// An error for git, which shows a person the status and little else.
+pub(super) fn render_plain(refused: &ServiceError) -> Response {
+    let mut response = Response::new(whole(format!("{}\n", refused.message)));
+    *response.status_mut() = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert("content-type", HeaderValue::from_static("text/plain"));
+    response
+}
+
 /// The dialect in which a request wants to be answered; `service` is the one that it is or claims to be for.
 fn dialect(head: &Parts, service: &str) -> Dialect {
     let is_form = || {
@@ -126,7 +134,9 @@ fn dialect(head: &Parts, service: &str) -> Dialect {
     match operation(head) {
         Some(_) if service == "sqs" || is_sqs(head) => Dialect::Sqs,
         Some(_) => Dialect::Json,
-        None if matches!(service, "cloudformation" | "sns" | "sts") || (service.is_empty() && is_form()) => Dialect::Query,
+        None if matches!(service, "cloudformation" | "sns" | "sts") || (service.is_empty() && is_form()) => {
+            Dialect::Query
+        }
         None => Dialect::S3,
     }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use signalbox_events::{Again, Arn, BuildId, BuildStatus, CommitId, EventId, ProjectName, RefKind, RefName, RepositoryName};
+use signalbox_events::{
+    Again, Arn, BuildId, BuildStatus, CommitId, EventId, ProjectName, RefKind, RefName, RepositoryName,
+};
 use signalbox_policy::{EnvironmentValue, GlobIndex, Globs, Mode, Policy, SkipCi, Start, Supersede, Trigger};
 
 use crate::facts::{Base, Facts, Push, SweepFacts, TriggerFacts};
@@ -173,6 +175,11 @@ pub enum Idle {
         /// The build.
         build: BuildId,
     },
+    /// This push has had its build, which did not pass.
+    Answered {
+        /// The build.
+        build: BuildId,
+    },
     /// The branch is gone.
     RefGone,
     /// The commit is not in the repository any more.
@@ -262,6 +269,9 @@ pub struct StartBuild {
     pub only_if: OnlyIf,
     /// Which try of this commit it is.
     pub attempt: u32,
+    /// The id of the push that starts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<EventId>,
     /// The same for the same (repository, ref, commit, trigger, attempt), whoever decides it, however often.
     pub token: String,
     /// Variables for the build.
@@ -397,6 +407,9 @@ fn start_or_idle(
         Some(past) if past.status.is_success() && facts.again.is_some() => {}
         Some(past) if past.status.is_success() => return Err(Idle::Green { build: past.build.clone() }),
         Some(past) if !past.status.is_terminal() => return Err(Idle::Running { build: past.build.clone() }),
+        Some(past) if past.answers(facts, supersedes(push, trigger)) => {
+            return Err(Idle::Answered { build: past.build.clone() });
+        }
         _ => {}
     }
     let because = match known.difference.and_then(|index| facts.differences.get(index)) {
@@ -414,16 +427,15 @@ fn start_or_idle(
         }
     };
     let attempt = past.map_or(1, |past| past.attempt.saturating_add(1));
-    let start = start_build(push, trigger, commit, attempt, facts.again.as_ref());
+    let start = start_build(push, trigger, facts, (commit, attempt));
     Ok((start.ok_or(Idle::FactsMissing)?, because))
 }
 
 fn start_build(
     push: &Push,
     trigger: &Trigger,
-    commit: &CommitId,
-    attempt: u32,
-    again: Option<&Again>,
+    facts: &Facts,
+    (commit, attempt): (&CommitId, u32),
 ) -> Option<StartBuild> {
     let Start::Build(build) = &trigger.start else { return None };
     let token = token(push, trigger, commit, attempt);
@@ -449,9 +461,10 @@ fn start_build(
         pusher: push.pusher.clone().filter(|_| *commit == push.commit),
         only_if: if supersedes(push, trigger) { OnlyIf::StillTip } else { OnlyIf::Anyway },
         attempt,
+        id: facts.id.clone(),
         token,
         environment,
-        again: again.cloned(),
+        again: facts.again.clone(),
     })
 }
 

@@ -60,6 +60,7 @@ fn render_idle(idle: &Idle) -> String {
         Idle::Green { build } => format!("the commit is already green here (build {build})"),
         Idle::Running { build } => format!("the commit is being built (build {build})"),
         Idle::StartedAgain { build } => format!("it was started once more already (build {build})"),
+        Idle::Answered { build } => format!("this push has had its build, which did not pass (build {build})"),
         Idle::RefGone => "the branch is gone".to_owned(),
         Idle::CommitGone { commit } => format!("commit {} is not in the repository any more", commit.short()),
         Idle::FilesUnknown => "it has a path filter, and which files changed is not known yet".to_owned(),

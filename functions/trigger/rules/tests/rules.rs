@@ -78,6 +78,7 @@ fn past(project: &str, number: u32, commit_id: char, status: BuildStatus) -> Pas
         attempt: 1,
         status,
         at: Timestamp::UNIX_EPOCH,
+        id: None,
     }
 }
 
@@ -378,6 +379,7 @@ fn deciding_again_after_the_start_gives_nothing_to_start() {
         attempt: start.attempt,
         status: BuildStatus::InProgress,
         at: Timestamp::UNIX_EPOCH,
+        id: None,
     });
     let again = decide(&facts("refs/heads/main", &[("lint", TriggerFacts { state, ..known() })]), &policy());
     assert_eq!(again.actions, []);
@@ -436,4 +438,17 @@ mod memory {
             prop_assert_eq!(state.starts.len(), usize::try_from(count.min(50)).unwrap());
         }
     }
+}
+
+#[test]
+fn a_push_whose_build_failed_before_the_push_was_finished_is_not_built_again() {
+    let id = |id: &str| Some(EventId::parse(id).unwrap());
+    let failed = PastStart { id: id("push-1"), ..past("demo-lint", 1, 'b', BuildStatus::Failed) };
+    let known = TriggerFacts { state: RefState::default().with_start(failed), ..known() };
+    let of = |push: &str| Facts { id: id(push), ..facts("refs/heads/main", &[("lint", known.clone())]) };
+    let same = decide(&of("push-1"), &policy());
+    assert_eq!(starts(&same).len(), 0);
+    assert!(told(&same).contains("this push has had its build, which did not pass"), "{}", told(&same));
+    // Another push of the same commit wants to know again.
+    assert_eq!(starts(&decide(&of("push-2"), &policy()))[0].attempt, 2);
 }
