@@ -5,6 +5,7 @@
 mod carry_out;
 mod chaos;
 mod commands;
+mod conformance;
 mod ledger;
 mod notifier;
 mod policy_in_force;
