@@ -10,6 +10,8 @@ use anyhow::{Context, bail};
 use tokio::task::JoinSet;
 
 use crate::auth::Keys;
+use crate::chaos::Chaos;
+use crate::cloudformation::CloudFormation;
 use crate::codebuild::CodeBuild;
 use crate::codecommit::CodeCommit;
 use crate::eventbridge::EventBridge;
@@ -37,12 +39,14 @@ pub struct Settings {
     pub seed: u64,
     /// How long a client may say nothing before its connection ends.
     pub silence: Duration,
+    /// What goes wrong on purpose.
+    pub chaos: Option<Chaos>,
 }
 
 impl Settings {
     /// A cloud below `dir` in eu-west-1, at any free port, with the ids of the seed 1: change what is to be otherwise.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), port: 0, regions: vec!["eu-west-1".to_owned()], seed: 1, silence: SILENCE }
+        Self { dir: dir.into(), port: 0, regions: vec!["eu-west-1".to_owned()], seed: 1, silence: SILENCE, chaos: None }
     }
 }
 
@@ -53,6 +57,8 @@ pub struct Cloud {
     pub world: Arc<World>,
     /// The keys that are good here.
     pub keys: Arc<Keys>,
+    /// The stack.
+    pub cloudformation: Arc<CloudFormation>,
     /// Repositories and git over HTTP.
     pub codecommit: Arc<CodeCommit>,
     /// Projects and builds.
@@ -184,6 +190,7 @@ impl Cloud {
         let (dir, lock) = take_folder(&settings.dir)?;
         keep_home(&dir, home)?;
         let world = Arc::new(World::new(dir, home, settings.seed));
+        world.chaos.set(settings.chaos);
         let keys = Arc::new(Keys::draw()?);
         let s3 = S3::open(&world)?;
         let mut regions = Regions { home: Self::open(&world, &keys, s3)?, others: Vec::new() };
@@ -217,8 +224,9 @@ impl Cloud {
         let eventbridge = Arc::new(EventBridge::open(world, &sqs)?);
         let codecommit = Arc::new(CodeCommit::open(world, &eventbridge)?);
         let codebuild = Arc::new(CodeBuild::open(world, keys, &eventbridge, &logs)?);
+        let cloudformation = Arc::new(CloudFormation::open(world)?);
         let (world, keys, s3) = (Arc::clone(world), Arc::clone(keys), Arc::new(s3));
-        Ok(Arc::new(Self { world, keys, codecommit, codebuild, eventbridge, logs, s3, sns, sqs, sts }))
+        Ok(Arc::new(Self { world, keys, cloudformation, codecommit, codebuild, eventbridge, logs, s3, sns, sqs, sts }))
     }
 
     /// Writes all state that changed to the disk.
@@ -231,6 +239,7 @@ impl Cloud {
         self.sns.save()?;
         self.s3.save()?;
         self.eventbridge.save()?;
+        self.cloudformation.save()?;
         self.codecommit.save()?;
         self.codebuild.save()
     }

@@ -19,7 +19,7 @@ use crate::template::{Problems, Pseudo, Stack, Template};
 pub const STACK: &str = "signalbox";
 
 /// Where the policy lies in the stack's bucket.
-const POLICY_KEY: &str = "policy/signalbox.yaml";
+pub const POLICY_KEY: &str = "policy/signalbox.yaml";
 
 /// How the stage is set.
 #[derive(Debug)]
@@ -76,10 +76,12 @@ impl Stage {
         let running = Cloud::start(setting.cloud).await?;
         let cloud = Arc::clone(&running.cloud);
         let stack = Stack::create(&cloud, &template).await.context("the stack could not be made from the template")?;
+        cloud.cloudformation.remember(&text, &template, &stack)?;
         let functions = match &setting.programs {
             Programs::Run(binaries) => Functions::start(&cloud, &stack.functions, binaries)?,
             Programs::None => Functions::start(&cloud, &[], &BTreeMap::new())?,
         };
+        cloud.cloudformation.runs(functions.switches());
         let developer = cloud.keys.user(&cloud.world, "developer");
         Ok(Self { running, stack, functions, developer })
     }

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use crate::chaos;
+
 /// The account that the local cloud plays.
 pub const ACCOUNT: &str = "111122223333";
 
@@ -18,6 +20,8 @@ pub struct World {
     pub account: String,
     /// The folder that everything is kept below.
     pub dir: PathBuf,
+    /// What goes wrong on purpose, in all regions; nothing until it is switched on.
+    pub chaos: Arc<chaos::Source>,
     is_home: bool,
     shared: Arc<Shared>,
 }
@@ -74,6 +78,7 @@ impl World {
             region: region.to_owned(),
             account: ACCOUNT.to_owned(),
             dir,
+            chaos: Arc::default(),
             is_home: true,
             shared: Arc::new(Shared { seed, drawn: Mutex::new(0), endpoint: OnceLock::new() }),
         }
@@ -85,6 +90,7 @@ impl World {
             region: region.to_owned(),
             account: self.account.clone(),
             dir: self.dir.join("regions").join(region),
+            chaos: Arc::clone(&self.chaos),
             is_home: false,
             shared: Arc::clone(&self.shared),
         }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use signalbox_events::{Parsed, parse_event};
 
 use super::{Outcome, Paint, block_on, tell};
+use crate::chaos::{self, Chaos};
 use crate::cloud::Settings;
 use crate::git_credential::{credential_helper, quoted};
 use crate::lambda::binaries;
@@ -19,6 +20,7 @@ const SAVE_EVERY: Duration = Duration::from_millis(500);
 
 /// Keep the local cloud up, for git and the AWS SDKs.
 #[derive(Debug, clap::Args)]
+#[command(after_help = chaos::HELP)]
 pub(super) struct Arguments {
     /// The port on 127.0.0.1; 0 takes any that is free.
     #[arg(long, default_value_t = 4600)]
@@ -35,6 +37,9 @@ pub(super) struct Arguments {
     /// A region that is played; the first is the home region, where the stack lives. May be given several times.
     #[arg(long = "region", value_name = "REGION", default_value = "eu-west-1", value_parser = region)]
     regions: Vec<String>,
+    /// Let things go wrong on purpose, as they may on AWS: events, calls, functions. `rough` if nothing is said; see below.
+    #[arg(long, value_name = "CHAOS", num_args = 0..=1, require_equals = true, default_missing_value = "rough")]
+    chaos: Option<Chaos>,
     /// Show the functions' logs and what happens inside.
     #[arg(long)]
     verbose: bool,
@@ -50,6 +55,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
                 port: arguments.port,
                 regions: arguments.regions.clone(),
                 seed: seed(),
+                chaos: arguments.chaos.clone(),
                 ..Settings::new(&arguments.dir)
             },
             template: template()?,
@@ -63,6 +69,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         furnish(&stage).await.context("the first repository could not be made")?;
         greet(&stage, arguments)?;
         let watched = watch(&stage, arguments, policy).await;
+        if let Some(chaos) = &arguments.chaos {
+            tell(&format!("\nchaos, with seed {}: {}", chaos.seed, stage.cloud().world.chaos.told()));
+        }
         tell("\nstopping: builds and functions are ended, the state is written");
         stage.clear().await?;
         watched
@@ -143,6 +152,16 @@ fn greet(stage: &Stage, arguments: &Arguments) -> anyhow::Result<()> {
         Some(file) => tell(&format!("  policy   {} (put into force again whenever it changes)", file.display())),
         None => {
             tell("  policy   as it was, or none: then it only observes. Start with --policy local/demo/signalbox.yaml")
+        }
+    }
+    if let Some(chaos) = &arguments.chaos {
+        tell(&format!(
+            "\n{}",
+            paint.bad(&format!("Chaos is on: the local cloud makes trouble, with seed {}.", chaos.seed))
+        ));
+        tell(&format!("  again    --chaos={chaos}"));
+        if !arguments.verbose {
+            tell("  --verbose tells of each act; they are counted at the end");
         }
     }
     tell("\nCtrl-C ends it. What happens is told below.\n");

@@ -1,6 +1,5 @@
 //! The one port: plain HTTP and TLS alike, told apart by a connection's first byte.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +79,7 @@ async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, front: Arc<Front>) 
     let silence = front.silence;
     let service = service_fn(move |request| {
         let front = Arc::clone(&front);
-        async move { Ok::<_, Infallible>(route(&front, request).await) }
+        async move { crate::chaos::let_through(route(&front, request).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

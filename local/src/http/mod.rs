@@ -3,12 +3,11 @@
 mod connection;
 mod git;
 mod offered;
-#[cfg(test)]
-#[path = "tests.rs"]
-mod over_sockets;
 mod protocol;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tls;
 
 pub(crate) use connection::{listen, secure, serve};
@@ -25,6 +24,7 @@ use hyper::http::request::Parts;
 
 use crate::auth::{Caller, Refusal, Scope, SignedParts, is_presigned, unsigned_query};
 use crate::cloud::{Cloud, Regions};
+use crate::error::ServiceError;
 
 /// The largest body that an AWS operation may have here. Git packs are streamed and have no limit.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
@@ -74,9 +74,15 @@ async fn route(front: &Front, request: hyper::Request<Incoming>) -> Response {
     let regions = &front.regions;
     let (head, body) = request.into_parts();
     if head.uri.path().starts_with(git::PREFIX) {
-        return match git::authenticate(regions, &head) {
-            Ok((cloud, caller)) => cloud.codecommit.git_http(hyper::Request::from_parts(head, body), caller).await,
-            Err(refusal) => refusal.render(),
+        let (cloud, caller) = match git::authenticate(regions, &head) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return refusal.render(),
+        };
+        let trouble = cloud.world.chaos.on_git(head.uri.path());
+        let work = cloud.codecommit.git_http(hyper::Request::from_parts(head, body), caller);
+        return match trouble {
+            None => work.await,
+            Some(trouble) => trouble.befall(work, protocol::render_plain).await,
         };
     }
     let is_signed = head.headers.contains_key("authorization") || is_presigned(head.uri.query().unwrap_or_default());
@@ -103,7 +109,14 @@ async fn answer(front: &Front, head: Parts, body: Incoming) -> Response {
     match admitted.await {
         Ok((cloud, service, caller, body)) => {
             let call = Call { caller, head: without_signature(head), body };
-            protocol::dispatch(cloud, &service, call, &id).await
+            match cloud.world.chaos.on_call(&service, &call.head, &call.body) {
+                None => protocol::dispatch(cloud, &service, call, &id).await,
+                Some(trouble) => {
+                    let head = call.head.clone();
+                    let refuse = |refused: &ServiceError| protocol::render_error(&head, &service, refused, &id);
+                    trouble.befall(protocol::dispatch(cloud, &service, call, &id), refuse).await
+                }
+            }
         }
         Err(refusal) => protocol::refuse(&head, &refusal, &id),
     }

@@ -1,9 +1,10 @@
 //! What the local cloud offers: the tables that stand beside each service's dispatch, put together.
 
-use crate::{codebuild, codecommit, eventbridge, logs, s3, sns, sqs, sts};
+use crate::{cloudformation, codebuild, codecommit, eventbridge, logs, s3, sns, sqs, sts};
 
 /// Every service by its signing name, with its operations.
-const SERVICES: [(&str, &[&str]); 8] = [
+const SERVICES: [(&str, &[&str]); 9] = [
+    ("cloudformation", cloudformation::OPERATIONS),
     ("codebuild", codebuild::OPERATIONS),
     ("codecommit", codecommit::OPERATIONS),
     ("events", eventbridge::OPERATIONS),

@@ -27,6 +27,9 @@ pub(super) fn protocol(service: &str) -> Option<Protocol> {
         "events" => Protocol::Json("AWSEvents"),
         "logs" => Protocol::Json("Logs_20140328"),
         "sqs" => Protocol::Json("AmazonSQS"),
+        "cloudformation" => {
+            Protocol::Query { version: "2010-05-15", namespace: "http://cloudformation.amazonaws.com/doc/2010-05-15/" }
+        }
         "sns" => Protocol::Query { version: "2010-03-31", namespace: "http://sns.amazonaws.com/doc/2010-03-31/" },
         "sts" => Protocol::Query { version: "2011-06-15", namespace: "https://sts.amazonaws.com/doc/2011-06-15/" },
         _ => return None,
@@ -130,6 +133,7 @@ async fn query_call(cloud: &Cloud, service: &str, version: &str, call: &Call) ->
         return Err(ServiceError::bad("InvalidAction", what));
     }
     let result = match service {
+        "cloudformation" => cloud.cloudformation.call(cloud, &action, &parameters).await?,
         "sns" => cloud.sns.call(&action, &parameters, &call.caller).await?,
         "sts" => cloud.sts.call(&action, &parameters, &call.caller).await?,
         _ => return Err(ServiceError::unknown_operation(service, &action)),
@@ -152,6 +156,11 @@ impl Parameters {
         self.0.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()))
     }
 
+    /// The names of all fields that were given.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// The value of a field that must be there.
     pub(crate) fn required(&self, name: &str) -> Answer<&str> {
         self.get(name).ok_or_else(|| ServiceError::bad("InvalidParameter", format!("{name} is missing")))
@@ -159,8 +168,8 @@ impl Parameters {
 
     /// A member of the input, the first part of a field's name, that is none of `known`.
     pub(crate) fn unknown(&self, known: &[&str]) -> Option<&str> {
-        let members = self.0.iter().map(|(key, _)| key.split('.').next().unwrap_or(key));
-        members.into_iter().find(|member| !matches!(*member, "Action" | "Version") && !known.contains(member))
+        let mut members = self.names().map(|name| name.split('.').next().unwrap_or(name));
+        members.find(|member| !matches!(*member, "Action" | "Version") && !known.contains(member))
     }
 }
 
@@ -187,6 +196,14 @@ fn respond(status: StatusCode, kind: &'static str, id: &str, body: String) -> Re
     if let Ok(id) = HeaderValue::from_str(id) {
         response.headers_mut().insert("x-amzn-requestid", id);
     }
+    response
+}
+
+/// An error for git, which shows a person the status and little else.
+pub(super) fn render_plain(refused: &ServiceError) -> Response {
+    let mut response = Response::new(whole(format!("{}\n", refused.message)));
+    *response.status_mut() = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert("content-type", HeaderValue::from_static("text/plain"));
     response
 }
 

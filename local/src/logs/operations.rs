@@ -32,6 +32,12 @@ const HOUR_MS: i64 = 3_600_000;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct DeleteLogGroup {
+    log_group_name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct CreateLogGroup {
     log_group_name: String,
     /// Nothing that is offered shows tags.
@@ -157,6 +163,7 @@ impl Logs {
     pub async fn call(&self, operation: &str, value: Value) -> Answer<Value> {
         match operation {
             "CreateLogGroup" => self.create_log_group(&input(value)?),
+            "DeleteLogGroup" => self.delete_log_group(&input(value)?),
             "CreateLogStream" => self.create_log_stream(&input(value)?),
             "PutLogEvents" => self.put_log_events(input(value)?),
             "DescribeLogGroups" => self.describe_log_groups(&input(value)?),
@@ -191,6 +198,20 @@ impl Logs {
             }
             groups.insert(name.clone(), self.make_group(name)?);
             Ok(json!({}))
+        })
+    }
+
+    fn delete_log_group(&self, input: &DeleteLogGroup) -> Answer<Value> {
+        self.with_groups(|groups| {
+            let group = groups.remove(&input.log_group_name).ok_or_else(no_group)?;
+            match std::fs::remove_dir_all(&group.folder) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    let failed = ServiceError::internal(format!("cannot remove {}: {error}", group.folder.display()));
+                    groups.insert(input.log_group_name.clone(), group);
+                    Err(failed)
+                }
+                _ => Ok(json!({})),
+            }
         })
     }
 

@@ -114,6 +114,22 @@ impl S3 {
         buckets::set(&self.store, bucket, setting, document.as_bytes()).map_err(Refused::into_service)
     }
 
+    /// Forgets a setting of a bucket, as its `Delete` operation would.
+    ///
+    /// # Errors
+    /// No such bucket, a disk that fails.
+    pub fn forget(&self, bucket: &str, setting: Setting) -> Answer<()> {
+        self.store.bucket(bucket).and_then(|bucket| bucket.set(setting, None)).map_err(Refused::into_service)
+    }
+
+    /// Deletes a bucket, which must be empty.
+    ///
+    /// # Errors
+    /// No such bucket, `BucketNotEmpty`, a disk that fails.
+    pub fn delete_bucket(&self, name: &str) -> Answer<()> {
+        self.store.delete(name).map_err(Refused::into_service)
+    }
+
     /// Writes an object, whatever was there.
     ///
     /// # Errors

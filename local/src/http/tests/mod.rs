@@ -1,5 +1,9 @@
 //! The endpoint over real sockets.
 
+mod door;
+mod links;
+mod raw;
+
 use super::testing::{Client, exchange_over, page};
 use super::tls::CA_FILE;
 use crate::cloud::{Cloud, Settings};
