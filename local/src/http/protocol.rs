@@ -127,7 +127,7 @@ async fn query_call(cloud: &Cloud, service: &str, version: &str, call: &Call) ->
         .get("Action")
         .ok_or_else(|| ServiceError::bad("MissingAction", "The request must contain the parameter Action"))?
         .to_owned();
-    let asked = parameters.get("Version").unwrap_or_default();
+    let asked = parameters.get("Version").unwrap_or("NO_VERSION_SPECIFIED");
     if asked != version {
         let what = format!("Could not find operation {action} for version {asked}; {service} has {version}");
         return Err(ServiceError::bad("InvalidAction", what));
