@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use signalbox_aws::Failure;
-use signalbox_events::{Again, BuildId, BuildStatus, CommitId, Event, RefKind};
+use signalbox_events::{Again, BuildId, BuildStatus, CommitId, Event, EventId, RefKind};
 use signalbox_ledger::Kept;
 use signalbox_trigger_rules::{
     Base, Difference, Facts, Head, Needs, Origin, Push, PushNeeds, RefState, Target, TriggerFacts, TriggerNeeds,

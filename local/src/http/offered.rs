@@ -45,7 +45,7 @@ mod tests {
     #[tokio::test]
     async fn the_tables_and_the_dispatch_know_the_same_operations() {
         let dir = tempfile::tempdir().unwrap();
-        let settings = Settings { dir: dir.path().join("cloud"), port: 0, region: "eu-west-1".to_owned(), seed: 1 };
+        let settings = Settings::new(dir.path().join("cloud"));
         let running = Cloud::start(settings).await.unwrap();
         let all: Vec<_> = operations().collect();
         // S3 has no operation in its requests; its own test is beside its routes.
