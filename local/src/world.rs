@@ -6,6 +6,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use crate::iam::Iam;
+
 /// The account that the local cloud plays.
 pub const ACCOUNT: &str = "111122223333";
 
@@ -18,6 +20,8 @@ pub struct World {
     pub account: String,
     /// The folder that everything is kept below.
     pub dir: PathBuf,
+    /// The account's users and roles, and what they may do.
+    pub iam: Iam,
     seed: u64,
     drawn: Mutex<u64>,
     endpoint: OnceLock<String>,
@@ -30,6 +34,7 @@ impl World {
             region: region.to_owned(),
             account: ACCOUNT.to_owned(),
             dir,
+            iam: Iam::new(ACCOUNT, region),
             seed,
             drawn: Mutex::new(0),
             endpoint: OnceLock::new(),

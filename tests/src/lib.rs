@@ -97,7 +97,9 @@ impl Ground {
     pub fn aws(&self, function: &str) -> Aws {
         let world = &self.cloud().world;
         let name = self.stage.function(function);
-        let keys = self.cloud().keys.session(world, &name, &name, None);
+        let made = self.stage.stack.functions.iter().find(|made| made.name == name);
+        let role = made.map_or("none", |made| made.role.as_str());
+        let keys = self.cloud().keys.session(world, role, &name, None);
         Aws::new(AwsEnvironment {
             region: world.region.clone(),
             access_key_id: keys.access_key_id,

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::names::ObjectId;
 use super::super::testing::Site;
+use crate::iam::Definition;
 
 fn show(events: &[Value]) -> Vec<String> {
     let mut shown: Vec<String> = events
@@ -136,6 +137,10 @@ async fn strangers_are_told_apart_from_callers_of_what_is_not_there() {
 async fn a_session_pushes_under_its_own_name() {
     let site = Site::with_demo().await;
     let cloud = &site.running.cloud;
+    let trust = json!({ "Statement": { "Effect": "Allow", "Principal": { "AWS": "111122223333" }, "Action": "sts:AssumeRole" } });
+    let role = Definition { trust: Some(trust), ..Definition::default() };
+    let push = json!({ "Statement": { "Effect": "Allow", "Action": "codecommit:GitPush", "Resource": "*" } });
+    cloud.world.iam.put_role("Deployer", role.with_policy("push", push)).unwrap();
     let session = cloud.keys.session(&cloud.world, "Deployer", "release-7", None);
     let tree = site.work_tree("tree").await;
     tree.commit("a", "1").await;
@@ -250,6 +255,8 @@ async fn a_push_that_is_larger_than_a_buffer_comes_in_chunks() {
 async fn of_two_pushes_at_once_one_wins_and_each_event_names_who_did_it() {
     let site = Site::with_demo().await;
     let cloud = &site.running.cloud;
+    let administrator = Definition::default().with_managed("arn:aws:iam::aws:policy/AdministratorAccess");
+    cloud.world.iam.put_user("pusher", administrator).unwrap();
     let pusher = cloud.keys.user(&cloud.world, "pusher");
     let (one, other) = (site.work_tree("one").await, site.work_tree("other").await);
     one.commit("a", "0").await;

@@ -15,7 +15,7 @@ impl Client {
     pub(crate) async fn start(dir: &std::path::Path) -> Self {
         let settings = Settings { dir: dir.to_owned(), port: 0, region: "eu-west-1".to_owned(), seed: 1 };
         let running = Cloud::start(settings).await.unwrap();
-        let keys = running.cloud.keys.user(&running.cloud.world, "tester");
+        let keys = running.cloud.keys.user(&running.cloud.world, "developer");
         Self { running, keys }
     }
 
