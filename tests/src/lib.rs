@@ -65,6 +65,17 @@ impl Ground {
         Self::with(&file, Programs::Run(programs().await?)).await
     }
 
+    /// A stage with a template of the test's own.
+    ///
+    /// # Errors
+    /// As [`Stage::set`].
+    pub async fn with_template(text: &str, programs: Programs) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir().context("no temporary folder")?;
+        let file = dir.path().join("template.yaml");
+        std::fs::write(&file, text)?;
+        Self::with(&file, programs).await
+    }
+
     async fn with(template: &Path, programs: Programs) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("no temporary folder")?;
         let stage = Stage::set(Setting {

@@ -18,7 +18,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -45,7 +45,7 @@ pub const ADMINISTRATOR: &str = "developer";
 /// The role that an account here begins with, for `CodeBuild` projects.
 pub const BUILD_ROLE: &str = "build";
 
-/// How many resource policies are kept read.
+/// How many resource policies are kept read, and how many refusals are remembered.
 const KEPT: usize = 1000;
 
 /// One thing that is to be allowed.
@@ -82,6 +82,7 @@ pub struct Iam {
     /// Resource policies by their text.
     read: Mutex<HashMap<String, Arc<Document>>>,
     uses: Mutex<BTreeSet<Use>>,
+    refusals: Mutex<VecDeque<String>>,
 }
 
 impl Iam {
@@ -93,6 +94,7 @@ impl Iam {
             directory: RwLock::default(),
             read: Mutex::default(),
             uses: Mutex::default(),
+            refusals: Mutex::default(),
         };
         let administrator = Definition::default().with_managed("arn:aws:iam::aws:policy/AdministratorAccess");
         let builds = json!({
@@ -197,6 +199,11 @@ impl Iam {
         self.uses.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The last refusals, oldest first.
+    pub fn refusals(&self) -> Vec<String> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
     /// Whether a caller may do something, with the policy of what it is done to, if that has one.
     ///
     /// # Errors
@@ -297,6 +304,11 @@ impl Iam {
             }
             Err(refusal) => {
                 tracing::info!(%refusal, "refused");
+                let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+                if refusals.len() >= KEPT {
+                    refusals.pop_front();
+                }
+                refusals.push_back(refusal.to_string());
                 Err(refusal)
             }
         }

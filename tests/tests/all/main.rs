@@ -4,6 +4,7 @@
 
 mod carry_out;
 mod commands;
+mod iam;
 mod ledger;
 mod notifier;
 mod policy_in_force;
