@@ -73,11 +73,17 @@ impl Need {
     }
 }
 
-/// The users, the roles and the judgement of one account.
+/// The users, the roles and the judgement of one account, as one of its regions sees them.
 #[derive(Debug)]
 pub struct Iam {
-    account: String,
     region: String,
+    account: Arc<Account>,
+}
+
+/// What all regions of an account share.
+#[derive(Debug)]
+struct Account {
+    id: String,
     directory: RwLock<Directory>,
     /// Resource policies by their text.
     read: Mutex<HashMap<String, Arc<Document>>>,
@@ -88,14 +94,14 @@ pub struct Iam {
 impl Iam {
     /// An account with the administrator `developer`, and a role `build` that `CodeBuild` may assume.
     pub fn new(account: &str, region: &str) -> Self {
-        let iam = Self {
-            account: account.to_owned(),
-            region: region.to_owned(),
+        let all = Account {
+            id: account.to_owned(),
             directory: RwLock::default(),
             read: Mutex::default(),
             uses: Mutex::default(),
             refusals: Mutex::default(),
         };
+        let iam = Self { region: region.to_owned(), account: Arc::new(all) };
         let administrator = Definition::default().with_managed("arn:aws:iam::aws:policy/AdministratorAccess");
         let builds = json!({
             "Version": "2012-10-17",
@@ -104,13 +110,13 @@ impl Iam {
                     "Sid": "WriteLogs",
                     "Effect": "Allow",
                     "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
-                    "Resource": format!("arn:aws:logs:{region}:{account}:log-group:*"),
+                    "Resource": format!("arn:aws:logs:*:{account}:log-group:*"),
                 },
                 {
                     "Sid": "FetchSources",
                     "Effect": "Allow",
                     "Action": "codecommit:GitPull",
-                    "Resource": format!("arn:aws:codecommit:{region}:{account}:*"),
+                    "Resource": format!("arn:aws:codecommit:*:{account}:*"),
                 },
             ],
         });
@@ -123,13 +129,19 @@ impl Iam {
         iam
     }
 
+    /// The same account as another region sees it.
+    #[must_use]
+    pub fn in_region(&self, region: &str) -> Self {
+        Self { region: region.to_owned(), account: Arc::clone(&self.account) }
+    }
+
     /// Makes a user, or replaces it.
     ///
     /// # Errors
     /// `MalformedPolicyDocument`, `NoSuchEntity` for a managed policy that is not there, `ValidationError`.
     pub fn put_user(&self, name: &str, definition: Definition) -> Answer<()> {
         self.change(|directory| {
-            let user = directory.entity(&self.account, "user", name, definition)?;
+            let user = directory.entity(&self.account.id, "user", name, definition)?;
             directory.users.insert(name.to_owned(), user);
             Ok(())
         })
@@ -145,7 +157,7 @@ impl Iam {
             return Err(ServiceError::bad("ValidationError", what));
         }
         self.change(|directory| {
-            let role = directory.entity(&self.account, "role", name, definition)?;
+            let role = directory.entity(&self.account.id, "role", name, definition)?;
             directory.roles.insert(name.to_owned(), role);
             Ok(())
         })
@@ -196,12 +208,12 @@ impl Iam {
 
     /// Every statement that has let a request through so far, and what of it did.
     pub fn uses(&self) -> BTreeSet<Use> {
-        self.uses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.account.uses.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The last refusals, oldest first.
     pub fn refusals(&self) -> Vec<String> {
-        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.account.refusals.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// Whether a caller may do something, with the policy of what it is done to, if that has one.
@@ -224,7 +236,7 @@ impl Iam {
     /// # Errors
     /// As [`Iam::check`].
     pub fn check_session(&self, role: &str, session: &str, need: &Need, policy: Option<&str>) -> Result<(), Refusal> {
-        self.check(&format!("arn:aws:sts::{}:assumed-role/{role}/{session}", self.account), need, policy)
+        self.check(&format!("arn:aws:sts::{}:assumed-role/{role}/{session}", self.account.id), need, policy)
     }
 
     /// Whether a service may do something for one of its resources: only the policy of what it is done to is asked.
@@ -240,8 +252,8 @@ impl Iam {
     ) -> Result<(), Refusal> {
         let extra = Context::default()
             .with("aws:SourceArn", source_arn)
-            .with("aws:SourceAccount", &self.account)
-            .with("aws:SourceOwner", &self.account)
+            .with("aws:SourceAccount", &self.account.id)
+            .with("aws:SourceOwner", &self.account.id)
             .with("aws:PrincipalServiceName", service)
             .with_all("aws:PrincipalServiceNamesList", [service.to_owned()]);
         let paper = self.resource_paper(&need.resource, policy);
@@ -265,7 +277,7 @@ impl Iam {
     /// # Errors
     /// As [`Iam::check`]; a role that does not exist is refused alike.
     pub fn check_assume_by_service(&self, service: &str, role_arn: &str) -> Result<(), Refusal> {
-        let extra = Context::default().with("aws:SourceAccount", &self.account);
+        let extra = Context::default().with("aws:SourceAccount", &self.account.id);
         let paper = self.trust_paper(role_arn);
         self.judge(&Principal::service(service), &assume(role_arn), Guard::Trust, extra, paper)
     }
@@ -298,13 +310,13 @@ impl Iam {
         };
         match verdict {
             Ok(uses) => {
-                let mut known = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut known = self.account.uses.lock().unwrap_or_else(PoisonError::into_inner);
                 known.extend(uses);
                 Ok(())
             }
             Err(refusal) => {
                 tracing::info!(%refusal, "refused");
-                let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut refusals = self.account.refusals.lock().unwrap_or_else(PoisonError::into_inner);
                 if refusals.len() >= KEPT {
                     refusals.pop_front();
                 }
@@ -324,7 +336,7 @@ impl Iam {
             // The endpoint is on loopback: nobody listens in between.
             .with("aws:SecureTransport", "true")
             .with("aws:RequestedRegion", &self.region)
-            .with("aws:ResourceAccount", &self.account)
+            .with("aws:ResourceAccount", &self.account.id)
             .with("aws:ViaAWSService", "false")
             .with("aws:PrincipalIsAWSService", by_service.to_string())
             .with("aws:PrincipalType", principal.kind())
@@ -350,7 +362,7 @@ impl Iam {
 
     fn resource_paper(&self, resource: &str, policy: Option<&str>) -> Result<Option<Paper>, String> {
         let Some(text) = policy.filter(|text| !text.is_empty()) else { return Ok(None) };
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut read = self.account.read.lock().unwrap_or_else(PoisonError::into_inner);
         let document = match read.get(text) {
             Some(document) => Arc::clone(document),
             None => {
@@ -377,11 +389,11 @@ impl Iam {
     }
 
     fn look<R>(&self, look: impl FnOnce(&Directory) -> R) -> R {
-        look(&self.directory.read().unwrap_or_else(PoisonError::into_inner))
+        look(&self.account.directory.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn change<R>(&self, change: impl FnOnce(&mut Directory) -> R) -> R {
-        change(&mut self.directory.write().unwrap_or_else(PoisonError::into_inner))
+        change(&mut self.account.directory.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -25,8 +25,8 @@ pub(super) trait Queue: Send + Sync + 'static {
 /// A queue of this cloud.
 #[derive(Debug)]
 pub(super) struct CloudQueue {
-    pub(super) sqs: Arc<Sqs>,
     pub(super) world: Arc<World>,
+    pub(super) sqs: Arc<Sqs>,
     /// The function that it feeds: what is done to the queue is done with its role.
     pub(super) function: Function,
     pub(super) name: String,
@@ -45,7 +45,11 @@ impl CloudQueue {
 impl Queue for CloudQueue {
     async fn receive(&self, most: usize, wait: Duration) -> Answer<Vec<Message>> {
         self.check("ReceiveMessage")?;
-        self.sqs.receive(&self.name, most.min(MOST_AT_ONCE), wait).await
+        let messages = self.sqs.receive(&self.name, most.min(MOST_AT_ONCE), wait).await?;
+        for message in messages.iter().filter(|message| self.world.chaos.redelivers(&self.name, &message.id)) {
+            self.sqs.change_visibility(&self.name, &message.receipt, Duration::ZERO)?;
+        }
+        Ok(messages)
     }
 
     async fn delete(&self, receipt: &str) -> Answer<()> {

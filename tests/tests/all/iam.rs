@@ -34,14 +34,23 @@ enum Scene {
     Superseded,
     /// Events meet a policy that cannot be read and come again.
     Retried,
+    /// A push whose event was lost is found by the sweep.
+    Swept,
     /// The alarms go off.
     Alarms,
     /// The queues are gone, and events end among the dead letters.
     DeadLetters,
 }
 
-const SCENES: [Scene; 6] =
-    [Scene::Broken, Scene::Feature, Scene::Superseded, Scene::Retried, Scene::Alarms, Scene::DeadLetters];
+const SCENES: [Scene; 7] = [
+    Scene::Broken,
+    Scene::Feature,
+    Scene::Superseded,
+    Scene::Retried,
+    Scene::Swept,
+    Scene::Alarms,
+    Scene::DeadLetters,
+];
 
 async fn set(scene: Scene, template: &str) -> anyhow::Result<Ground> {
     let programs = match scene {
@@ -56,6 +65,20 @@ async fn make(ground: &Ground, spec: &str, policy: &str) -> anyhow::Result<()> {
     ground.project("unit", "demo", Some(spec)).await?;
     let bucket = ground.stage.bucket()?.to_owned();
     Ok(ground.cloud().s3.put(&bucket, "policy/signalbox.yaml", policy.as_bytes())?)
+}
+
+/// Puts a sweep's event into the trigger's queue, as its rule does it by the clock.
+fn sweep(ground: &Ground, id: &str) -> anyhow::Result<()> {
+    let resources = &ground.stage.stack.resources;
+    let (rule, queue) = (&resources["TriggerSweepRule"].attributes["Arn"], &resources["TriggerQueue"].attributes["Arn"]);
+    let now = ground.cloud().world.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let event = json!({
+        "version": "0", "id": id, "detail-type": "Scheduled Event", "source": "aws.events", "account": "111122223333",
+        "time": now, "region": "eu-west-1", "resources": [rule], "detail": {},
+    });
+    let sqs = &ground.cloud().sqs;
+    sqs.send_for_service(queue, "events.amazonaws.com", rule, &event.to_string(), BTreeMap::new())?;
+    Ok(())
 }
 
 /// Plays a scene to its good end, or says why it has none.
@@ -109,6 +132,18 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
             let told = |ground: &Ground| Ok((!ground.objects("ledger/notifier/")?.is_empty()).then_some(()));
             ground.until("the notifier's report", told).await?;
         }
+        Scene::Swept => {
+            make(ground, QUICK, POLICY).await?;
+            ground.commit("demo", "main", "one", &[("docs/a", Some("a"))]).await?;
+            sweep(ground, "sweep-1")?;
+            let seen = |ground: &Ground| Ok((!ground.objects("state/sweep/")?.is_empty()).then_some(()));
+            ground.until("the sweep's memory", seen).await?;
+            let rule = json!({ "Name": ground.stage.stack.resources["TriggerRule"].name });
+            ground.cloud().eventbridge.call("DisableRule", rule, &ground.developer()).await?;
+            ground.commit("demo", "main", "two", &[("src/a", Some("a"))]).await?;
+            sweep(ground, "sweep-2")?;
+            ground.until("a start", |ground| started(ground, 1)).await?;
+        }
         Scene::Alarms => {
             let alarms = ground.stage.stack.resources.values().filter(|made| made.kind == ResourceKind::Alarm);
             let mut count = 0;
@@ -139,7 +174,7 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
     // The log of a function that ran is there to be read.
     if !matches!(scene, Scene::Alarms | Scene::DeadLetters) {
         for function in ["trigger", "notifier"] {
-            if scene != Scene::Feature || function == "trigger" {
+            if !matches!(scene, Scene::Feature | Scene::Swept) || function == "trigger" {
                 let lines = ground.stage.last_lines(function, 1).await?;
                 anyhow::ensure!(!lines.is_empty(), "the log of the {function} is empty");
             }
