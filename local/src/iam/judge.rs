@@ -12,7 +12,7 @@ use super::refusal::{PolicyType, Refusal, Why};
 pub(super) struct Paper {
     /// `the role signalbox-trigger`, or a resource's ARN.
     pub(super) holder: String,
-    /// Its name there.
+    /// Its name there; a resource's one policy has none.
     pub(super) name: String,
     pub(super) document: Arc<Document>,
 }
@@ -51,7 +51,7 @@ pub(super) struct Asked<'a> {
 pub struct Use {
     /// Whose policy: `the role NAME`, `the user NAME`, or a resource's ARN.
     pub holder: String,
-    /// The policy's name there.
+    /// The policy's name there; empty for a resource's own.
     pub policy: String,
     /// The statement's `Sid`, or `Statement[0]`.
     pub statement: String,
@@ -142,7 +142,10 @@ fn allowed(asked: &Asked<'_>, paper: &Paper, uses: &mut Vec<Use>) -> Option<Name
 }
 
 fn whose(paper: &Paper) -> String {
-    format!("the policy {} of {}", paper.name, paper.holder)
+    match paper.name.as_str() {
+        "" => format!("the policy of {}", paper.holder),
+        name => format!("the policy {name} of {}", paper.holder),
+    }
 }
 
 /// The account of an ARN; a bucket's has none.
@@ -212,5 +215,5 @@ fn nearly(asked: &Asked<'_>, papers: &[Paper]) -> Option<String> {
             lacks.then(|| format!("{} names the resource without this action", name(paper, statement)))
         })
     };
-    by_condition.or_else(by_principal).or_else(by_resource).or_else(by_action)
+    by_condition.or_else(by_principal).or_else(by_action).or_else(by_resource)
 }

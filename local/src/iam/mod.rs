@@ -376,7 +376,7 @@ impl Iam {
                 document
             }
         };
-        Ok(Some(Paper { holder: holder_of(resource).to_owned(), name: "on it".to_owned(), document }))
+        Ok(Some(Paper { holder: holder_of(resource).to_owned(), name: String::new(), document }))
     }
 
     fn trust_paper(&self, role_arn: &str) -> Result<Option<Paper>, String> {

@@ -260,7 +260,8 @@ fn what_is_configured_for_a_bucket_is_given_back() {
     assert_eq!(client.get("/demo?policy").one("Code"), "NoSuchBucketPolicy");
     assert_eq!(client.put("/demo?policy", b"[]").one("Code"), "MalformedPolicy");
     assert_eq!(client.put("/demo?policy", b"{\"Statement\":[]}").one("Code"), "MalformedPolicy");
-    let policy = r#"{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:DeleteBucket","Resource":"arn:aws:s3:::demo"}}"#;
+    let policy =
+        r#"{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:DeleteBucket","Resource":"arn:aws:s3:::demo"}}"#;
     assert_eq!(client.put("/demo?policy", policy.as_bytes()).status, 204);
     assert_eq!(client.get("/demo?policy").text, policy);
     assert_eq!(client.send("DELETE", "/demo?policy", &[], b"").status, 204);
