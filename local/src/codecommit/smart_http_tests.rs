@@ -151,6 +151,41 @@ async fn a_session_pushes_under_its_own_name() {
 }
 
 #[tokio::test]
+async fn a_push_that_a_policy_denies_changes_nothing_and_names_the_statement() {
+    let site = Site::with_demo().await;
+    let cloud = &site.running.cloud;
+    let work = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": ["codecommit:GitPull", "codecommit:GitPush"], "Resource": "*" },
+        {
+            "Sid": "ProtectMain", "Effect": "Deny", "Action": "codecommit:GitPush", "Resource": "*",
+            "Condition": {
+                "StringEqualsIfExists": { "codecommit:References": ["refs/heads/main"] },
+                "Null": { "codecommit:References": "false" },
+            },
+        },
+    ] });
+    cloud.world.iam.put_user("author", Definition::default().with_policy("work", work)).unwrap();
+    let author = cloud.keys.user(&cloud.world, "author");
+    let tree = site.work_tree("tree").await;
+    tree.commit("a", "1").await;
+    let url = site.url_for(&author, "demo");
+    let said = tree.git_fails(&["push", &url, "main"]).await;
+    assert!(said.contains("remote rejected") && said.contains("the statement ProtectMain"), "{said}");
+    let said = tree.git_fails(&["push", &url, "main:dev", "main:main"]).await;
+    assert!(said.contains("remote rejected"), "{said}");
+    assert!(site.events().is_empty(), "nothing was changed");
+    tree.git(&["push", "-q", &url, "main:dev"]).await;
+    assert_eq!(site.events().len(), 1);
+
+    cloud.world.iam.put_user("stranger", Definition::default()).unwrap();
+    let stranger = cloud.keys.user(&cloud.world, "stranger");
+    let said = tree.git_fails(&["ls-remote", &site.url_for(&stranger, "demo")]).await;
+    assert!(said.contains("is not authorized to perform: codecommit:GitPull"), "{said}");
+    let said = tree.git_fails(&["push", &site.url_for(&stranger, "demo"), "main:dev"]).await;
+    assert!(said.contains("is not authorized to perform: codecommit:GitPush"), "{said}");
+}
+
+#[tokio::test]
 async fn the_credential_helper_understands_what_git_asks_and_git_what_it_answers() {
     let site = Site::with_demo().await;
     let tree = site.work_tree("tree").await;

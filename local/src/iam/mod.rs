@@ -221,12 +221,7 @@ impl Iam {
     /// # Errors
     /// Who may not do what, and which statement is in the way or missing.
     pub fn check(&self, caller: &str, need: &Need, policy: Option<&str>) -> Result<(), Refusal> {
-        let principal = Principal::of(caller, |role| self.role_arn(role));
-        let principal = principal.unwrap_or_else(|| Principal {
-            arn: caller.to_owned(),
-            account: String::new(),
-            who: Who::User { name: String::new() },
-        });
+        let principal = self.principal(caller);
         let extra = self.of_principal(&principal);
         self.judge(&principal, need, Guard::Policy, extra, self.resource_paper(&need.resource, policy))
     }
@@ -265,8 +260,7 @@ impl Iam {
     /// # Errors
     /// As [`Iam::check`]; a role that does not exist is refused alike.
     pub fn check_assume(&self, caller: &Caller, role_arn: &str, said: Context) -> Result<(), Refusal> {
-        let principal =
-            Principal::of(&caller.arn, |role| self.role_arn(role)).unwrap_or_else(|| Principal::service(&caller.arn));
+        let principal = self.principal(&caller.arn);
         let mut extra = self.of_principal(&principal);
         extra.extend(said);
         self.judge(&principal, &assume(role_arn), Guard::Trust, extra, self.trust_paper(role_arn))
@@ -324,6 +318,15 @@ impl Iam {
                 Err(refusal)
             }
         }
+    }
+
+    /// Whoever an ARN names; one that names nobody is a user without policies.
+    fn principal(&self, arn: &str) -> Principal {
+        Principal::of(arn, |role| self.role_arn(role)).unwrap_or_else(|| Principal {
+            arn: arn.to_owned(),
+            account: String::new(),
+            who: Who::User { name: String::new() },
+        })
     }
 
     /// What every request carries.

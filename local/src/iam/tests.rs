@@ -245,3 +245,51 @@ fn every_operation_that_a_service_offers_has_its_actions() {
     let missing: Vec<_> = crate::http::operations().filter(lacks).collect();
     assert!(missing.is_empty(), "local/src/iam/actions lacks {missing:?}");
 }
+
+/// A cloud with a user `guest` who may read objects, and what is really received over the wire.
+#[tokio::test]
+async fn each_service_refuses_in_its_own_words_and_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut client = crate::http::testing::Client::start(dir.path()).await;
+    let cloud = std::sync::Arc::clone(&client.running.cloud);
+    let policy = json!({ "Version": "2012-10-17", "Statement": allow("s3:GetObject", "arn:aws:s3:::papers/*") });
+    cloud.world.iam.put_user("guest", Definition::default().with_policy("reading", policy)).unwrap();
+    cloud.s3.create_bucket("papers", crate::s3::Versioning::Off).unwrap();
+    cloud.s3.put("papers", "there", b"x").unwrap();
+    client.keys = cloud.keys.user(&cloud.world, "guest");
+    let guest = "User: arn:aws:iam::111122223333:user/guest is not authorized to perform: ";
+
+    let json_calls = [
+        ("codecommit", "CodeCommit_20150413.GetBranch", "codecommit:GetBranch"),
+        ("codebuild", "CodeBuild_20161006.ListProjects", "codebuild:ListProjects"),
+        ("logs", "Logs_20140328.DescribeLogGroups", "logs:DescribeLogGroups"),
+        ("events", "AWSEvents.ListRules", "events:ListRules"),
+    ];
+    for (service, target, action) in json_calls {
+        let body = r#"{"repositoryName":"demo","branchName":"main"}"#;
+        let answer = client.send(service, "POST", "/", &[("x-amz-target", target)], body).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 400") && answer.contains("\"__type\":\"AccessDeniedException\""),
+            "{answer}"
+        );
+        assert!(answer.contains(&format!("{guest}{action} on resource: ")), "{answer}");
+    }
+    let answer = client.send("sqs", "POST", "/", &[("x-amz-target", "AmazonSQS.ListQueues")], "{}").await;
+    assert!(answer.contains("x-amzn-query-error: AccessDenied;Sender"), "{answer}");
+    assert!(answer.contains(&format!("{guest}sqs:listqueues on resource: *")), "{answer}");
+    let answer = client.sns("ListTopics", &[]).await;
+    assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("<Code>AuthorizationError</Code>"), "{answer}");
+    assert!(answer.contains(&format!("{guest}SNS:ListTopics")), "{answer}");
+
+    assert!(client.send("s3", "GET", "/papers/there", &[], "").await.starts_with("HTTP/1.1 200"));
+    let missing = client.send("s3", "GET", "/papers/missing", &[], "").await;
+    assert!(missing.starts_with("HTTP/1.1 403") && missing.contains("s3:ListBucket"), "{missing}");
+    let list = json!({ "Version": "2012-10-17", "Statement": allow("s3:ListBucket", "arn:aws:s3:::papers") });
+    cloud.world.iam.put_user_policy("guest", "listing", &list).unwrap();
+    assert!(client.send("s3", "GET", "/papers/missing", &[], "").await.starts_with("HTTP/1.1 404"));
+    let put = client.send("s3", "PUT", "/papers/there", &[], "y").await;
+    assert!(put.contains("<Code>AccessDenied</Code>") && put.contains("s3:PutObject"), "{put}");
+    // Who one is may everybody ask.
+    let form = "Action=GetCallerIdentity&Version=2011-06-15";
+    assert!(client.send("sts", "POST", "/", &[], form).await.contains("user/guest"));
+}

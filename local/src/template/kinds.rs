@@ -175,7 +175,7 @@ pub(super) const FUNCTION: Shape = Members(&[
     only("PackageType", &["Zip"]),
     // The binary is built for this machine, whatever it will be built for on AWS.
     unnoticed("Architectures"),
-    followed("Tracing", Text),
+    only("Tracing", &["Active", "PassThrough"]),
     unnoticed("Description"),
     unnoticed("EphemeralStorage"),
     unnoticed("KmsKeyArn"),
