@@ -65,6 +65,17 @@ impl Ground {
         Self::with(&file, Programs::Run(programs().await?)).await
     }
 
+    /// A stage with a template of the test's own.
+    ///
+    /// # Errors
+    /// As [`Stage::set`].
+    pub async fn with_template(text: &str, programs: Programs) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir().context("no temporary folder")?;
+        let file = dir.path().join("template.yaml");
+        std::fs::write(&file, text)?;
+        Self::with(&file, programs).await
+    }
+
     async fn with(template: &Path, programs: Programs) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("no temporary folder")?;
         let stage = Stage::set(Setting {
@@ -97,7 +108,9 @@ impl Ground {
     pub fn aws(&self, function: &str) -> Aws {
         let world = &self.cloud().world;
         let name = self.stage.function(function);
-        let keys = self.cloud().keys.session(world, &name, &name, None);
+        let made = self.stage.stack.functions.iter().find(|made| made.name == name);
+        let role = made.map_or("none", |made| made.role.as_str());
+        let keys = self.cloud().keys.session(world, role, &name, None);
         Aws::new(AwsEnvironment {
             region: world.region.clone(),
             access_key_id: keys.access_key_id,

@@ -5,7 +5,6 @@ mod journal;
 mod message;
 mod moves;
 mod operations;
-mod policy;
 mod queue;
 
 use std::collections::{BTreeMap, HashMap};
@@ -26,6 +25,7 @@ use self::attributes::Attributes;
 use self::journal::Journal;
 use self::queue::{Queue, ReceiptProblem, Stored};
 use crate::error::{Answer, ServiceError};
+use crate::iam::Need;
 use crate::kept::Kept;
 use crate::world::World;
 
@@ -299,8 +299,15 @@ impl Sqs {
             .state
             .read(|state| state.queues.get(&name).map(|queue| queue.attributes.get("Policy")))
             .ok_or_else(missing)?;
-        let sender = policy::Sender { service, source_arn, account: &self.world.account };
-        policy::may_send(policy.as_deref(), queue_arn, sender).map_err(|reason| Undeliverable::NotAllowed { reason })
+        let need = Need::new("sqs:SendMessage", queue_arn);
+        let checked = self.world.iam.check_service(service, source_arn, &need, policy.as_deref());
+        checked.map_err(|refusal| Undeliverable::NotAllowed { reason: refusal.to_string() })
+    }
+
+    /// A queue's policy, if there is such a queue and it has one.
+    pub(crate) fn policy(&self, queue: &str) -> Option<String> {
+        let name = self.name(queue).ok()?;
+        self.state.read(|state| state.queues.get(&name).and_then(|queue| queue.attributes.get("Policy")))
     }
 
     /// Sends a message as an AWS service does it: only if the queue's policy lets it.

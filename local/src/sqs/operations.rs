@@ -64,6 +64,7 @@ const SYSTEM_ATTRIBUTES: [&str; 9] = [
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html> has the codes without one.
 pub(crate) fn query_code(code: &str) -> &str {
     match code {
+        "AccessDeniedException" => "AccessDenied",
         "BatchEntryIdsNotDistinct" => "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
         "BatchRequestTooLong" => "AWS.SimpleQueueService.BatchRequestTooLong",
         "EmptyBatchRequest" => "AWS.SimpleQueueService.EmptyBatchRequest",

@@ -6,6 +6,7 @@ mod carry_out;
 mod chaos;
 mod commands;
 mod conformance;
+mod iam;
 mod ledger;
 mod notifier;
 mod policy_in_force;

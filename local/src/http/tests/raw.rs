@@ -14,7 +14,7 @@ const SILENCE: Duration = Duration::from_millis(300);
 
 async fn impatient(dir: &std::path::Path) -> Client {
     let running = Cloud::start(Settings { silence: SILENCE, ..Settings::new(dir) }).await.unwrap();
-    let keys = running.cloud.keys.user(&running.cloud.world, "tester");
+    let keys = running.cloud.keys.user(&running.cloud.world, "developer");
     Client { running, keys }
 }
 
