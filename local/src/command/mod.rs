@@ -5,6 +5,7 @@ mod demo;
 mod explain;
 mod git_credential;
 mod paint;
+mod schema;
 mod serve;
 
 use std::ffi::OsString;
@@ -35,6 +36,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Check a policy file; all its problems at once.
     Check(check::Arguments),
+    /// Print the JSON Schema of the policy file, for editors.
+    Schema(schema::Arguments),
     /// Show what every function would decide on an event, and why.
     Explain(explain::Arguments),
     /// Answer git's question for the password of a CodeCommit repository (a git credential helper).
@@ -64,6 +67,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::GitCredential(arguments) => git_credential::run(&arguments),
     };

@@ -8,6 +8,7 @@ mod ledger;
 mod notifier;
 mod policy_in_force;
 mod story;
+mod sweep;
 mod template;
 mod trigger;
 mod whole;
