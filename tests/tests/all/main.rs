@@ -11,6 +11,7 @@ mod ledger;
 mod notifier;
 mod policy_in_force;
 mod story;
+mod sweep;
 mod template;
 mod trigger;
 mod whole;
