@@ -1,5 +1,6 @@
 //! The service as callers see it: operations in, answers out.
 
+use std::io::Write;
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
@@ -372,4 +373,31 @@ async fn an_accepted_message_outlives_a_killed_process_and_comes_once() {
     std::fs::write(&journal, &written).unwrap();
     let fourth = Sqs::open(&bench.world).unwrap();
     assert!(bodies(&fourth).await.is_empty(), "another queue has the name now");
+}
+
+#[tokio::test]
+async fn on_a_full_disk_a_sender_is_told_to_try_again_and_an_event_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = Arc::new(World::new(dir.path().to_owned(), "eu-west-1", 1));
+    std::fs::create_dir(dir.path().join("state")).unwrap();
+    // Whatever is written to it finds no space left on the device.
+    std::os::unix::fs::symlink("/dev/full", dir.path().join("state/sqs.journal")).unwrap();
+    let state = Kept::<State>::open(dir.path(), "sqs").unwrap();
+    drop(state);
+    let journal = std::fs::OpenOptions::new().append(true).open(dir.path().join("state/sqs.journal")).unwrap();
+    assert_eq!((&journal).write(b"x").unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+
+    let bench = Bench { sqs: Arc::new(Sqs::open(&world).unwrap()), world, _dir: dir };
+    let arn = "arn:aws:sqs:eu-west-1:111122223333:q";
+    let rule = "arn:aws:events:eu-west-1:111122223333:rule/r";
+    let policy = json!({ "Statement": { "Effect": "Allow", "Principal": { "Service": "events.amazonaws.com" },
+                                        "Action": "sqs:SendMessage", "Resource": arn } });
+    let url = bench.queue("q", json!({ "Policy": policy.to_string() })).await;
+    let sent = bench.sqs.call("SendMessage", json!({ "QueueUrl": url, "MessageBody": "told" }), &caller()).await;
+    let refused = sent.unwrap_err();
+    assert_eq!((refused.status, refused.code.as_str()), (500, "InternalFailure"));
+    assert!(refused.message.contains("No space left"), "{refused}");
+    bench.sqs.send_for_service(arn, "events.amazonaws.com", rule, "event", BTreeMap::new()).unwrap();
+    let there: Vec<Value> = bench.receive(&url).await.iter().map(|message| message["Body"].clone()).collect();
+    assert_eq!(there, ["event"], "what was refused is not there");
 }
