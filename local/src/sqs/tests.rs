@@ -1,6 +1,5 @@
 //! The service as callers see it: operations in, answers out.
 
-use std::io::Write;
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
@@ -377,22 +376,15 @@ async fn an_accepted_message_outlives_a_killed_process_and_comes_once() {
 
 #[tokio::test]
 async fn on_a_full_disk_a_sender_is_told_to_try_again_and_an_event_is_kept() {
-    let dir = tempfile::tempdir().unwrap();
-    let world = Arc::new(World::new(dir.path().to_owned(), "eu-west-1", 1));
-    std::fs::create_dir(dir.path().join("state")).unwrap();
-    // Whatever is written to it finds no space left on the device.
-    std::os::unix::fs::symlink("/dev/full", dir.path().join("state/sqs.journal")).unwrap();
-    let state = Kept::<State>::open(dir.path(), "sqs").unwrap();
-    drop(state);
-    let journal = std::fs::OpenOptions::new().append(true).open(dir.path().join("state/sqs.journal")).unwrap();
-    assert_eq!((&journal).write(b"x").unwrap_err().kind(), std::io::ErrorKind::StorageFull);
-
-    let bench = Bench { sqs: Arc::new(Sqs::open(&world).unwrap()), world, _dir: dir };
+    let mut bench = bench();
     let arn = "arn:aws:sqs:eu-west-1:111122223333:q";
     let rule = "arn:aws:events:eu-west-1:111122223333:rule/r";
     let policy = json!({ "Statement": { "Effect": "Allow", "Principal": { "Service": "events.amazonaws.com" },
                                         "Action": "sqs:SendMessage", "Resource": arn } });
     let url = bench.queue("q", json!({ "Policy": policy.to_string() })).await;
+    // Whatever is written to it finds no space left on the device.
+    let full = std::fs::OpenOptions::new().append(true).open("/dev/full").unwrap();
+    Arc::get_mut(&mut bench.sqs).unwrap().journal = Journal::on(full);
     let sent = bench.sqs.call("SendMessage", json!({ "QueueUrl": url, "MessageBody": "told" }), &caller()).await;
     let refused = sent.unwrap_err();
     assert_eq!((refused.status, refused.code.as_str()), (500, "InternalFailure"));

@@ -4,6 +4,8 @@
 
 mod carry_out;
 mod commands;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod ledger;
 mod notifier;
 mod policy_in_force;
