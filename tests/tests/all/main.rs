@@ -6,6 +6,8 @@ mod carry_out;
 mod chaos;
 mod commands;
 mod conformance;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod iam;
 mod ledger;
 mod notifier;
