@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use signalbox_aws::Failure;
-use signalbox_events::{BuildId, BuildStatus, CommitId, Event, RefKind};
+use signalbox_events::{BuildId, BuildStatus, CommitId, Event, EventId, RefKind};
 use signalbox_ledger::Kept;
 use signalbox_trigger_rules::{
-    Base, Difference, Facts, Head, Needs, Push, PushNeeds, RefState, Target, TriggerFacts, TriggerNeeds, WhichFiles,
-    push_of,
+    Base, Difference, Facts, Head, Needs, Origin, Push, PushNeeds, RefState, Target, TriggerFacts, TriggerNeeds,
+    WhichFiles, push_of,
 };
 
 use crate::Trigger;
@@ -17,10 +17,14 @@ use crate::Trigger;
 const LONGEST_BUILD: SignedDuration = SignedDuration::from_hours(48);
 
 /// Reads what the decision will want. What is refused for one trigger is a fact about that trigger, not the end of all.
-pub(crate) async fn gather(needs: &Needs, event: &Event, from: &Trigger, now: Timestamp) -> Result<Facts, Failure> {
-    let envelope = &event.envelope;
-    let (push, id, pushed_at) = (push_of(event), Some(envelope.id.clone()), envelope.time);
-    let mut facts = Facts { push, id, pushed_at, ..Facts::default() };
+pub(crate) async fn gather(
+    needs: &Needs,
+    (event, origin, under): (&Event, Origin, &EventId),
+    from: &Trigger,
+    now: Timestamp,
+) -> Result<Facts, Failure> {
+    let pushed_at = event.envelope.time;
+    let mut facts = Facts { push: push_of(event), id: Some(under.clone()), pushed_at, origin, ..Facts::default() };
     let Some(PushNeeds { push, triggers }) = &needs.push else { return Ok(facts) };
     // All states are read before the branch's tip is: then no state can know of a newer commit than the tip.
     let mut states = Vec::new();

@@ -7,8 +7,10 @@ use sha2::{Digest, Sha256};
 use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, EventId, ProjectName, RefKind, RefName, RepositoryName};
 use signalbox_policy::{EnvironmentValue, GlobIndex, Globs, Mode, Policy, SkipCi, Start, Supersede, Trigger};
 
-use crate::facts::{Base, Facts, Push, TriggerFacts};
+use crate::facts::{Base, Facts, Push, SweepFacts, TriggerFacts};
+use crate::journal::Origin;
 use crate::needs::{concerned, not_yet, state_key};
+use crate::sweep::sections;
 
 /// What a commit message may say so that nothing is built, in any case of letters.
 pub const SKIP_MARKERS: &[&str] = &["[skip ci]", "[ci skip]", "[no ci]"];
@@ -30,7 +32,9 @@ pub struct Decision {
 impl Decision {
     /// Whether every trigger could be decided on.
     pub fn is_complete(&self) -> bool {
-        !self.reasons.iter().any(|reason| matches!(reason, Reason::Idle { idle: Idle::Unreadable { .. }, .. }))
+        !self.reasons.iter().any(|reason| {
+            matches!(reason, Reason::Idle { idle: Idle::Unreadable { .. }, .. } | Reason::NotSwept { .. })
+        })
     }
 }
 
@@ -40,6 +44,8 @@ impl Decision {
 pub enum Verdict {
     /// At least one build starts.
     Start,
+    /// The sweep found a push that no event told of.
+    Found,
     /// Triggers were considered, and none starts.
     Nothing,
     /// The event concerns no trigger at all.
@@ -52,6 +58,30 @@ pub enum Verdict {
 pub enum Reason {
     /// The event is no push.
     NotAPush,
+    /// The sweep has nothing to look at: the policy starts nothing for pushes to branches.
+    NothingToSweep,
+    /// The sweep looks at the repositories of these sections.
+    Sweeps {
+        /// Their patterns.
+        repositories: Vec<String>,
+    },
+    /// No event told of a push; the sweep found it.
+    Missed {
+        /// The push.
+        push: Push,
+    },
+    /// The sweep could not look at a repository, and never will.
+    NotSwept {
+        /// The repository.
+        repository: RepositoryName,
+        /// Why.
+        why: String,
+    },
+    /// The sweep took the push up before its event came.
+    SweptBefore {
+        /// The id of the push in the ledger.
+        id: EventId,
+    },
     /// No trigger of the policy wants pushes to this ref.
     NoTrigger {
         /// The repository.
@@ -264,7 +294,10 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
     let mut decision =
         Decision { verdict: Verdict::NotConcerned, mode: policy.mode, reasons: Vec::new(), actions: Vec::new() };
     let Some(push) = &facts.push else {
-        decision.reasons.push(Reason::NotAPush);
+        match &facts.sweep {
+            Some(sweep) => decide_sweep(sweep, policy, &mut decision),
+            None => decision.reasons.push(Reason::NotAPush),
+        }
         return decision;
     };
     let triggers = concerned(push, policy);
@@ -274,6 +307,9 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
         return decision;
     }
     decision.verdict = Verdict::Nothing;
+    if facts.origin == Origin::Sweep {
+        decision.reasons.push(Reason::Missed { push: push.clone() });
+    }
     let first_matches = first_matching_paths(facts, &triggers);
     for trigger in triggers {
         let name = trigger.name.to_string();
@@ -313,6 +349,22 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
         }
     }
     decision
+}
+
+/// A sweep decides nothing but what to say: each push that it found is decided like any other.
+fn decide_sweep(sweep: &SweepFacts, policy: &Policy, decision: &mut Decision) {
+    let repositories = sections(policy);
+    if repositories.is_empty() {
+        decision.reasons.push(Reason::NothingToSweep);
+        return;
+    }
+    decision.verdict = if sweep.moved.is_empty() { Verdict::Nothing } else { Verdict::Found };
+    decision.reasons.push(Reason::Sweeps { repositories });
+    decision.reasons.extend(sweep.moved.iter().map(|moved| Reason::Missed { push: moved.push() }));
+    let refused = sweep.refused.iter();
+    decision
+        .reasons
+        .extend(refused.map(|(repository, why)| Reason::NotSwept { repository: repository.clone(), why: why.clone() }));
 }
 
 fn start_or_idle(

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, Event, EventId, RefName, RepositoryName};
 
+use crate::journal::Origin;
 use crate::needs::{Needs, push_of};
+use crate::sweep::Moved;
 
 /// At most this many starts are remembered for a trigger on a ref.
 const REMEMBERED: usize = 50;
@@ -22,10 +24,25 @@ pub struct Facts {
     /// When it was pushed, to the second, where the event says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed_at: Option<Timestamp>,
+    /// How the push came to be known.
+    #[serde(default, skip_serializing_if = "Origin::is_event")]
+    pub origin: Origin,
+    /// What the sweep found; `None` for an event that is no sweep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepFacts>,
     /// What is known for each trigger that the push concerns, under its name.
     pub triggers: BTreeMap<String, TriggerFacts>,
     /// What changed between two commits, once for all triggers that ask for the same two.
     pub differences: Vec<Difference>,
+}
+
+/// What a sweep found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepFacts {
+    /// The branches that moved without an event that told of it.
+    pub moved: Vec<Moved>,
+    /// Why repositories could not be looked at, and never will be.
+    pub refused: BTreeMap<RepositoryName, String>,
 }
 
 /// A report keeps at most this many paths of a difference.
@@ -59,6 +76,8 @@ impl Facts {
             pushed_at: event.envelope.time,
             triggers: triggers.map(|(one, commit)| (one.name.clone(), known(commit))).collect(),
             differences: Vec::new(),
+            sweep: needs.sweep.as_ref().map(|_| SweepFacts::default()),
+            origin: Origin::Event,
         }
     }
 }
@@ -184,7 +203,8 @@ impl PastStart {
         if self.id.is_some() && self.id == facts.id {
             return true;
         }
-        let is_later = facts.pushed_at.is_some_and(|pushed| self.at >= pushed);
+        // What the sweep finds was pushed some time ago.
+        let is_later = facts.origin == Origin::Sweep || facts.pushed_at.is_some_and(|pushed| self.at >= pushed);
         starts_tip && is_later && self.status != BuildStatus::Stopped
     }
 }
