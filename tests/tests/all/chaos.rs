@@ -34,7 +34,7 @@ struct Trial {
 }
 
 async fn ground() -> Ground {
-    let ground = Ground::with_hasty_functions().await.unwrap();
+    let ground = Ground::with_many_hasty_functions(8).await.unwrap();
     ground.repository("demo").await.unwrap();
     for (project, command) in [("unit", "true"), ("sad", "exit 1")] {
         let input = json!({
@@ -245,7 +245,7 @@ async fn hopeless(ground: &Ground, pushes: &Pushes) -> truth::Pushed {
     let queue = ground.stage.function("trigger");
     let dead_letters = ground.cloud().sqs.arn(&format!("{queue}-dead-letters"));
     // A day of waiting is left out.
-    let redrive = json!({ "deadLetterTargetArn": dead_letters, "maxReceiveCount": 4 }).to_string();
+    let redrive = json!({ "deadLetterTargetArn": dead_letters, "maxReceiveCount": 3 }).to_string();
     ground.cloud().sqs.set_attributes(&queue, &[("RedrivePolicy".to_owned(), redrive)].into()).unwrap();
     pushes.push_one(ground, "work-hopeless").await
 }
