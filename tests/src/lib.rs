@@ -57,21 +57,21 @@ impl Ground {
     /// # Errors
     /// As [`Ground::with_functions`], or a template whose time-outs are not found.
     pub async fn with_hasty_functions() -> anyhow::Result<Self> {
-        Self::with_many_hasty_functions(FunctionSettings::default().environments).await
+        Self::with_functions_for(Duration::from_secs(6), FunctionSettings::default()).await
     }
 
-    /// The same with at most so many processes of each function at once.
+    /// The same with another time-out and other settings.
     ///
     /// # Errors
     /// As [`Ground::with_hasty_functions`].
-    pub async fn with_many_hasty_functions(environments: usize) -> anyhow::Result<Self> {
+    pub async fn with_functions_for(time_out: Duration, functions: FunctionSettings) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("no temporary folder")?;
         let text = std::fs::read_to_string(template())?;
-        let hasty = text.replace("Timeout: 120\n", "Timeout: 6\n");
+        let hasty = text.replace("Timeout: 120\n", &format!("Timeout: {}\n", time_out.as_secs()));
         anyhow::ensure!(hasty != text, "the template has no `Timeout: 120`");
         let file = dir.path().join("template.yaml");
         std::fs::write(&file, hasty)?;
-        Self::with(&file, Programs::Run(programs().await?), FunctionSettings { environments }).await
+        Self::with(&file, Programs::Run(programs().await?), functions).await
     }
 
     async fn with(template: &Path, programs: Programs, functions: FunctionSettings) -> anyhow::Result<Self> {

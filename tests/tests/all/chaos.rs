@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use signalbox_glue::{Handle, Handled};
 use signalbox_local::eventbridge::RuleState;
+use signalbox_local::lambda::Settings;
 use signalbox_tests::Ground;
 use signalbox_trigger::Trigger;
 
@@ -29,12 +30,14 @@ struct Trial {
     sad: usize,
     /// After how many rounds a sweep comes.
     sweep_every: usize,
+    /// How long the functions may run: a process that is killed leaves its claims until then.
+    time_out: Duration,
     /// Everything must be done by then.
     limit: Duration,
 }
 
-async fn ground() -> Ground {
-    let ground = Ground::with_many_hasty_functions(8).await.unwrap();
+async fn ground(time_out: Duration) -> Ground {
+    let ground = Ground::with_functions_for(time_out, Settings { environments: 8 }).await.unwrap();
     ground.repository("demo").await.unwrap();
     for (project, command) in [("unit", "true"), ("sad", "exit 1")] {
         let input = json!({
@@ -57,13 +60,13 @@ async fn ground() -> Ground {
     ground.cloud().eventbridge.put_rule(rule, &pattern, RuleState::Enabled).unwrap();
     for function in ["trigger", "notifier"] {
         // What a killed process held comes again after this, and not after twelve minutes.
-        hide_for(&ground, function, 8);
+        hide_for(&ground, function, time_out + Duration::from_secs(2));
     }
     ground
 }
 
-fn hide_for(ground: &Ground, function: &str, seconds: u32) {
-    let attributes = [("VisibilityTimeout".to_owned(), seconds.to_string())].into();
+fn hide_for(ground: &Ground, function: &str, time: Duration) {
+    let attributes = [("VisibilityTimeout".to_owned(), time.as_secs().to_string())].into();
     ground.cloud().sqs.set_attributes(&ground.stage.function(function), &attributes).unwrap();
 }
 
@@ -143,7 +146,7 @@ async fn dead_letters(ground: &Ground, function: &str) -> Vec<signalbox_local::s
 async fn no_start_is_lost_and_none_doubled(trial: &Trial) {
     let began = Instant::now();
     let limit = began + trial.limit;
-    let ground = ground().await;
+    let ground = ground(trial.time_out).await;
     let truth = Truth::watch(&ground);
     let pushes = Pushes::prepare(&ground, trial.branches, trial.rounds, trial.sad).await;
     println!("{} pushes are prepared after {:.1} s", pushes.count(), began.elapsed().as_secs_f64());
@@ -159,7 +162,7 @@ async fn no_start_is_lost_and_none_doubled(trial: &Trial) {
             // In the midst of the events: whoever comes first, one acts.
             sweep(&ground).await;
         }
-        until_at_most(&ground, &truth, (400, 400), limit).await;
+        until_at_most(&ground, &truth, (600, 400), limit).await;
     }
     until_at_most(&ground, &truth, (0, 0), limit).await;
     sweep_clean(&ground).await;
@@ -333,6 +336,7 @@ async fn under_all_trouble_at_once_no_start_is_lost_and_none_doubled() {
         rounds: 8,
         sad: 2,
         sweep_every: 3,
+        time_out: Duration::from_secs(6),
         limit: Duration::from_secs(300),
     };
     no_start_is_lost_and_none_doubled(&trial).await;
@@ -347,6 +351,7 @@ async fn ten_thousand_pushes_under_all_trouble_at_once() {
         rounds: 50,
         sad: 10,
         sweep_every: 10,
+        time_out: Duration::from_secs(30),
         limit: Duration::from_secs(7200),
     };
     no_start_is_lost_and_none_doubled(&trial).await;
