@@ -19,8 +19,7 @@ const LONGEST_BUILD: SignedDuration = SignedDuration::from_hours(48);
 /// Reads what the decision will want. What is refused for one trigger is a fact about that trigger, not the end of all.
 pub(crate) async fn gather(
     needs: &Needs,
-    (event, origin): (&Event, Origin),
-    under: &EventId,
+    (event, origin, under): (&Event, Origin, &EventId),
     from: &Trigger,
     now: Timestamp,
 ) -> Result<Facts, Failure> {

@@ -78,7 +78,7 @@ impl Trigger {
         under: &EventId,
         invocation: Invocation,
     ) -> Result<Handled, Failure> {
-        let facts = gather::gather(needs, (event, origin), under, self, invocation.now).await?;
+        let facts = gather::gather(needs, (event, origin, under), self, invocation.now).await?;
         let decision = decide(&facts, &in_force.policy);
         let report =
             |actions| report((event, &received), &facts, &decision, actions, in_force.version.clone(), invocation);

@@ -313,7 +313,7 @@ impl Life {
             // Chaos: the work is done, and nobody hears of it.
             Call::Response(id, ..) if self.is_doomed(&id, Doom::Late) => self.kill_for(Kind::KillLate).await,
             Call::Response(id, ..) if self.is_doomed(&id, Doom::TimeOut) => {
-                self.spec.world.chaos.tell(Kind::TimeOut, &self.told());
+                self.spec.world.chaos.tell(Kind::TimeOut, &self.spec.function.name, &self.told());
                 if let Phase::Working(work) = &mut self.phase {
                     work.deadline = Instant::now();
                 }
@@ -352,16 +352,15 @@ impl Life {
 
     /// Kills the process for chaos; its end is then seen like any other.
     async fn kill_for(&mut self, kind: Kind) {
-        self.spec.world.chaos.tell(kind, &self.told());
+        self.spec.world.chaos.tell(kind, &self.spec.function.name, &self.told());
         self.process.kill().await;
     }
 
-    /// The function and what it works on.
+    /// What it works on.
     fn told(&self) -> String {
-        let name = &self.spec.function.name;
         match &self.phase {
-            Phase::Working(work) => format!("{name} at request {}", work.id),
-            _ => name.clone(),
+            Phase::Working(work) => format!("at request {}", work.id),
+            _ => String::new(),
         }
     }
 
