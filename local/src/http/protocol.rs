@@ -72,6 +72,7 @@ async fn json_call(cloud: &Cloud, service: &str, prefix: &str, call: &Call) -> A
     })?;
     let input = json_input(&call.body)?;
     let caller = &call.caller;
+    crate::iam::gate::admit_json(cloud, service, operation, &input, caller)?;
     match service {
         "codecommit" => cloud.codecommit.call(operation, input, caller).await,
         "codebuild" => cloud.codebuild.call(operation, input, caller).await,
@@ -132,6 +133,7 @@ async fn query_call(cloud: &Cloud, service: &str, version: &str, call: &Call) ->
         let what = format!("Could not find operation {action} for version {asked}; {service} has {version}");
         return Err(ServiceError::bad("InvalidAction", what));
     }
+    crate::iam::gate::admit_form(cloud, service, &action, &parameters, &call.caller)?;
     let result = match service {
         "cloudformation" => cloud.cloudformation.call(cloud, &action, &parameters).await?,
         "sns" => cloud.sns.call(&action, &parameters, &call.caller).await?,
