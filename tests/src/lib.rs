@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use signalbox_aws::{Aws, AwsEnvironment};
 use signalbox_glue::{Invocation, Settings, Setup};
-use signalbox_local::auth::Caller;
+use signalbox_local::auth::{Caller, Credentials};
 use signalbox_local::cloud::{Cloud, Settings as CloudSettings};
 use signalbox_local::eventbridge::Published;
 use signalbox_local::lambda::Settings as FunctionSettings;
@@ -114,13 +114,17 @@ impl Ground {
         self.stage.caller()
     }
 
-    /// The SDK clients of a function's role, at this cloud.
-    pub fn aws(&self, function: &str) -> Aws {
-        let world = &self.cloud().world;
+    /// Keys of a session of a function's role; of a role that does not exist where the template has no such function.
+    pub fn keys(&self, function: &str) -> Credentials {
         let name = self.stage.function(function);
         let made = self.stage.stack.functions.iter().find(|made| made.name == name);
         let role = made.map_or("none", |made| made.role.as_str());
-        let keys = self.cloud().keys.session(world, role, &name, None);
+        self.cloud().keys.session(&self.cloud().world, role, &name, None)
+    }
+
+    /// The SDK clients of a function's role, at this cloud.
+    pub fn aws(&self, function: &str) -> Aws {
+        let (world, keys) = (&self.cloud().world, self.keys(function));
         Aws::new(AwsEnvironment {
             region: world.region.clone(),
             access_key_id: keys.access_key_id,

@@ -371,7 +371,7 @@ async fn a_repository_that_may_not_be_read_is_refused_by_itself_and_told_once() 
     assert_eq!(sweep(&ground, &trigger).await.verdict, "nothing");
     let closed = Arc::new(AtomicBool::new(true));
     let endpoint = gatekeeper(&ground, closed.clone()).await;
-    let keys = ground.cloud().keys.session(&ground.cloud().world, "signalbox-trigger", "signalbox-trigger", None);
+    let keys = ground.keys("trigger");
     let aws = Aws::new(AwsEnvironment {
         region: "eu-west-1".to_owned(),
         access_key_id: keys.access_key_id,
