@@ -14,6 +14,7 @@ use crate::codecommit::CodeCommit;
 use crate::eventbridge::EventBridge;
 use crate::http;
 use crate::logs::Logs;
+use crate::paging::Pages;
 use crate::s3::S3;
 use crate::sns::Sns;
 use crate::sqs::Sqs;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub region: String,
     /// The seed of all ids.
     pub seed: u64,
+    /// The most items that a page of any listing holds, where AWS would give more.
+    pub page_size: Option<usize>,
 }
 
 /// All services of one world.
@@ -110,7 +113,8 @@ impl Cloud {
         // The port and the folder first: a second cloud must not touch what the first one keeps there.
         let listener = http::listen(settings.port).await?;
         let (dir, lock) = take_folder(&settings.dir)?;
-        let world = Arc::new(World::new(dir, &settings.region, settings.seed));
+        let pages = Pages::draw(settings.page_size)?;
+        let world = Arc::new(World::new(dir, &settings.region, settings.seed).with_pages(pages));
         let keys = Arc::new(Keys::draw()?);
         let logs = Arc::new(Logs::open(&world)?);
         let sqs = Arc::new(Sqs::open(&world)?);

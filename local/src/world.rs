@@ -6,6 +6,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
+use crate::paging::{Listing, Pages};
+
 /// The account that the local cloud plays.
 pub const ACCOUNT: &str = "111122223333";
 
@@ -21,6 +23,7 @@ pub struct World {
     seed: u64,
     drawn: Mutex<u64>,
     endpoint: OnceLock<String>,
+    pages: Pages,
 }
 
 impl World {
@@ -33,7 +36,24 @@ impl World {
             seed,
             drawn: Mutex::new(0),
             endpoint: OnceLock::new(),
+            pages: Pages::default(),
         }
+    }
+
+    /// The same world with pages of its own; without them tokens are signed with a key that anyone knows.
+    pub(crate) fn with_pages(self, pages: Pages) -> Self {
+        Self { pages, ..self }
+    }
+
+    /// The size of a page that AWS would give `size` items.
+    pub(crate) fn page_size(&self, size: usize) -> usize {
+        self.pages.size(size)
+    }
+
+    /// A listing of this account and region: the operation as `codecommit:ListBranches`, and everything that chooses or
+    /// orders its items.
+    pub(crate) fn listing(&self, operation: &str, filters: &[&str]) -> Listing<'_> {
+        self.pages.listing(&[&[self.account.as_str(), self.region.as_str(), operation][..], filters].concat())
     }
 
     /// The moment, in UTC.

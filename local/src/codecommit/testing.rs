@@ -27,7 +27,7 @@ impl Site {
 
     pub(super) async fn start_in(folder: tempfile::TempDir) -> Self {
         let dir = folder.path().join("cloud");
-        let settings = Settings { dir, port: 0, region: "eu-west-1".to_owned(), seed: 1 };
+        let settings = Settings { dir, port: 0, region: "eu-west-1".to_owned(), seed: 1, page_size: None };
         let running = Cloud::start(settings).await.unwrap();
         let developer = running.cloud.keys.user(&running.cloud.world, "developer");
         Self { running, developer, folder }

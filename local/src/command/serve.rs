@@ -34,6 +34,9 @@ pub(super) struct Arguments {
     /// The region that is played.
     #[arg(long, default_value = "eu-west-1")]
     region: String,
+    /// The most items that a page of any listing holds, where AWS would give more; to see whether a client reads on.
+    #[arg(long, value_name = "N")]
+    page_size: Option<std::num::NonZeroUsize>,
     /// Show the functions' logs and what happens inside.
     #[arg(long)]
     verbose: bool,
@@ -50,6 +53,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
                 port: arguments.port,
                 region: arguments.region.clone(),
                 seed: seed(),
+                page_size: arguments.page_size.map(usize::from),
             },
             template: template()?,
             parameters: [("Email".to_owned(), arguments.email.clone())].into(),

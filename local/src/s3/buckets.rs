@@ -3,11 +3,12 @@
 use jiff::Timestamp;
 
 use super::error::{Outcome, Refused};
-use super::listing::{self, page_size};
+use super::listing::{no_such_page, page_size};
 use super::route::Request;
 use super::store::Store;
 use super::xml::{Node, element, escape};
 use super::{Reply, Setting, Versioning, payload};
+use crate::paging::Order;
 use crate::world::World;
 
 /// The largest page of `ListBuckets`.
@@ -30,20 +31,21 @@ pub(super) fn owner(world: &World) -> String {
 pub(super) fn list(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
     let limit = page_size(request, "max-buckets", PAGE)?;
     let prefix = request.query("prefix").unwrap_or_default();
-    let after = match request.query("continuation-token") {
-        Some(token) => listing::read_token(token, &["buckets", prefix])?,
-        None => String::new(),
-    };
+    let token = request.query("continuation-token");
     if request.query("bucket-region").is_some_and(|region| region != world.region) {
         return Ok(Reply::xml("ListAllMyBucketsResult", &format!("{}<Buckets></Buckets>", owner(world))));
     }
-    let mut found: Vec<_> = store
-        .buckets()
-        .into_iter()
-        .filter(|bucket| bucket.name.starts_with(prefix) && bucket.name.as_str() > after.as_str())
-        .collect();
-    let more = found.len() > limit;
-    found.truncate(limit);
+    let named = store.buckets().into_iter().filter(|bucket| bucket.name.starts_with(prefix));
+    let (found, next) = if token.is_none() && request.query("max-buckets").is_none() {
+        // Who asks for no pages gets none, as on AWS.
+        (named.take(PAGE).collect(), None)
+    } else {
+        let listing = world.listing("s3:ListBuckets", &[prefix]);
+        let keyed = named.map(|bucket| (bucket.name.clone(), bucket));
+        listing
+            .page(keyed, Order::Ascending, limit, token)
+            .map_err(|bad| no_such_page(token.unwrap_or_default(), bad))?
+    };
     let mut content = owner(world) + "<Buckets>";
     for bucket in &found {
         content.push_str("<Bucket>");
@@ -53,8 +55,8 @@ pub(super) fn list(store: &Store, world: &World, request: &Request) -> Outcome<R
         content.push_str("</Bucket>");
     }
     content.push_str("</Buckets>");
-    if let (true, Some(last)) = (more, found.last()) {
-        content.push_str(&element("ContinuationToken", &listing::make_token(&last.name, &["buckets", prefix])));
+    if let Some(next) = next {
+        content.push_str(&element("ContinuationToken", &next));
     }
     if !prefix.is_empty() {
         content.push_str(&element("Prefix", prefix));

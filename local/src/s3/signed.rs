@@ -13,7 +13,11 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn start(dir: &std::path::Path) -> Self {
-        let settings = Settings { dir: dir.to_owned(), port: 0, region: "eu-west-1".to_owned(), seed: 1 };
+        Self::start_with(dir, None).await
+    }
+
+    pub(crate) async fn start_with(dir: &std::path::Path, page_size: Option<usize>) -> Self {
+        let settings = Settings { dir: dir.to_owned(), port: 0, region: "eu-west-1".to_owned(), seed: 1, page_size };
         let running = Cloud::start(settings).await.unwrap();
         let keys = running.cloud.keys.user(&running.cloud.world, "tester");
         Self { running, keys }

@@ -6,6 +6,7 @@ mod carry_out;
 mod commands;
 mod ledger;
 mod notifier;
+mod pages;
 mod policy_in_force;
 mod story;
 mod template;
