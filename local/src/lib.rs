@@ -4,7 +4,9 @@
 //! module with its own state; what one service does to another goes through that service's own operations.
 
 pub mod auth;
+pub mod chaos;
 pub mod cloud;
+pub mod cloudformation;
 pub mod codebuild;
 pub mod codecommit;
 pub mod command;
@@ -24,3 +26,5 @@ pub mod story;
 pub mod sts;
 pub mod template;
 pub mod world;
+
+pub use http::operations;

@@ -11,6 +11,17 @@ use super::{Group, LogEvent, Logs, Stream, no_group, no_stream, read_events, wri
 use crate::error::{Answer, ServiceError};
 use crate::paging::{Listing, Order};
 
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &[
+    "CreateLogGroup",
+    "CreateLogStream",
+    "DescribeLogGroups",
+    "DescribeLogStreams",
+    "FilterLogEvents",
+    "GetLogEvents",
+    "PutLogEvents",
+];
+
 /// The documented largest (and default) page of the describing operations.
 const DESCRIBE_PAGE: usize = 50;
 /// The documented most events of one answer.
@@ -19,6 +30,12 @@ const MOST_EVENTS: usize = 10_000;
 const LARGEST_BATCH: usize = 1_048_576;
 const EVENT_OVERHEAD: usize = 26;
 const HOUR_MS: i64 = 3_600_000;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct DeleteLogGroup {
+    log_group_name: String,
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -131,6 +148,7 @@ impl Logs {
     pub async fn call(&self, operation: &str, value: Value) -> Answer<Value> {
         match operation {
             "CreateLogGroup" => self.create_log_group(&input(value)?),
+            "DeleteLogGroup" => self.delete_log_group(&input(value)?),
             "CreateLogStream" => self.create_log_stream(&input(value)?),
             "PutLogEvents" => self.put_log_events(input(value)?),
             "DescribeLogGroups" => self.describe_log_groups(&input(value)?),
@@ -158,6 +176,20 @@ impl Logs {
             }
             groups.insert(name.clone(), self.make_group(name)?);
             Ok(json!({}))
+        })
+    }
+
+    fn delete_log_group(&self, input: &DeleteLogGroup) -> Answer<Value> {
+        self.with_groups(|groups| {
+            let group = groups.remove(&input.log_group_name).ok_or_else(no_group)?;
+            match std::fs::remove_dir_all(&group.folder) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    let failed = ServiceError::internal(format!("cannot remove {}: {error}", group.folder.display()));
+                    groups.insert(input.log_group_name.clone(), group);
+                    Err(failed)
+                }
+                _ => Ok(json!({})),
+            }
         })
     }
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::s3::signed::Client;
+use crate::cloud::Settings;
+use crate::http::testing::Client;
 
 /// How a listing is asked for and what is in its answer.
 #[derive(Debug, Clone, Copy)]
@@ -42,14 +43,14 @@ fn short(name: &str) -> String {
     name.rsplit([':', '/']).next().unwrap_or_default().to_owned()
 }
 
-async fn call(client: &Client, service: &str, operation: &str, input: &Value) -> (bool, Value) {
+async fn call(client: &Client, service: &'static str, operation: &str, input: &Value) -> (bool, Value) {
     let headers = [("x-amz-target", &*format!("X.{operation}")), ("content-type", "application/x-amz-json-1.1")];
     let text = client.send(service, "POST", "/", &headers, &input.to_string()).await;
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     (head.contains(" 200 "), serde_json::from_str(body).unwrap())
 }
 
-async fn good(client: &Client, service: &str, operation: &str, input: Value) -> Value {
+async fn good(client: &Client, service: &'static str, operation: &str, input: Value) -> Value {
     let (is_good, answer) = call(client, service, operation, &input).await;
     assert!(is_good, "{operation}: {answer}");
     answer
@@ -118,6 +119,10 @@ impl Listing {
     }
 }
 
+async fn in_pages_of_one(dir: &std::path::Path) -> Client {
+    Client::start_with(Settings { page_size: Some(1), ..Settings::new(dir) }).await
+}
+
 fn names(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
@@ -127,7 +132,7 @@ const TOPIC: &str = "arn:aws:sns:eu-west-1:111122223333:t";
 const IN_IRELAND: &str =
     "<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>";
 
-async fn s3(client: &Client, method: &str, path: &str, body: &str) {
+async fn s3(client: &Client, method: &'static str, path: &str, body: &str) {
     let answer = client.send("s3", method, path, &[], body).await;
     assert!(answer.starts_with("HTTP/1.1 20"), "{method} {path}: {answer}");
 }
@@ -332,7 +337,7 @@ async fn refuse(client: &Client, all: &[Listing], tokens: &[String]) {
 #[tokio::test]
 async fn every_listing_gives_every_item_once_in_order_while_things_come_and_go() {
     let dir = tempfile::tempdir().unwrap();
-    let client = Client::start_with(dir.path(), Some(1)).await;
+    let client = in_pages_of_one(dir.path()).await;
     let tip = prepare(&client).await;
     for name in ["f", "b", "d"] {
         make(&client, name, &tip).await;
@@ -393,7 +398,7 @@ async fn every_listing_gives_every_item_once_in_order_while_things_come_and_go()
 #[tokio::test]
 async fn who_asks_for_no_pages_of_queues_and_buckets_gets_all_at_once() {
     let dir = tempfile::tempdir().unwrap();
-    let client = Client::start_with(dir.path(), Some(1)).await;
+    let client = in_pages_of_one(dir.path()).await;
     for name in ["one", "two"] {
         good(&client, "sqs", "CreateQueue", json!({ "QueueName": name })).await;
         s3(&client, "PUT", &format!("/bucket-{name}"), IN_IRELAND).await;
@@ -422,7 +427,7 @@ async fn read(client: &Client, stream: &str, more: Value) -> Result<(Vec<String>
 #[tokio::test]
 async fn a_stream_is_read_both_ways_and_a_late_line_moves_no_reader() {
     let dir = tempfile::tempdir().unwrap();
-    let client = Client::start_with(dir.path(), Some(1)).await;
+    let client = in_pages_of_one(dir.path()).await;
     good(&client, "logs", "CreateLogGroup", json!({ "logGroupName": "pages-lines" })).await;
     let start = client.running.cloud.world.now().as_millisecond() - 1000;
     say(&client, "s", &[(start + 10, "b"), (start + 20, "d"), (start + 20, "e"), (start + 30, "f")]).await;

@@ -23,6 +23,8 @@ use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
+pub use self::route::OPERATIONS;
+
 use self::conditions::WriteCondition;
 use self::error::{Outcome, Refused};
 use self::route::Request;
@@ -82,15 +84,21 @@ impl S3 {
         Ok(Self { store: Arc::new(Store::open(world)?), world: Arc::clone(world) })
     }
 
+    /// The same buckets, as another region sees them.
+    pub(crate) fn in_region(&self, world: &Arc<World>) -> Self {
+        Self { store: Arc::clone(&self.store), world: Arc::clone(world) }
+    }
+
     /// Makes a bucket, or takes the one that is there, and sets its versioning.
     ///
     /// # Errors
     /// A name that AWS would not take, a disk that fails.
     pub fn create_bucket(&self, name: &str, versioning: Versioning) -> Answer<()> {
-        match self.store.create(name) {
+        match self.store.create(name, &self.world.region) {
             Err(refused) if refused.code != "BucketAlreadyOwnedByYou" => return Err(refused.into_service()),
             Ok(()) | Err(_) => {}
         }
+        buckets::check_region(&self.store, &self.world, name).map_err(Refused::into_service)?;
         let bucket = self.store.bucket(name).map_err(Refused::into_service)?;
         if bucket.versioning() != versioning {
             bucket.set_versioning(versioning).map_err(Refused::into_service)?;
@@ -104,6 +112,22 @@ impl S3 {
     /// No such bucket, a document that is not of that kind.
     pub fn set(&self, bucket: &str, setting: Setting, document: &str) -> Answer<()> {
         buckets::set(&self.store, bucket, setting, document.as_bytes()).map_err(Refused::into_service)
+    }
+
+    /// Forgets a setting of a bucket, as its `Delete` operation would.
+    ///
+    /// # Errors
+    /// No such bucket, a disk that fails.
+    pub fn forget(&self, bucket: &str, setting: Setting) -> Answer<()> {
+        self.store.bucket(bucket).and_then(|bucket| bucket.set(setting, None)).map_err(Refused::into_service)
+    }
+
+    /// Deletes a bucket, which must be empty.
+    ///
+    /// # Errors
+    /// No such bucket, `BucketNotEmpty`, a disk that fails.
+    pub fn delete_bucket(&self, name: &str) -> Answer<()> {
+        self.store.delete(name).map_err(Refused::into_service)
     }
 
     /// Writes an object, whatever was there.
@@ -251,12 +275,15 @@ fn run(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
     {
         return Err(Refused::new(403, "AccessDenied", "Access Denied: the bucket belongs to another account"));
     }
+    if !matches!(operation, Op::CreateBucket | Op::ListBuckets | Op::GetBucketLocation) {
+        buckets::check_region(store, world, &request.bucket)?;
+    }
     match operation {
-        Op::ListBuckets => buckets::list(store, world, request),
         Op::CreateBucket => buckets::create(store, world, request),
+        Op::ListBuckets => buckets::list(store, world, request),
         Op::DeleteBucket => buckets::delete(store, request),
-        Op::HeadBucket => buckets::head(store, world, request),
-        Op::GetBucketLocation => buckets::location(store, world, request),
+        Op::HeadBucket => buckets::head(world),
+        Op::GetBucketLocation => buckets::location(store, request),
         Op::GetBucketVersioning => buckets::get_versioning(store, request),
         Op::PutBucketVersioning => buckets::put_versioning(store, request),
         Op::GetSetting(setting) => buckets::get_setting(store, request, setting),
@@ -272,7 +299,5 @@ fn run(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
     }
 }
 
-#[cfg(test)]
-pub(crate) mod signed;
 #[cfg(test)]
 mod tests;

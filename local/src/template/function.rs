@@ -10,7 +10,7 @@ use super::expression::{Expression, Kind};
 use super::problem::{Position, TemplateProblem};
 use super::schema;
 use super::yaml::Node;
-use super::{Resource, ResourceKind};
+use super::{OnDeletion, Resource, ResourceKind};
 
 /// A function as the stack made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -355,7 +355,15 @@ pub(super) fn with_role(mut function: Resource, problems: &mut Vec<TemplateProbl
         ]),
     };
     let depends_on = properties.references().into_iter().map(|(_, reference)| reference.resource.clone()).collect();
-    let role = Resource { id: id.clone(), kind: ResourceKind::Role, at, properties, depends_on, metadata: Value::Null };
+    let role = Resource {
+        id: id.clone(),
+        kind: ResourceKind::Role,
+        at,
+        properties,
+        depends_on,
+        metadata: Value::Null,
+        on_deletion: OnDeletion::Delete,
+    };
     function.depends_on.insert(id);
     vec![role, function]
 }

@@ -75,6 +75,14 @@ impl ResourceKind {
         }
     }
 
+    /// The type as a deployed stack has it, once SAM's transform has run.
+    pub fn deployed_name(self) -> &'static str {
+        match self {
+            Self::Function => "AWS::Lambda::Function",
+            other => other.name(),
+        }
+    }
+
     /// The type of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)

@@ -133,7 +133,7 @@ pub(super) async fn rule(services: &impl Services, name: &str, rule: Value, targ
 }
 
 /// Takes a rule away that the template no longer has.
-pub(super) async fn delete_rule(services: &impl Services, name: &str) -> Answer<()> {
+pub(super) async fn delete_stale_rule(services: &impl Services, name: &str) -> Answer<()> {
     let ids = match target_ids(services, name).await {
         Err(refused) if is_code(&refused, &["ResourceNotFoundException"]) => return Ok(()),
         ids => ids?,
@@ -142,6 +142,11 @@ pub(super) async fn delete_rule(services: &impl Services, name: &str) -> Answer<
         services.events("RemoveTargets", json!({ "Rule": name, "Ids": ids })).await?;
     }
     services.events("DeleteRule", json!({ "Name": name })).await.map(|_| ())
+}
+
+/// Takes a rule away because its stack goes.
+pub(crate) async fn delete_rule(cloud: &Cloud, caller: &Caller, name: &str) -> Answer<()> {
+    delete_stale_rule(&Deployer { cloud, caller: caller.clone() }, name).await
 }
 
 async fn target_ids(services: &impl Services, rule: &str) -> Answer<Vec<String>> {

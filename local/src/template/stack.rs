@@ -122,7 +122,7 @@ impl Stack {
             .collect();
         let before = record.read(|record| record.rules.clone());
         for (id, name) in before.iter().filter(|(_, name)| !rules.values().any(|rule| rule == *name)) {
-            make::delete_rule(&services, name).await.map_err(|source| StackError::Refused {
+            make::delete_stale_rule(&services, name).await.map_err(|source| StackError::Refused {
                 resource: id.clone(),
                 kind: ResourceKind::Rule.name(),
                 source,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use signalbox_events::{BuildId, BuildLogs, BuildPhase, BuildStatus, PhaseStatus, PhaseType, ProjectName};
 
-use crate::failure::{lacking, sort};
+use crate::failure::{lacking, sort, timestamp};
 use crate::{Aws, Failure};
 
 /// At most this many builds can be asked for at once.
@@ -164,10 +164,6 @@ impl CodeBuild {
         let request = self.client.stop_build().id(id.as_str());
         request.send().await.map(drop).map_err(|error| sort(format!("codebuild:StopBuild on {id}"), error))
     }
-}
-
-fn timestamp(time: Option<aws_smithy_types::DateTime>) -> Option<Timestamp> {
-    time.and_then(|time| Timestamp::new(time.secs(), 0).ok())
 }
 
 fn read(build: aws_sdk_codebuild::types::Build) -> Result<Build, Failure> {

@@ -1,8 +1,10 @@
-//! CloudWatch Logs: the end of a build's log.
+//! CloudWatch Logs: the end of a build's log, and what a function wrote lately.
 
 use std::collections::VecDeque;
 
 use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::types::OrderBy;
+use jiff::Timestamp;
 
 use crate::failure::sort;
 use crate::{Aws, Failure};
@@ -11,6 +13,22 @@ use crate::{Aws, Failure};
 #[derive(Debug, Clone)]
 pub struct Logs {
     client: Client,
+}
+
+/// One line of a log.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LogLine {
+    /// When it was written.
+    pub at: Timestamp,
+    /// The line.
+    pub text: String,
+}
+
+impl LogLine {
+    fn new(at: Option<i64>, text: Option<String>) -> Option<Self> {
+        let at = Timestamp::from_millisecond(at?).ok()?;
+        Some(Self { at, text: text?.trim_end().to_owned() })
+    }
 }
 
 impl Logs {
@@ -45,6 +63,76 @@ impl Logs {
                 return Ok(Some(tail.into()));
             }
             token = next;
+        }
+    }
+
+    /// The last lines of the `streams` streams that were written to last, oldest first, at most `lines` of each.
+    ///
+    /// Lambda has a stream for each environment, so the newest streams hold the newest lines; nothing else is read.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them; a group that is not there has no lines.
+    pub async fn newest(&self, group: &str, streams: u16, lines: u16) -> Result<Vec<LogLine>, Failure> {
+        let request = self.client.describe_log_streams().log_group_name(group);
+        let request = request.order_by(OrderBy::LastEventTime).descending(true).limit(i32::from(streams));
+        let newest = match request.send().await {
+            Ok(answer) => answer.log_streams.unwrap_or_default(),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(sort(format!("logs:DescribeLogStreams on {group}"), error)),
+        };
+        let mut found = Vec::new();
+        for stream in newest.into_iter().filter_map(|stream| stream.log_stream_name) {
+            let request = self.client.get_log_events().log_group_name(group).log_stream_name(&stream);
+            let answer = request.start_from_head(false).limit(i32::from(lines)).send().await;
+            let answer = answer.map_err(|error| sort(format!("logs:GetLogEvents on {group}/{stream}"), error))?;
+            let events = answer.events.unwrap_or_default().into_iter();
+            found.extend(events.filter_map(|event| LogLine::new(event.timestamp, event.message)));
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// The lines of a group that hold `text`, oldest first, from `since` on; `pages` bounds how long is searched.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them; a group that is not there has no lines.
+    pub async fn search(&self, group: &str, text: &str, since: Timestamp, pages: u16) -> Result<Vec<LogLine>, Failure> {
+        let mut found = Vec::new();
+        let mut next = None;
+        for _ in 0..pages {
+            let request = self.client.filter_log_events().log_group_name(group).set_next_token(next);
+            // In quotes it is one term, whatever signs it has.
+            let request = request.filter_pattern(format!("\"{text}\"")).start_time(since.as_millisecond());
+            let answer = match request.send().await {
+                Ok(answer) => answer,
+                Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+                    return Ok(Vec::new());
+                }
+                Err(error) => return Err(sort(format!("logs:FilterLogEvents on {group}"), error)),
+            };
+            let events = answer.events.unwrap_or_default().into_iter();
+            found.extend(events.filter_map(|event| LogLine::new(event.timestamp, event.message)));
+            next = answer.next_token;
+            if next.is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Deletes a group with all its lines; gives whether it was there.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them.
+    pub async fn delete_group(&self, group: &str) -> Result<bool, Failure> {
+        match self.client.delete_log_group().log_group_name(group).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+                Ok(false)
+            }
+            Err(error) => Err(sort(format!("logs:DeleteLogGroup on {group}"), error)),
         }
     }
 }

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a scenario that cannot go on has failed")]
 
 mod carry_out;
+mod chaos;
 mod commands;
+mod conformance;
 mod ledger;
 mod notifier;
 mod pages;

@@ -1,0 +1,3 @@
+. ./common.sh
+
+text "$ACCOUNT arn:aws:iam::$ACCOUNT:user/developer" sts get-caller-identity --query '[Account,Arn]'
