@@ -22,12 +22,11 @@ refused ParentCommitIdRequiredException PutFile aws codecommit put-file --reposi
 second=$(cc create-commit --repository-name tools --branch-name main --parent-commit-id "$first" \
     --commit-message second --put-files 'filePath=src/a,fileContent=YQ==' 'filePath=src/b,fileContent=Yg==' \
     --query commitId --output text)
-text 'second' codecommit get-commit --repository-name tools --commit-id "$second" --query commit.message
+text second codecommit get-commit --repository-name tools --commit-id "$second" --query commit.message
 refused CommitIdDoesNotExistException GetCommit aws codecommit get-commit --repository-name tools \
     --commit-id ffffffffffffffffffffffffffffffffffffffff
-text 'first CommitDoesNotExist' codecommit batch-get-commits --repository-name tools \
-    --commit-ids "$first" ffffffffffffffffffffffffffffffffffffffff --query '[commits[0].message,errors[0].errorCode]' ||
-    true
+text "$first CommitIdDoesNotExistException" codecommit batch-get-commits --repository-name tools \
+    --commit-ids "$first" ffffffffffffffffffffffffffffffffffffffff --query '[commits[0].commitId,errors[0].errorCode]'
 text 'b25l' codecommit get-file --repository-name tools --file-path README --query fileContent
 refused FileDoesNotExistException GetFile aws codecommit get-file --repository-name tools --file-path none
 text 'src README' codecommit get-folder --repository-name tools --folder-path / \

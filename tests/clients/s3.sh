@@ -38,10 +38,10 @@ s3 delete-bucket-policy --bucket strangers
 printf 'hello\n' >hello
 etag=$(s3 put-object --bucket strangers --key a/hello --body hello --content-type text/plain --if-none-match '*' --query ETag --output text)
 refused PreconditionFailed PutObject aws s3api put-object --bucket strangers --key a/hello --body hello --if-none-match '*'
-s3 put-object --bucket strangers --key a/hello --body hello --if-match "$etag" >/dev/null
+s3 put-object --bucket strangers --key a/hello --body hello --content-type text/plain --if-match "$etag" >/dev/null
 refused PreconditionFailed PutObject aws s3api put-object --bucket strangers --key a/hello --body hello --if-match '"00000000000000000000000000000000"'
 s3 wait object-exists --bucket strangers --key a/hello
-text '6 text/plain' s3api head-object --bucket strangers --key a/hello --query '[ContentLength,ContentType]' || true
+text '6 text/plain' s3api head-object --bucket strangers --key a/hello --query '[ContentLength,ContentType]'
 s3 get-object --bucket strangers --key a/hello back >/dev/null
 cmp hello back
 refused NoSuchKey GetObject aws s3api get-object --bucket strangers --key none none

@@ -147,7 +147,7 @@ fn project(name: &str) -> Value {
 }
 
 async fn build(client: &Client) -> String {
-    let build = good(client, "codebuild", "StartBuild", json!({ "projectName": "s" })).await;
+    let build = good(client, "codebuild", "StartBuild", json!({ "projectName": "ps" })).await;
     short(build.pointer("/build/id").and_then(Value::as_str).unwrap())
 }
 
@@ -170,7 +170,7 @@ async fn prepare(client: &Client) -> String {
     let files = ["b", "d", "f"].map(|path| json!({ "filePath": path, "fileContent": "eA==" }));
     let input = json!({ "repositoryName": "host", "branchName": "z", "putFiles": files });
     let tip = good(client, "codecommit", "CreateCommit", input).await;
-    good(client, "codebuild", "CreateProject", project("s")).await;
+    good(client, "codebuild", "CreateProject", project("ps")).await;
     good(client, "sqs", "CreateQueue", json!({ "QueueName": "x" })).await;
     good(client, "events", "PutRule", json!({ "Name": "rule", "EventPattern": "{\"source\":[\"mine\"]}" })).await;
     for group in ["pages-lines", "pages-streams"] {
@@ -186,7 +186,7 @@ async fn make(client: &Client, name: &str, tip: &str) {
     good(client, "codecommit", "CreateRepository", json!({ "repositoryName": name })).await;
     let branch = json!({ "repositoryName": "host", "branchName": name, "commitId": tip });
     good(client, "codecommit", "CreateBranch", branch).await;
-    good(client, "codebuild", "CreateProject", project(name)).await;
+    good(client, "codebuild", "CreateProject", project(&format!("p{name}"))).await;
     let redrive = json!({ "deadLetterTargetArn": X, "maxReceiveCount": 3 }).to_string();
     let queue = json!({ "QueueName": name, "Attributes": { "RedrivePolicy": redrive } });
     good(client, "sqs", "CreateQueue", queue).await;
@@ -207,7 +207,7 @@ async fn make(client: &Client, name: &str, tip: &str) {
 async fn unmake(client: &Client, name: &str) {
     good(client, "codecommit", "DeleteRepository", json!({ "repositoryName": name })).await;
     good(client, "codecommit", "DeleteBranch", json!({ "repositoryName": "host", "branchName": name })).await;
-    good(client, "codebuild", "DeleteProject", json!({ "name": name })).await;
+    good(client, "codebuild", "DeleteProject", json!({ "name": format!("p{name}") })).await;
     let url = format!("{}/111122223333/{name}", client.running.cloud.world.endpoint());
     good(client, "sqs", "DeleteQueue", json!({ "QueueUrl": url })).await;
     good(client, "events", "RemoveTargets", json!({ "Rule": name, "Ids": ["x"] })).await;
@@ -282,10 +282,10 @@ fn listings(client: &Client, tip: &str) -> Vec<Listing> {
             "b d f",
             "d f",
         ),
-        builds("ListProjects", json!({}), "projects", "b d f s", "d e f s"),
-        builds("ListProjects", json!({ "sortOrder": "DESCENDING" }), "projects", "s f d b", "f e d a"),
+        builds("ListProjects", json!({}), "projects", "pb pd pf ps", "pd pe pf ps"),
+        builds("ListProjects", json!({ "sortOrder": "DESCENDING" }), "projects", "ps pf pd pb", "pf pe pd pa"),
         builds("ListBuilds", json!({}), "ids", "", ""),
-        builds("ListBuildsForProject", json!({ "projectName": "s" }), "ids", "", ""),
+        builds("ListBuildsForProject", json!({ "projectName": "ps" }), "ids", "", ""),
         events("ListRules", json!({}), "Rules", "/Name", "b d f rule", "d e f rule"),
         events("ListTargetsByRule", json!({ "Rule": "rule" }), "Targets", "/Id", "b d f", "d e f"),
         events("ListRuleNamesByTarget", json!({ "TargetArn": X }), "RuleNames", "", "b d f", "d e f"),

@@ -1,5 +1,4 @@
 //! The operations as a client sees them, over the wire.
-use super::*;
 use crate::http::testing::Client;
 
 fn one<'a>(text: &'a str, name: &str) -> &'a str {

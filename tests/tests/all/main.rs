@@ -4,6 +4,7 @@
 
 mod carry_out;
 mod chaos;
+mod clients;
 mod commands;
 mod conformance;
 mod ledger;
