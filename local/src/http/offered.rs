@@ -37,7 +37,8 @@ mod tests {
             _ => (request.header("x-amz-target", format!("Any.{operation}")), Bytes::from("{}")),
         };
         let (head, ()) = request.body(()).unwrap().into_parts();
-        let caller = Caller { arn: "arn:aws:iam::111122223333:user/a".to_owned(), access_key_id: "AKIA".to_owned() };
+        let caller =
+            Caller { arn: "arn:aws:iam::111122223333:user/developer".to_owned(), access_key_id: "AKIA".to_owned() };
         let answer = protocol::dispatch(cloud, service, Call { caller, head, body }, "id").await;
         String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
     }

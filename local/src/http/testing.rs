@@ -40,7 +40,7 @@ impl Client {
 
     pub(crate) async fn start_with(settings: Settings) -> Self {
         let running = Cloud::start(settings).await.unwrap();
-        let keys = running.cloud.keys.user(&running.cloud.world, "tester");
+        let keys = running.cloud.keys.user(&running.cloud.world, "developer");
         Self { running, keys }
     }
 

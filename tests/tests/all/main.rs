@@ -7,11 +7,15 @@ mod chaos;
 mod clients;
 mod commands;
 mod conformance;
+#[cfg(target_os = "linux")]
+mod full_disk;
+mod iam;
 mod ledger;
 mod notifier;
 mod pages;
 mod policy_in_force;
 mod story;
+mod sweep;
 mod template;
 mod trigger;
 mod whole;

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, Event, Parsed, RefName, RepositoryName, parse_event};
+use signalbox_events::{
+    Arn, BuildId, BuildStatus, CommitId, Event, EventId, Parsed, RefName, RepositoryName, parse_event,
+};
 use signalbox_policy::{Policy, parse_policy};
 use signalbox_trigger_rules::*;
 
@@ -78,6 +80,7 @@ fn past(project: &str, number: u32, commit_id: char, status: BuildStatus) -> Pas
         attempt: 1,
         status,
         at: Timestamp::UNIX_EPOCH,
+        again: None,
         id: None,
     }
 }
@@ -379,6 +382,7 @@ fn deciding_again_after_the_start_gives_nothing_to_start() {
         attempt: start.attempt,
         status: BuildStatus::InProgress,
         at: Timestamp::UNIX_EPOCH,
+        again: None,
         id: None,
     });
     let again = decide(&facts("refs/heads/main", &[("lint", TriggerFacts { state, ..known() })]), &policy());
