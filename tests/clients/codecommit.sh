@@ -20,7 +20,7 @@ text main codecommit get-repository --repository-name tools --query repositoryMe
 refused ParentCommitIdRequiredException PutFile aws codecommit put-file --repository-name tools --branch-name main \
     --file-path README --file-content two
 second=$(cc create-commit --repository-name tools --branch-name main --parent-commit-id "$first" \
-    --commit-message second --put-files 'filePath=src/a,fileContent=YQ==' 'filePath=src/b,fileContent=Yg==' \
+    --commit-message second --put-files 'filePath=src/a,fileContent=a' 'filePath=src/b,fileContent=b' \
     --query commitId --output text)
 text second codecommit get-commit --repository-name tools --commit-id "$second" --query commit.message
 refused CommitIdDoesNotExistException GetCommit aws codecommit get-commit --repository-name tools \
