@@ -11,3 +11,5 @@ bucket=$(cf describe-stack-resources --stack-name signalbox --logical-resource-i
 text "$bucket" cloudformation list-stack-resources --stack-name signalbox \
     --query 'StackResourceSummaries[?LogicalResourceId==`Bucket`].PhysicalResourceId'
 cf get-template --stack-name signalbox --query TemplateBody --output text | grep -q AWS::Serverless || fail 'the template is another one'
+# What is not there can be deleted, as on AWS.
+cf delete-stack --stack-name none

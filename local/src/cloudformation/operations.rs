@@ -11,6 +11,10 @@ use crate::paging::Order;
 /// The documented size of a page is 1 MB; this many stacks or resources always fit.
 const PAGE: usize = 100;
 
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] =
+    &["DeleteStack", "DescribeStackResources", "DescribeStacks", "GetTemplate", "ListStackResources", "ListStacks"];
+
 /// What each operation takes beside `Action` and `Version`; anything else is refused, never ignored.
 const INPUTS: [(&str, &[&str]); 6] = [
     ("DeleteStack", &["StackName", "ClientRequestToken"]),

@@ -361,7 +361,20 @@ fn no_build(id: &str) -> ServiceError {
 }
 
 fn input<T: DeserializeOwned>(value: Value) -> Answer<T> {
-    serde_json::from_value(value).map_err(|error| invalid(format!("the local cloud does not take this input: {error}")))
+    crate::input::read(value, "InvalidInputException")
+}
+
+/// The documented length of a member.
+fn check_length(member: &str, text: Option<&str>, lengths: std::ops::RangeInclusive<usize>) -> Answer<()> {
+    crate::input::check_length("InvalidInputException", member, text, lengths)
+}
+
+/// Names or ids to look up: 1 to 100, none of them empty.
+fn check_batch(member: &str, items: &[String]) -> Answer<()> {
+    if !(1..=100).contains(&items.len()) {
+        return Err(invalid(format!("{member} must be 1 to 100, not {}", items.len())));
+    }
+    items.iter().try_for_each(|item| check_length(member, Some(item), 1..=usize::MAX))
 }
 
 fn shown(what: &impl Serialize) -> Answer<Value> {

@@ -12,8 +12,8 @@ use super::model::{Build, BuildArtifacts, LogsLocation, PhaseType, Project, Stat
 use super::projects::{check_environment, check_timeouts, is_inline, short_name};
 use super::transcript::LogTarget;
 use super::{
-    Handle, Inner, Over, PAGE, REMEMBERED_BUILDS, State, Stop, UsedToken, events, input, invalid, moment, no_build,
-    no_project, no_such_page, shown,
+    Handle, Inner, Over, PAGE, REMEMBERED_BUILDS, State, Stop, UsedToken, check_batch, events, input, invalid, moment,
+    no_build, no_project, no_such_page, shown,
 };
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
@@ -268,9 +268,7 @@ impl Inner {
 
     pub(super) fn batch_get_builds(&self, value: Value) -> Answer<Value> {
         let Ids { ids } = input(value)?;
-        if !(1..=100).contains(&ids.len()) {
-            return Err(invalid(format!("ids must be 1 to 100, not {}", ids.len())));
-        }
+        check_batch("ids", &ids)?;
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for id in &ids {
             match self.build(build_id(id)) {

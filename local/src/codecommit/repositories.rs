@@ -312,6 +312,9 @@ impl Repositories {
         let mut output =
             ManyRepositories { repositories: Vec::new(), repositories_not_found: Vec::new(), errors: Vec::new() };
         for name in names {
+            if name.is_empty() {
+                return Err(ServiceError::bad("InvalidRepositoryNameException", "a repository name is empty"));
+            }
             let name = check_repository(Some(name))?;
             match self.metadata(&name).await {
                 Ok(metadata) => output.repositories.push(metadata),

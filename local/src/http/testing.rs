@@ -89,7 +89,7 @@ impl Client {
     /// An operation of SNS with its parameters.
     pub(crate) async fn sns(&self, action: &str, parameters: &[(&str, &str)]) -> String {
         let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("Action", action).extend_pairs(parameters);
+        form.append_pair("Action", action).append_pair("Version", "2010-03-31").extend_pairs(parameters);
         self.send("sns", "POST", "/", &[], &form.finish()).await
     }
 

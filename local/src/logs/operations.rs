@@ -42,8 +42,8 @@ struct DeleteLogGroup {
 struct CreateLogGroup {
     log_group_name: String,
     /// Nothing that is offered shows tags.
-    #[serde(default, rename = "tags")]
-    _tags: BTreeMap<String, String>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -60,8 +60,7 @@ struct PutLogEvents {
     log_stream_name: String,
     log_events: Vec<InputEvent>,
     /// AWS ignores it since 2023 as well.
-    #[serde(default, rename = "sequenceToken")]
-    _sequence_token: Option<String>,
+    sequence_token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -118,8 +117,7 @@ struct GetLogEvents {
 struct FilterLogEvents {
     log_group_name: Option<String>,
     log_group_identifier: Option<String>,
-    #[serde(default)]
-    log_stream_names: Vec<String>,
+    log_stream_names: Option<Vec<String>>,
     log_stream_name_prefix: Option<String>,
     start_time: Option<i64>,
     end_time: Option<i64>,
@@ -137,7 +135,25 @@ fn invalid(message: impl Into<String>) -> ServiceError {
 }
 
 fn input<T: DeserializeOwned>(value: Value) -> Answer<T> {
-    serde_json::from_value(value).map_err(|error| invalid(format!("the local cloud does not take this input: {error}")))
+    crate::input::read(value, "InvalidParameterException")
+}
+
+fn check_length(member: &str, text: Option<&str>, lengths: std::ops::RangeInclusive<usize>) -> Answer<()> {
+    crate::input::check_length("InvalidParameterException", member, text, lengths)
+}
+
+/// A time in milliseconds since 1970; there is none before.
+fn check_time(member: &str, time: Option<i64>) -> Answer<()> {
+    match time {
+        Some(time) if time < 0 => Err(invalid(format!(
+            "1 validation error detected: Value '{time}' at '{member}' failed to satisfy constraint: Member must have value greater than or equal to 0"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn is_group_name(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/#".contains(c))
 }
 
 impl Logs {
@@ -161,8 +177,15 @@ impl Logs {
 
     fn create_log_group(&self, input: &CreateLogGroup) -> Answer<Value> {
         let name = &input.log_group_name;
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/#".contains(c);
-        if name.is_empty() || name.len() > 512 || !name.chars().all(allowed) {
+        for (key, value) in &input.tags {
+            check_length("tags", Some(key), 1..=128)?;
+            check_length("tags", Some(value), 0..=256)?;
+            let allowed = |c: char| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c);
+            if !key.chars().chain(value.chars()).all(allowed) {
+                return Err(invalid(format!("the tag {key:?} may hold letters, digits, spaces and _.:/=+-@ only")));
+            }
+        }
+        if name.is_empty() || name.len() > 512 || !is_group_name(name) {
             return Err(invalid(format!(
                 "logGroupName {name:?} is not 1 to 512 of letters, digits, '.', '_', '-', '/' and '#'"
             )));
@@ -213,7 +236,9 @@ impl Logs {
     }
 
     fn put_log_events(&self, input: PutLogEvents) -> Answer<Value> {
+        check_length("sequenceToken", input.sequence_token.as_deref(), 1..=usize::MAX)?;
         let events = &input.log_events;
+        events.iter().try_for_each(|event| check_time("logEvents.timestamp", Some(event.timestamp)))?;
         let bytes: usize = events.iter().map(|event| event.message.len() + EVENT_OVERHEAD).sum();
         if events.is_empty() || events.len() > MOST_EVENTS || bytes > LARGEST_BATCH {
             return Err(invalid(format!(
@@ -266,6 +291,15 @@ impl Logs {
         if input.log_group_name_prefix.is_some() && input.log_group_name_pattern.is_some() {
             return Err(invalid("logGroupNamePrefix and logGroupNamePattern exclude each other"));
         }
+        for (member, text) in [
+            ("logGroupNamePrefix", input.log_group_name_prefix.as_deref()),
+            ("logGroupNamePattern", input.log_group_name_pattern.as_deref()),
+        ] {
+            check_length(member, text, usize::from(member == "logGroupNamePrefix")..=512)?;
+            if text.is_some_and(|text| !is_group_name(text)) {
+                return Err(invalid(format!("{member} holds what no log group's name can hold")));
+            }
+        }
         let limit = describe_limit(input.limit)?;
         let filters = format!("{:?} {:?}", input.log_group_name_prefix, input.log_group_name_pattern);
         let listing = self.world.listing("logs:DescribeLogGroups", &[&filters]);
@@ -286,6 +320,7 @@ impl Logs {
     fn describe_log_streams(&self, input: &DescribeLogStreams) -> Answer<Value> {
         let group_name = group_name(input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
         let limit = describe_limit(input.limit)?;
+        check_length("logStreamNamePrefix", input.log_stream_name_prefix.as_deref(), 1..=512)?;
         let by_time = input.order_by == Some(StreamOrder::LastEventTime);
         if by_time && input.log_stream_name_prefix.is_some() {
             return Err(invalid("orderBy LastEventTime and logStreamNamePrefix exclude each other"));
@@ -316,6 +351,8 @@ impl Logs {
 
     fn get_log_events(&self, input: &GetLogEvents) -> Answer<Value> {
         let group = group_name(input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
+        check_time("startTime", input.start_time)?;
+        check_time("endTime", input.end_time)?;
         let limit = self.world.page_size(event_limit(input.limit)?);
         // A token is a place in the stream: the times that are asked for may change from page to page, as on AWS.
         let listing = self.world.listing("logs:GetLogEvents", &[group, &input.log_stream_name]);
@@ -355,19 +392,27 @@ impl Logs {
     fn filter_log_events(&self, input: &FilterLogEvents) -> Answer<Value> {
         let group = group_name(input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
         let limit = event_limit(input.limit)?;
+        check_time("startTime", input.start_time)?;
+        check_time("endTime", input.end_time)?;
+        check_length("logStreamNamePrefix", input.log_stream_name_prefix.as_deref(), 1..=512)?;
+        check_length("filterPattern", Some(&input.filter_pattern), 0..=1024)?;
+        if input.log_stream_names.as_ref().is_some_and(|names| !(1..=100).contains(&names.len())) {
+            return Err(invalid("logStreamNames must be 1 to 100"));
+        }
+        let stream_names = input.log_stream_names.as_deref().unwrap_or_default();
         let pattern = Pattern::parse(&input.filter_pattern)?;
-        if !input.log_stream_names.is_empty() && input.log_stream_name_prefix.is_some() {
+        if !stream_names.is_empty() && input.log_stream_name_prefix.is_some() {
             return Err(invalid("logStreamNames and logStreamNamePrefix exclude each other"));
         }
         let names: Vec<String> = self.with_groups(|groups| {
             let streams = &groups.get(group).ok_or_else(no_group)?.streams;
-            if let Some(missing) = input.log_stream_names.iter().find(|name| !streams.contains_key(*name)) {
+            if let Some(missing) = stream_names.iter().find(|name| !streams.contains_key(*name)) {
                 tracing::debug!(stream = missing, "no such stream");
                 return Err(no_stream());
             }
             Ok(streams
                 .keys()
-                .filter(|name| input.log_stream_names.is_empty() || input.log_stream_names.contains(name))
+                .filter(|name| stream_names.is_empty() || stream_names.contains(name))
                 .filter(|name| input.log_stream_name_prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix)))
                 .cloned()
                 .collect())

@@ -44,7 +44,15 @@ fn short(name: &str) -> String {
 }
 
 async fn call(client: &Client, service: &'static str, operation: &str, input: &Value) -> (bool, Value) {
-    let headers = [("x-amz-target", &*format!("X.{operation}")), ("content-type", "application/x-amz-json-1.1")];
+    let (prefix, version) = match service {
+        "codebuild" => ("CodeBuild_20161006", "1.1"),
+        "codecommit" => ("CodeCommit_20150413", "1.1"),
+        "events" => ("AWSEvents", "1.1"),
+        "logs" => ("Logs_20140328", "1.1"),
+        _ => ("AmazonSQS", "1.0"),
+    };
+    let (target, kind) = (format!("{prefix}.{operation}"), format!("application/x-amz-json-{version}"));
+    let headers = [("x-amz-target", &*target), ("content-type", &*kind)];
     let text = client.send(service, "POST", "/", &headers, &input.to_string()).await;
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     (head.contains(" 200 "), serde_json::from_str(body).unwrap())

@@ -31,6 +31,11 @@ pub(super) fn owner(world: &World) -> String {
 
 pub(super) fn list(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
     let limit = page_size(request, "max-buckets", PAGE)?;
+    let asked = request.query("max-buckets").and_then(|asked| asked.parse::<usize>().ok());
+    if let Some(asked) = asked.filter(|asked| !(1..=PAGE).contains(asked)) {
+        let message = format!("Argument max-buckets must be an integer between 1 and {PAGE}");
+        return Err(Refused::invalid_argument("max-buckets", &asked.to_string(), message));
+    }
     let prefix = request.query("prefix").unwrap_or_default();
     let token = request.query("continuation-token");
     let named = store
@@ -207,9 +212,46 @@ pub(super) fn set(store: &Store, bucket: &str, setting: Setting, document: &[u8]
         Setting::Encryption => Some("ServerSideEncryptionConfiguration"),
     };
     if let Some(root) = root {
-        Node::parse(document, root)?;
+        check_rules(setting, &Node::parse(document, root)?)?;
     }
     bucket.set(setting, Some(String::from_utf8_lossy(document).into_owned()))
+}
+
+/// Whether a document has what every rule of its kind must have.
+fn check_rules(setting: Setting, document: &Node) -> Outcome<()> {
+    if setting == Setting::PublicAccessBlock {
+        return Ok(());
+    }
+    let rules: Vec<&Node> = document.all("Rule").collect();
+    if rules.is_empty() {
+        return Err(Refused::malformed_xml("it has no Rule"));
+    }
+    for rule in rules {
+        let (given, allowed): (Vec<Option<&str>>, &[&str]) = match setting {
+            Setting::Lifecycle => (vec![rule.get("Status")], &["Enabled", "Disabled"]),
+            _ => {
+                let defaults = rule.all("ApplyServerSideEncryptionByDefault");
+                (defaults.map(|default| default.get("SSEAlgorithm")).collect(), &["AES256", "aws:kms", "aws:kms:dsse"])
+            }
+        };
+        for value in given {
+            if !value.is_some_and(|value| allowed.contains(&value)) {
+                let what =
+                    format!("a Rule has {} where one of {} must be", value.unwrap_or("nothing"), allowed.join(", "));
+                return Err(Refused::malformed_xml(&what));
+            }
+        }
+    }
+    check_days(document)
+}
+
+/// Whether every number of days in a lifecycle is one.
+fn check_days(node: &Node) -> Outcome<()> {
+    let is_days = matches!(node.name.as_str(), "Days" | "NoncurrentDays" | "DaysAfterInitiation");
+    if is_days && node.text.trim().parse::<u32>().is_err() {
+        return Err(Refused::malformed_xml(&format!("{} is no number of days", node.text)));
+    }
+    node.children.iter().try_for_each(check_days)
 }
 
 pub(super) fn delete_setting(store: &Store, request: &Request, setting: Setting) -> Outcome<Reply> {

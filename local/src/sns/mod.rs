@@ -117,6 +117,10 @@ impl Sns {
     }
 
     pub(crate) async fn call(&self, action: &str, parameters: &Parameters, _caller: &Caller) -> Answer<String> {
+        let known = members(action);
+        if let Some(unknown) = known.and_then(|known| parameters.unknown(known)) {
+            return Err(message::invalid(format!("{unknown}: the local cloud does not offer it")));
+        }
         match action {
             "CreateTopic" => self.create_topic_call(parameters),
             "DeleteTopic" => self.delete_topic(parameters),
@@ -168,6 +172,34 @@ impl Sns {
             listing.page(items, Order::Ascending, PAGE, token).map_err(|_| message::invalid("NextToken"))?;
         Ok((page, next.map_or_else(String::new, |next| element("NextToken", &next))))
     }
+}
+
+/// The members of an operation's input that are looked at; what is not must not be ignored.
+fn members(action: &str) -> Option<&'static [&'static str]> {
+    Some(match action {
+        "CreateTopic" => &["Name", "Attributes", "Tags", "DataProtectionPolicy"],
+        "DeleteTopic" | "GetTopicAttributes" => &["TopicArn"],
+        "ListTopics" | "ListSubscriptions" => &["NextToken"],
+        "SetTopicAttributes" => &["TopicArn", "AttributeName", "AttributeValue"],
+        "Subscribe" => &["TopicArn", "Protocol", "Endpoint", "Attributes", "ReturnSubscriptionArn"],
+        "ConfirmSubscription" => &["TopicArn", "Token", "AuthenticateOnUnsubscribe"],
+        "Unsubscribe" | "GetSubscriptionAttributes" => &["SubscriptionArn"],
+        "ListSubscriptionsByTopic" => &["TopicArn", "NextToken"],
+        "SetSubscriptionAttributes" => &["SubscriptionArn", "AttributeName", "AttributeValue"],
+        "Publish" => &[
+            "TopicArn",
+            "TargetArn",
+            "PhoneNumber",
+            "Message",
+            "Subject",
+            "MessageStructure",
+            "MessageAttributes",
+            "MessageDeduplicationId",
+            "MessageGroupId",
+        ],
+        "PublishBatch" => &["TopicArn", "PublishBatchRequestEntries"],
+        _ => return None,
+    })
 }
 
 fn not_found(what: &str) -> ServiceError {

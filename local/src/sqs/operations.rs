@@ -225,10 +225,44 @@ struct ListMoves {
     max_results: Option<i64>,
 }
 
+/// An entry of a batch. One that lacks a member that the model requires fails the batch; anything else only itself.
+trait BatchEntry {
+    fn id(&self) -> Option<String>;
+    fn check(&self) -> Answer<()>;
+}
+
+impl BatchEntry for SendEntry {
+    fn id(&self) -> Option<String> {
+        self.id.clone()
+    }
+
+    fn check(&self) -> Answer<()> {
+        required(self.message_body.as_ref(), "MessageBody").map(drop)
+    }
+}
+
+impl BatchEntry for DeleteEntry {
+    fn id(&self) -> Option<String> {
+        self.id.clone()
+    }
+
+    fn check(&self) -> Answer<()> {
+        required(self.receipt_handle.as_ref(), "ReceiptHandle").map(drop)
+    }
+}
+
+impl BatchEntry for ChangeEntry {
+    fn id(&self) -> Option<String> {
+        self.id.clone()
+    }
+
+    fn check(&self) -> Answer<()> {
+        required(self.receipt_handle.as_ref(), "ReceiptHandle").map(drop)
+    }
+}
+
 fn parse<T: DeserializeOwned>(input: Value) -> Answer<T> {
-    serde_json::from_value(input).map_err(|error| {
-        ServiceError::bad("SerializationException", format!("the local cloud does not take this input: {error}"))
-    })
+    crate::input::read(input, "SerializationException")
 }
 
 fn required<T>(value: Option<T>, name: &str) -> Answer<T> {
@@ -450,7 +484,7 @@ impl Sqs {
                 format!("Batch requests cannot be longer than {LARGEST_BATCH} bytes. You have sent {total} bytes."),
             ));
         }
-        self.batch(input, |entry: &SendEntry| entry.id.clone(), |url, entry| self.send_entry(url, entry, caller))
+        self.batch(input, |url, entry| self.send_entry(url, entry, caller))
     }
 
     fn delete_message(&self, input: DeleteMessage) -> Answer<Value> {
@@ -459,14 +493,10 @@ impl Sqs {
     }
 
     fn delete_message_batch(&self, input: Batch<DeleteEntry>) -> Answer<Value> {
-        self.batch(
-            input,
-            |entry| entry.id.clone(),
-            |url, entry| {
-                self.delete(url, &required(entry.receipt_handle, "ReceiptHandle")?)?;
-                Ok(Map::new())
-            },
-        )
+        self.batch(input, |url, entry: DeleteEntry| {
+            self.delete(url, &required(entry.receipt_handle, "ReceiptHandle")?)?;
+            Ok(Map::new())
+        })
     }
 
     fn change_message_visibility(&self, input: ChangeVisibility) -> Answer<Value> {
@@ -487,14 +517,13 @@ impl Sqs {
     }
 
     fn change_message_visibility_batch(&self, input: Batch<ChangeEntry>) -> Answer<Value> {
-        self.batch(input, |entry| entry.id.clone(), |url, entry| self.change_entry(url, entry))
+        self.batch(input, |url, entry| self.change_entry(url, entry))
     }
 
     /// Does a batch entry by entry; one that fails does not keep the others from going through.
-    fn batch<E>(
+    fn batch<E: BatchEntry>(
         &self,
         input: Batch<E>,
-        id_of: impl Fn(&E) -> Option<String>,
         mut act: impl FnMut(&str, E) -> Answer<Map<String, Value>>,
     ) -> Answer<Value> {
         let url = required(input.queue_url, "QueueUrl")?;
@@ -512,7 +541,8 @@ impl Sqs {
         }
         let mut ids = BTreeSet::new();
         for entry in &entries {
-            let id = required(id_of(entry), "Id")?;
+            let id = required(entry.id(), "Id")?;
+            entry.check()?;
             let good =
                 (1..=80).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
             if !good {
@@ -527,7 +557,7 @@ impl Sqs {
         }
         let (mut successful, mut failed) = (Vec::new(), Vec::new());
         for entry in entries {
-            let id = id_of(&entry).unwrap_or_default();
+            let id = entry.id().unwrap_or_default();
             match act(&url, entry) {
                 Ok(mut done) => {
                     done.insert("Id".to_owned(), json!(id));
@@ -541,14 +571,7 @@ impl Sqs {
                 })),
             }
         }
-        let mut output = Map::new();
-        if !successful.is_empty() {
-            output.insert("Successful".to_owned(), json!(successful));
-        }
-        if !failed.is_empty() {
-            output.insert("Failed".to_owned(), json!(failed));
-        }
-        Ok(Value::Object(output))
+        Ok(json!({ "Successful": successful, "Failed": failed }))
     }
 
     async fn receive_message(&self, input: ReceiveMessage) -> Answer<Value> {

@@ -1,8 +1,10 @@
 //! Presigned addresses of S3, and bodies that come in signed or unsigned chunks.
 
 use jiff::SignedDuration;
+use serde_json::json;
 
 use super::super::testing::Client;
+use crate::iam::Definition;
 use crate::s3::Versioning;
 
 #[tokio::test]
@@ -18,7 +20,10 @@ async fn a_presigned_address_is_good_for_what_it_was_signed_for_and_until_it_end
     assert!(got.starts_with("HTTP/1.1 200") && got.ends_with("hello"), "{got}");
     let kind = client.exchange(&link("GET", "/demo/a%20b?response-content-type=text%2Fcsv")).await;
     assert!(kind.contains("content-type: text/csv\r\n"), "{kind}");
-    let session = cloud.keys.session(&cloud.world, "Build", "1", None);
+    let policy = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*" }] });
+    let reader = Definition::of_service("codebuild.amazonaws.com", "read", policy);
+    cloud.world.iam.put_role("reader", reader).unwrap();
+    let session = cloud.keys.session(&cloud.world, "reader", "1", None);
     let mut draft = client.draft("s3", "GET", "/demo/a%20b");
     draft.keys = session;
     assert!(client.exchange(&draft.presign(60)).await.ends_with("hello"));
