@@ -6,7 +6,10 @@ use super::{CloudFormation, Remembered, Resource};
 use crate::cloud::Cloud;
 use crate::error::{Answer, ServiceError};
 use crate::http::Parameters;
-use crate::paging::page;
+use crate::paging::Order;
+
+/// The documented size of a page is 1 MB; this many stacks or resources always fit.
+const PAGE: usize = 100;
 
 /// The operations that are offered here.
 pub const OPERATIONS: &[&str] =
@@ -57,7 +60,7 @@ impl CloudFormation {
             Some(name) => (vec![self.find(name)?], None),
             None => {
                 let all = self.newest_first().into_iter().filter(|stack| !stack.is_deleted());
-                self.paged("DescribeStacks", all, parameters)?
+                self.paged(("DescribeStacks", ""), Order::Descending, all.map(by_time), parameters)?
             }
         };
         let members: String = stacks.iter().map(|stack| member(&described(stack))).collect();
@@ -68,15 +71,17 @@ impl CloudFormation {
         let wanted: Vec<&str> = (1..).map_while(|n| parameters.get(&format!("StackStatusFilter.member.{n}"))).collect();
         let asked = self.newest_first().into_iter();
         let asked = asked.filter(|stack| wanted.is_empty() || wanted.contains(&stack.status.as_str()));
-        let (stacks, next) = self.paged(&format!("ListStacks {}", wanted.join(" ")), asked, parameters)?;
+        let listing = ("ListStacks", &*wanted.join(" "));
+        let (stacks, next) = self.paged(listing, Order::Descending, asked.map(by_time), parameters)?;
         let members: String = stacks.iter().map(|stack| member(&(head(stack) + DRIFT))).collect();
         Ok(list("StackSummaries", &members) + &next_token(next))
     }
 
     fn list_stack_resources(&self, parameters: &Parameters) -> Answer<String> {
         let stack = self.find(named(parameters)?)?;
-        let listing = format!("ListStackResources {}", stack.id);
-        let (resources, next) = self.paged(&listing, stack.resources.iter(), parameters)?;
+        let in_place = stack.resources.iter().enumerate().map(|(place, one)| (format!("{place:06}"), one));
+        let listing = ("ListStackResources", &*stack.id);
+        let (resources, next) = self.paged(listing, Order::Ascending, in_place, parameters)?;
         let members: String = resources
             .into_iter()
             .map(|one| member(&(resource(one) + &time("LastUpdatedTimestamp", one.changed) + RESOURCE_DRIFT)))
@@ -125,13 +130,20 @@ impl CloudFormation {
 
     fn paged<T>(
         &self,
-        listing: &str,
-        items: impl Iterator<Item = T>,
+        (operation, filter): (&str, &str),
+        order: Order,
+        items: impl Iterator<Item = (String, T)>,
         parameters: &Parameters,
     ) -> Answer<(Vec<T>, Option<String>)> {
-        let items = items.enumerate().map(|(place, item)| (format!("{place:06}"), item));
-        page(listing, items, self.page, parameters.get("NextToken")).map_err(|_| invalid("NextToken is invalid"))
+        let listing = self.world.listing(&format!("cloudformation:{operation}"), &[filter]);
+        let token = parameters.get("NextToken");
+        listing.page(items, order, PAGE, token).map_err(|_| invalid("NextToken is invalid"))
     }
+}
+
+/// A stack under a key that sorts by the time it was made.
+fn by_time(stack: Remembered) -> (String, Remembered) {
+    (format!("{:020} {}", stack.created.as_microsecond(), stack.id), stack)
 }
 
 fn invalid(message: impl Into<String>) -> ServiceError {

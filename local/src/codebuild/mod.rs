@@ -6,7 +6,6 @@
 mod buildspec;
 mod events;
 mod model;
-mod paging;
 mod projects;
 mod run;
 mod shell;
@@ -36,6 +35,7 @@ use crate::error::{Answer, ServiceError};
 use crate::eventbridge::EventBridge;
 use crate::kept::Kept;
 use crate::logs::Logs;
+use crate::paging::BadToken;
 use crate::world::World;
 use model::{Build, Context, PhaseType, Project, Status};
 
@@ -57,6 +57,9 @@ pub const OPERATIONS: &[&str] = &[
 /// How long changes are gathered before the state is written: it is written whole, and a build changes it ten times.
 const SAVE_AFTER: Duration = Duration::from_millis(500);
 
+/// The documented size of a page.
+const PAGE: usize = 100;
+
 /// How many builds are remembered; AWS forgets them after a year.
 const REMEMBERED_BUILDS: usize = 1000;
 
@@ -67,13 +70,11 @@ pub struct Pace {
     pub minute: Duration,
     /// How many builds run at once: the account's concurrency quota. Others wait in the queue.
     pub at_once: usize,
-    /// How many items a listing gives at once; AWS gives 100.
-    pub page: usize,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { minute: Duration::from_secs(60), at_once: 2, page: 100 }
+        Self { minute: Duration::from_secs(60), at_once: 2 }
     }
 }
 
@@ -339,6 +340,16 @@ impl Inner {
 
 fn invalid(message: impl Into<String>) -> ServiceError {
     ServiceError::bad("InvalidInputException", message)
+}
+
+/// What the listings of this service answer to a token that is none of theirs.
+fn no_such_page(_: BadToken) -> ServiceError {
+    invalid("The nextToken is not one that this listing gave")
+}
+
+/// A key that sorts by time, and names of one moment by themselves.
+fn moment(time: Timestamp, name: &str) -> String {
+    format!("{:020} {name}", time.as_microsecond())
 }
 
 fn no_project(name: &str) -> ServiceError {

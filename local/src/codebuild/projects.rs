@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use signalbox_events::RepositoryName;
 
 use super::model::{Artifacts, Cache, Environment, LogsConfig, Project, Source, SourceType, Tag};
-use super::paging::{SortOrder, page};
-use super::{Inner, check_batch, check_length, input, invalid, no_project, shown};
+use super::{Inner, PAGE, check_batch, check_length, input, invalid, moment, no_project, no_such_page, shown};
 use crate::error::{Answer, ServiceError};
+use crate::paging::Order;
 
 /// The documented ranges, in minutes.
 const TIMEOUT: std::ops::RangeInclusive<u32> = 5..=2160;
@@ -63,7 +63,7 @@ struct Names {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ListProjects {
     sort_by: Option<ProjectOrder>,
-    sort_order: Option<SortOrder>,
+    sort_order: Option<Order>,
     next_token: Option<String>,
 }
 
@@ -178,21 +178,21 @@ impl Inner {
     pub(super) fn list_projects(&self, value: Value) -> Answer<Value> {
         let asked: ListProjects = input(value)?;
         let order = asked.sort_by.unwrap_or(ProjectOrder::Name);
-        let direction = asked.sort_order.unwrap_or(SortOrder::Ascending);
-        let names: Vec<String> = self.state.read(|state| {
-            let mut projects: Vec<_> = state.projects.values().collect();
-            match order {
-                ProjectOrder::Name => {}
-                ProjectOrder::CreatedTime => projects.sort_by_key(|project| project.created),
-                ProjectOrder::LastModifiedTime => projects.sort_by_key(|project| project.last_modified),
-            }
-            if direction == SortOrder::Descending {
-                projects.reverse();
-            }
-            projects.iter().map(|project| project.name.clone()).collect()
-        });
-        let listing = format!("projects {order:?} {direction:?}");
-        let (names, next) = page(&listing, &names, asked.next_token.as_deref(), self.pace.page)?;
+        let direction = asked.sort_order.unwrap_or(Order::Ascending);
+        let key = |project: &Project| match order {
+            ProjectOrder::Name => project.name.clone(),
+            ProjectOrder::CreatedTime => moment(project.created, &project.name),
+            ProjectOrder::LastModifiedTime => moment(project.last_modified, &project.name),
+        };
+        let mut names: Vec<(String, String)> = self
+            .state
+            .read(|state| state.projects.values().map(|project| (key(project), project.name.clone())).collect());
+        names.sort();
+        if direction == Order::Descending {
+            names.reverse();
+        }
+        let listing = self.world.listing("codebuild:ListProjects", &[&format!("{order:?} {direction:?}")]);
+        let (names, next) = listing.page(names, direction, PAGE, asked.next_token.as_deref()).map_err(no_such_page)?;
         Ok(match next {
             Some(next) => json!({ "projects": names, "nextToken": next }),
             None => json!({ "projects": names }),

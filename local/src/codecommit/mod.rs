@@ -13,7 +13,6 @@ mod merge;
 mod names;
 #[cfg(test)]
 mod operations_tests;
-mod pages;
 mod receive;
 mod refs;
 mod repositories;

@@ -11,7 +11,7 @@ use super::rules::{Rule, RuleState, Target, check_name, invalid, parse_pattern};
 use super::{Draft, EventBridge, no_such_rule};
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
-use crate::paging::page;
+use crate::paging::Order;
 
 /// The operations that are offered here.
 pub const OPERATIONS: &[&str] = &[
@@ -264,7 +264,7 @@ impl EventBridge {
             let named = state.rules.iter().filter(|(name, _)| name.starts_with(&prefix));
             named.map(|(name, rule)| Ok((name.clone(), rendered(self.show(name, rule))?))).collect::<Answer<_>>()
         })?;
-        listed("Rules", &format!("ListRules {prefix}"), rules, input.limit, input.next_token.as_deref())
+        self.listed(("Rules", "ListRules", &prefix), rules, input.limit, input.next_token.as_deref())
     }
 
     fn set_state(&self, input: OneRule, state: RuleState) -> Answer<Value> {
@@ -321,7 +321,7 @@ impl EventBridge {
             let rule = state.rules.get(&name).ok_or_else(|| no_such_rule(&name))?;
             rule.targets.iter().map(|(id, target)| Ok((id.clone(), rendered(target)?))).collect::<Answer<_>>()
         })?;
-        listed("Targets", &format!("ListTargetsByRule {name}"), targets, input.limit, input.next_token.as_deref())
+        self.listed(("Targets", "ListTargetsByRule", &name), targets, input.limit, input.next_token.as_deref())
     }
 
     fn list_rule_names_by_target(&self, input: ListRuleNames) -> Answer<Value> {
@@ -332,8 +332,36 @@ impl EventBridge {
             let feeds = |rule: &Rule| rule.targets.values().any(|target| target.arn == arn);
             state.rules.iter().filter(|(_, rule)| feeds(rule)).map(|(name, _)| (name.clone(), json!(name))).collect()
         });
-        let listing = format!("ListRuleNamesByTarget {arn}");
-        listed("RuleNames", &listing, names, input.limit, input.next_token.as_deref())
+        self.listed(("RuleNames", "ListRuleNamesByTarget", &arn), names, input.limit, input.next_token.as_deref())
+    }
+
+    /// One page of what an operation lists, sorted by the items' names, as its `member`.
+    fn listed(
+        &self,
+        (member, operation, filter): (&str, &str, &str),
+        items: Vec<(String, Value)>,
+        limit: Option<i64>,
+        token: Option<&str>,
+    ) -> Answer<Value> {
+        let most = match limit {
+            None => LARGEST_PAGE,
+            Some(limit) => {
+                usize::try_from(limit).ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit)).ok_or_else(|| {
+                    invalid(format!(
+                        "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have a value from 1 to {LARGEST_PAGE}"
+                    ))
+                })?
+            }
+        };
+        let listing = self.world.listing(&format!("events:{operation}"), &[filter]);
+        let (items, next) = listing
+            .page(items, Order::Ascending, most, token)
+            .map_err(|_| invalid("Parameter NextToken is not valid. Reason: it is no token of this listing."))?;
+        let mut output = Map::from_iter([(member.to_owned(), Value::Array(items))]);
+        if let Some(next) = next {
+            output.insert("NextToken".to_owned(), json!(next));
+        }
+        Ok(Value::Object(output))
     }
 
     fn put_events(&self, input: PutEvents) -> Answer<Value> {
@@ -431,30 +459,6 @@ impl Entry {
 
 fn check_length(member: &str, text: &str, most: usize) -> Answer<()> {
     crate::input::check_length("ValidationException", member, Some(text), 1..=most)
-}
-
-fn listed(
-    member: &str,
-    listing: &str,
-    items: Vec<(String, Value)>,
-    limit: Option<i64>,
-    token: Option<&str>,
-) -> Answer<Value> {
-    let most = match limit {
-        None => LARGEST_PAGE,
-        Some(limit) => usize::try_from(limit).ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit)).ok_or_else(|| {
-            invalid(format!(
-                "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have a value from 1 to {LARGEST_PAGE}"
-            ))
-        })?,
-    };
-    let (items, next) = page(listing, items, most, token)
-        .map_err(|_| invalid("Parameter NextToken is not valid. Reason: it is no token of this listing."))?;
-    let mut output = Map::from_iter([(member.to_owned(), Value::Array(items))]);
-    if let Some(next) = next {
-        output.insert("NextToken".to_owned(), json!(next));
-    }
-    Ok(Value::Object(output))
 }
 
 fn test_event_pattern(input: TestEventPattern) -> Answer<Value> {

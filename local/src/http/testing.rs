@@ -35,7 +35,11 @@ impl Client {
 
     pub(crate) async fn start_in(dir: &Path, regions: &[&str]) -> Self {
         let regions = regions.iter().map(|&region| region.to_owned()).collect();
-        let running = Cloud::start(Settings { regions, ..Settings::new(dir) }).await.unwrap();
+        Self::start_with(Settings { regions, ..Settings::new(dir) }).await
+    }
+
+    pub(crate) async fn start_with(settings: Settings) -> Self {
+        let running = Cloud::start(settings).await.unwrap();
         let keys = running.cloud.keys.user(&running.cloud.world, "developer");
         Self { running, keys }
     }

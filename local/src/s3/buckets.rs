@@ -3,12 +3,13 @@
 use jiff::Timestamp;
 
 use super::error::{Outcome, Refused};
-use super::listing::{self, page_size};
+use super::listing::{no_such_page, page_size};
 use super::route::Request;
 use super::store::Store;
 use super::xml::{Node, element, escape};
 use super::{Reply, Setting, Versioning, payload};
 use crate::iam;
+use crate::paging::Order;
 use crate::world::World;
 
 /// The largest page of `ListBuckets`.
@@ -36,18 +37,22 @@ pub(super) fn list(store: &Store, world: &World, request: &Request) -> Outcome<R
         return Err(Refused::invalid_argument("max-buckets", &asked.to_string(), message));
     }
     let prefix = request.query("prefix").unwrap_or_default();
-    let after = match request.query("continuation-token") {
-        Some(token) => listing::read_token(token, &["buckets", prefix])?,
-        None => String::new(),
-    };
-    let mut found: Vec<_> = store
+    let token = request.query("continuation-token");
+    let named = store
         .buckets()
         .into_iter()
-        .filter(|bucket| bucket.name.starts_with(prefix) && bucket.name.as_str() > after.as_str())
-        .filter(|bucket| request.query("bucket-region").is_none_or(|region| region == bucket.region()))
-        .collect();
-    let more = found.len() > limit;
-    found.truncate(limit);
+        .filter(|bucket| bucket.name.starts_with(prefix))
+        .filter(|bucket| request.query("bucket-region").is_none_or(|region| region == bucket.region()));
+    let (found, next) = if token.is_none() && request.query("max-buckets").is_none() {
+        // Who asks for no pages gets none, as on AWS.
+        (named.take(PAGE).collect(), None)
+    } else {
+        let listing = world.listing("s3:ListBuckets", &[prefix, request.query("bucket-region").unwrap_or_default()]);
+        let keyed = named.map(|bucket| (bucket.name.clone(), bucket));
+        listing
+            .page(keyed, Order::Ascending, limit, token)
+            .map_err(|bad| no_such_page(token.unwrap_or_default(), bad))?
+    };
     let mut content = owner(world) + "<Buckets>";
     for bucket in &found {
         content.push_str("<Bucket>");
@@ -57,8 +62,8 @@ pub(super) fn list(store: &Store, world: &World, request: &Request) -> Outcome<R
         content.push_str("</Bucket>");
     }
     content.push_str("</Buckets>");
-    if let (true, Some(last)) = (more, found.last()) {
-        content.push_str(&element("ContinuationToken", &listing::make_token(&last.name, &["buckets", prefix])));
+    if let Some(next) = next {
+        content.push_str(&element("ContinuationToken", &next));
     }
     if !prefix.is_empty() {
         content.push_str(&element("Prefix", prefix));

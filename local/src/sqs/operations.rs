@@ -13,7 +13,7 @@ use super::message::{self, MessageAttribute};
 use super::{Extras, Message, Sqs, Unwritten, attributes, invalid};
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
-use crate::paging::page;
+use crate::paging::Order;
 use crate::sts;
 
 /// The operations that are offered here.
@@ -339,13 +339,8 @@ impl Sqs {
     fn list_queues(&self, input: ListQueues) -> Answer<Value> {
         let prefix = input.queue_name_prefix;
         let names = self.queue_names().into_iter().filter(|name| name.starts_with(&prefix));
-        self.urls(
-            "QueueUrls",
-            &format!("ListQueues {prefix}"),
-            names,
-            page_size(input.max_results)?,
-            input.next_token.as_deref(),
-        )
+        let listing = ("QueueUrls", "ListQueues", &*prefix);
+        self.urls(listing, names, input.max_results, input.next_token.as_deref())
     }
 
     fn list_dead_letter_source_queues(&self, input: ListSources) -> Answer<Value> {
@@ -357,24 +352,28 @@ impl Sqs {
             let feeds = |queue: &super::Queue| queue.attributes.redrive().is_some_and(|redrive| redrive.target == arn);
             state.queues.iter().filter(|(_, queue)| feeds(queue)).map(|(name, _)| name.clone()).collect()
         });
-        let listing = format!("ListDeadLetterSourceQueues {name}");
-        self.urls("queueUrls", &listing, sources, page_size(input.max_results)?, input.next_token.as_deref())
+        let listing = ("queueUrls", "ListDeadLetterSourceQueues", &*name);
+        self.urls(listing, sources, input.max_results, input.next_token.as_deref())
     }
 
+    /// Without `MaxResults` there are no pages: the answer holds the first thousand and no token, as on AWS.
     fn urls(
         &self,
-        member: &str,
-        listing: &str,
+        (member, operation, filter): (&str, &str, &str),
         names: impl IntoIterator<Item = String>,
-        most: usize,
+        most: Option<i64>,
         token: Option<&str>,
     ) -> Answer<Value> {
         let urls = names.into_iter().map(|name| {
             let url = self.url(&name);
             (name, url)
         });
-        let (urls, next) = page(listing, urls, most, token)
-            .map_err(|_| invalid("NextToken", token.unwrap_or_default(), "It is no token of this listing."))?;
+        let wrong = || invalid("NextToken", token.unwrap_or_default(), "It is no token of this listing.");
+        let listing = self.world.listing(&format!("sqs:{operation}"), &[filter]);
+        let (urls, next) = match (most, token) {
+            (None, None) => (urls.map(|(_, url)| url).take(LARGEST_PAGE).collect(), None),
+            _ => listing.page(urls, Order::Ascending, page_size(most)?, token).map_err(|_| wrong())?,
+        };
         let mut output = Map::from_iter([(member.to_owned(), json!(urls))]);
         if let Some(next) = next {
             output.insert("NextToken".to_owned(), json!(next));
