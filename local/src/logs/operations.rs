@@ -14,6 +14,7 @@ use crate::error::{Answer, ServiceError};
 pub const OPERATIONS: &[&str] = &[
     "CreateLogGroup",
     "CreateLogStream",
+    "DeleteLogGroup",
     "DescribeLogGroups",
     "DescribeLogStreams",
     "FilterLogEvents",
