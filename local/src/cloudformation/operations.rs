@@ -25,6 +25,33 @@ const INPUTS: [(&str, &[&str]); 6] = [
     ("ListStacks", &["NextToken", "StackStatusFilter.member."]),
 ];
 
+/// How a stack can stand, in the service model's words.
+const STATUSES: &[&str] = &[
+    "CREATE_IN_PROGRESS",
+    "CREATE_FAILED",
+    "CREATE_COMPLETE",
+    "ROLLBACK_IN_PROGRESS",
+    "ROLLBACK_FAILED",
+    "ROLLBACK_COMPLETE",
+    "DELETE_IN_PROGRESS",
+    "DELETE_FAILED",
+    "DELETE_COMPLETE",
+    "UPDATE_IN_PROGRESS",
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+    "UPDATE_COMPLETE",
+    "UPDATE_FAILED",
+    "UPDATE_ROLLBACK_IN_PROGRESS",
+    "UPDATE_ROLLBACK_FAILED",
+    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+    "UPDATE_ROLLBACK_COMPLETE",
+    "REVIEW_IN_PROGRESS",
+    "IMPORT_IN_PROGRESS",
+    "IMPORT_COMPLETE",
+    "IMPORT_ROLLBACK_IN_PROGRESS",
+    "IMPORT_ROLLBACK_FAILED",
+    "IMPORT_ROLLBACK_COMPLETE",
+];
+
 const DRIFT: &str = "<DriftInformation><StackDriftStatus>NOT_CHECKED</StackDriftStatus></DriftInformation>";
 const RESOURCE_DRIFT: &str =
     "<DriftInformation><StackResourceDriftStatus>NOT_CHECKED</StackResourceDriftStatus></DriftInformation>";
@@ -50,7 +77,10 @@ impl CloudFormation {
             "ListStackResources" => self.list_stack_resources(parameters),
             "DescribeStackResources" => self.describe_stack_resources(parameters),
             "GetTemplate" => self.get_template(parameters),
-            "DeleteStack" => self.delete_stack(cloud, named(parameters)?).await,
+            "DeleteStack" => {
+                check_token(parameters.get("ClientRequestToken"))?;
+                self.delete_stack(cloud, named(parameters)?).await
+            }
             unknown => Err(ServiceError::unknown_operation("cloudformation", unknown)),
         }
     }
@@ -69,6 +99,11 @@ impl CloudFormation {
 
     fn list_stacks(&self, parameters: &Parameters) -> Answer<String> {
         let wanted: Vec<&str> = (1..).map_while(|n| parameters.get(&format!("StackStatusFilter.member.{n}"))).collect();
+        if let Some(unknown) = wanted.iter().find(|status| !STATUSES.contains(status)) {
+            return Err(invalid(format!(
+                "1 validation error detected: Value '{unknown}' at 'stackStatusFilter' failed to satisfy constraint: Member must satisfy enum value set"
+            )));
+        }
         let asked = self.newest_first().into_iter();
         let asked = asked.filter(|stack| wanted.is_empty() || wanted.contains(&stack.status.as_str()));
         let listing = ("ListStacks", &*wanted.join(" "));
@@ -154,6 +189,19 @@ fn named(parameters: &Parameters) -> Answer<&str> {
     parameters.get("StackName").filter(|name| !name.is_empty()).ok_or_else(|| {
         invalid("1 validation error detected: Value null at 'stackName' failed to satisfy constraint: Member must not be null")
     })
+}
+
+/// A token is looked at and dropped: a deletion that is asked for twice is done once anyway.
+fn check_token(token: Option<&str>) -> Answer<()> {
+    crate::input::check_length("ValidationError", "clientRequestToken", token, 1..=128)?;
+    let is_good = |token: &str| {
+        token.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && token.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
+    if token.is_some_and(|token| !is_good(token)) {
+        return Err(invalid("ClientRequestToken may hold letters, digits and - only"));
+    }
+    Ok(())
 }
 
 /// What a stack and its summary share.

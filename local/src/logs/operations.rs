@@ -15,6 +15,7 @@ use crate::paging::{Listing, Order};
 pub const OPERATIONS: &[&str] = &[
     "CreateLogGroup",
     "CreateLogStream",
+    "DeleteLogGroup",
     "DescribeLogGroups",
     "DescribeLogStreams",
     "FilterLogEvents",
