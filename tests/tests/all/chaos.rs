@@ -1,7 +1,7 @@
 //! Pushes under hostile delivery: every trouble at once, and then each build and each mail counted.
 //!
-//! The short one is part of `cargo test`. The long one has 10,000 pushes:
-//! `cargo test -p signalbox-tests --test all -- --ignored --nocapture ten_thousand`
+//! The short one is part of `cargo test`. The long one has 10,000 pushes, or as many as `SIGNALBOX_PUSHES` says:
+//! `cargo test --release -p signalbox-tests --test all -- --ignored --nocapture ten_thousand`
 
 mod pushes;
 mod truth;
@@ -30,14 +30,17 @@ struct Trial {
     sad: usize,
     /// After how many rounds a sweep comes.
     sweep_every: usize,
+    /// How many processes of each function there may be at once.
+    environments: usize,
     /// How long the functions may run: a process that is killed leaves its claims until then.
     time_out: Duration,
     /// Everything must be done by then.
     limit: Duration,
 }
 
-async fn ground(time_out: Duration) -> Ground {
-    let ground = Ground::with_functions_for(time_out, Settings { environments: 8 }).await.unwrap();
+async fn ground(Trial { time_out, environments, .. }: &Trial) -> Ground {
+    let (time_out, environments) = (*time_out, *environments);
+    let ground = Ground::with_functions_for(time_out, Settings { environments }).await.unwrap();
     ground.repository("demo").await.unwrap();
     for (project, command) in [("unit", "true"), ("sad", "exit 1")] {
         let input = json!({
@@ -155,7 +158,7 @@ struct Aftermath {
 async fn weather(trial: &Trial) -> Aftermath {
     let began = Instant::now();
     let limit = began + trial.limit;
-    let ground = ground(trial.time_out).await;
+    let ground = ground(trial).await;
     let truth = Truth::watch(&ground);
     let pushes = Pushes::prepare(&ground, trial.branches, trial.rounds, trial.sad).await;
     println!("{} pushes are prepared after {:.1} s", pushes.count(), began.elapsed().as_secs_f64());
@@ -168,7 +171,7 @@ async fn weather(trial: &Trial) -> Aftermath {
             // In the midst of the events: whoever comes first, one acts.
             sweep(&ground).await;
         }
-        until_at_most(&ground, &truth, (600, 400), limit).await;
+        until_at_most(&ground, &truth, (1_500, 400), limit).await;
     }
     until_at_most(&ground, &truth, (0, 0), limit).await;
     sweep_clean(&ground).await;
@@ -358,6 +361,7 @@ async fn under_all_trouble_at_once_no_start_is_lost_and_none_doubled() {
         rounds: 8,
         sad: 2,
         sweep_every: 3,
+        environments: 8,
         time_out: Duration::from_secs(6),
         limit: Duration::from_secs(300),
     };
@@ -368,13 +372,16 @@ async fn under_all_trouble_at_once_no_start_is_lost_and_none_doubled() {
 async fn no_mail_is_doubled_where_the_notifier_hears_the_answer_and_can_write_it_down() {
     // Nobody dies after a mail, its answer comes, and the ledger takes the record at the third try at the latest.
     let trial = Trial {
-        chaos: "hell,drop=0,delay-for=300ms,slow-for=100ms,kill@notifier=0,kill-late@notifier=0,time-out@notifier=0,\
-                fail-after@sns=0,cut-answer@sns=0,throttle@s3:PutObject=0,fail@s3:PutObject=0,cut@s3:PutObject=0,\
-                fail-after@s3:PutObject=0.03,cut-answer@s3:PutObject=0.03,throttle@git=0,cut@git=0,seed=11",
+        chaos: "rough,drop=0,duplicate=0.3,delay=0.3,reorder=0.3,delay-for=300ms,slow-for=100ms,redeliver=0.2,\
+                kill@notifier=0,kill-late@notifier=0,time-out@notifier=0,kill-early@notifier=0.1,\
+                fail-after@sns=0,cut-answer@sns=0,throttle@sns=0.2,cut@sns=0.1,\
+                throttle@s3:PutObject=0,fail@s3:PutObject=0,cut@s3:PutObject=0,\
+                fail-after@s3:PutObject=0.05,cut-answer@s3:PutObject=0.05,seed=11",
         branches: 1,
         rounds: 3,
         sad: 8,
         sweep_every: 3,
+        environments: 8,
         time_out: Duration::from_secs(6),
         limit: Duration::from_secs(300),
     };
@@ -388,12 +395,14 @@ async fn no_mail_is_doubled_where_the_notifier_hears_the_answer_and_can_write_it
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "ten thousand pushes take a while"]
 async fn ten_thousand_pushes_under_all_trouble_at_once() {
+    let count = std::env::var("SIGNALBOX_PUSHES").map_or(10_000, |count| count.parse().unwrap());
     let trial = Trial {
         chaos: "rough,drop=0.02,duplicate=0.1,slow-for=200ms,seed=7",
         branches: 190,
-        rounds: 50,
+        rounds: usize::div_ceil(count, 200),
         sad: 10,
         sweep_every: 10,
+        environments: 24,
         time_out: Duration::from_secs(30),
         limit: Duration::from_secs(7200),
     };
