@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, Event, Parsed, RefName, RepositoryName, parse_event};
+use signalbox_events::{
+    Again, Arn, BuildId, BuildStatus, CommitId, Event, EventId, Parsed, RefName, RepositoryName, parse_event,
+};
 use signalbox_policy::{Policy, parse_policy};
 use signalbox_trigger_rules::*;
 
@@ -67,6 +69,7 @@ fn facts(reference: &str, triggers: &[(&str, TriggerFacts)]) -> Facts {
         push: push_of(&pushed(reference)),
         triggers: triggers.iter().map(|(name, known)| ((*name).to_owned(), known.clone())).collect(),
         differences: Vec::new(),
+        again: None,
     }
 }
 
@@ -78,6 +81,7 @@ fn past(project: &str, number: u32, commit_id: char, status: BuildStatus) -> Pas
         attempt: 1,
         status,
         at: Timestamp::UNIX_EPOCH,
+        again: None,
     }
 }
 
@@ -374,6 +378,7 @@ fn deciding_again_after_the_start_gives_nothing_to_start() {
         attempt: start.attempt,
         status: BuildStatus::InProgress,
         at: Timestamp::UNIX_EPOCH,
+        again: None,
     });
     let again = decide(&facts("refs/heads/main", &[("lint", TriggerFacts { state, ..known() })]), &policy());
     assert_eq!(again.actions, []);
@@ -431,5 +436,25 @@ mod memory {
             }
             prop_assert_eq!(state.starts.len(), usize::try_from(count.min(50)).unwrap());
         }
+    }
+}
+
+#[test]
+fn whoever_has_a_finished_event_run_once_more_gets_one_more_build_of_a_green_commit_and_no_third() {
+    let wish = Again { event: EventId::parse("e-1").unwrap(), round: 1 };
+    let before = past("demo-lint", 1, 'b', BuildStatus::Succeeded);
+    let state = RefState::default().with_start(before);
+    let mut wished = facts("refs/heads/main", &[("lint", TriggerFacts { state: state.clone(), ..known() })]);
+    assert!(starts(&decide(&wished, &policy())).is_empty());
+    wished.again = Some(wish.clone());
+    let decision = decide(&wished, &policy());
+    let start = starts(&decision)[0];
+    assert_eq!((start.attempt, &start.again), (2, &Some(wish.clone())));
+    for status in [BuildStatus::InProgress, BuildStatus::Succeeded, BuildStatus::Failed] {
+        let started = PastStart { attempt: 2, again: Some(wish.clone()), ..past("demo-lint", 2, 'b', status) };
+        let known = TriggerFacts { state: state.with_start(started), ..known() };
+        let mut after = facts("refs/heads/main", &[("lint", known)]);
+        after.again = Some(wish.clone());
+        assert!(starts(&decide(&after, &policy())).is_empty(), "{status:?}");
     }
 }
