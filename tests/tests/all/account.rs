@@ -388,7 +388,7 @@ async fn what_is_in_the_way_is_told_with_what_to_do() {
         ran.error
     );
     let ran = desk.run(&["status", "--region", "eu-west-1", "--profile", "nobody"]).await;
-    assert!(ran.error.contains("nobody"), "{}", ran.error);
+    assert!(ran.error.contains("no credentials in the profile `nobody`"), "{}", ran.error);
 
     desk.file(
         ".aws/config",
