@@ -4,6 +4,7 @@
 //! module with its own state; what one service does to another goes through that service's own operations.
 
 pub mod auth;
+pub mod chaos;
 pub mod cloud;
 pub mod cloudformation;
 pub mod codebuild;
@@ -25,3 +26,5 @@ pub mod story;
 pub mod sts;
 pub mod template;
 pub mod world;
+
+pub use http::operations;

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use crate::auth::{Caller, Credentials};
-use crate::cloud::{Cloud, Running, Settings};
+use crate::cloud::{Cloud, Regions, Running, Settings};
 use crate::error::Answer;
 use crate::lambda::{Functions, binaries};
 use crate::template::{Problems, Pseudo, Stack, Template};
@@ -64,7 +64,8 @@ impl Stage {
         let file = &setting.template;
         let text =
             std::fs::read_to_string(file).with_context(|| format!("cannot read the template {}", file.display()))?;
-        let pseudo = Pseudo::new(crate::world::ACCOUNT, &setting.cloud.region, STACK);
+        let home = setting.cloud.regions.first().context("a stage needs a region")?;
+        let pseudo = Pseudo::new(crate::world::ACCOUNT, home, STACK);
         let template = match Template::parse(&text, &setting.parameters, &pseudo) {
             Ok(template) => template,
             Err(problems) => {
@@ -88,6 +89,11 @@ impl Stage {
     /// The cloud.
     pub fn cloud(&self) -> &Arc<Cloud> {
         &self.running.cloud
+    }
+
+    /// The clouds of all regions; the stack is in the home region's.
+    pub fn regions(&self) -> &Regions {
+        &self.running.regions
     }
 
     /// The stack's bucket.
@@ -202,6 +208,17 @@ impl Stage {
             ("AWS_REGION", world.region.clone()),
             ("AWS_DEFAULT_REGION", world.region.clone()),
             ("AWS_ENDPOINT_URL", world.endpoint().to_owned()),
+        ]
+    }
+
+    /// What a program that speaks HTTPS needs besides: whom to trust, and where git-remote-codecommit finds repositories.
+    pub fn https_environment(&self) -> Vec<(&'static str, String)> {
+        let world = &self.cloud().world;
+        let ca = world.dir.join(crate::http::tls::CA_FILE).display().to_string();
+        vec![
+            ("AWS_CA_BUNDLE", ca.clone()),
+            ("CODE_COMMIT_ENDPOINT", world.endpoint().trim_start_matches("http://").to_owned()),
+            ("GIT_SSL_CAINFO", ca),
         ]
     }
 

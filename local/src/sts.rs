@@ -10,6 +10,9 @@ use crate::error::{Answer, ServiceError};
 use crate::http::Parameters;
 use crate::world::World;
 
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &["AssumeRole", "GetCallerIdentity"];
+
 /// A session's length unless told otherwise, in seconds.
 const USUAL_SESSION: i64 = 3600;
 

@@ -68,7 +68,7 @@ impl Ground {
     async fn with(template: &Path, programs: Programs) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("no temporary folder")?;
         let stage = Stage::set(Setting {
-            cloud: CloudSettings { dir: dir.path().join("cloud"), port: 0, region: "eu-west-1".to_owned(), seed: 7 },
+            cloud: CloudSettings { seed: 7, ..CloudSettings::new(dir.path().join("cloud")) },
             template: template.to_owned(),
             parameters: BTreeMap::from([("Email".to_owned(), "team@example.com".to_owned())]),
             programs,

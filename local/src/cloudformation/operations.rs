@@ -8,6 +8,10 @@ use crate::error::{Answer, ServiceError};
 use crate::http::Parameters;
 use crate::paging::page;
 
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] =
+    &["DeleteStack", "DescribeStackResources", "DescribeStacks", "GetTemplate", "ListStackResources", "ListStacks"];
+
 /// What each operation takes beside `Action` and `Version`; anything else is refused, never ignored.
 const INPUTS: [(&str, &[&str]); 6] = [
     ("DeleteStack", &["StackName", "ClientRequestToken"]),

@@ -20,6 +20,7 @@ mod tests;
 mod tests_support;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,24 @@ use crate::kept::Kept;
 use crate::logs::Logs;
 use crate::world::World;
 use model::{Build, Context, PhaseType, Project, Status};
+
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &[
+    "BatchGetBuilds",
+    "BatchGetProjects",
+    "CreateProject",
+    "DeleteProject",
+    "ListBuilds",
+    "ListBuildsForProject",
+    "ListProjects",
+    "RetryBuild",
+    "StartBuild",
+    "StopBuild",
+    "UpdateProject",
+];
+
+/// How long changes are gathered before the state is written: it is written whole, and a build changes it ten times.
+const SAVE_AFTER: Duration = Duration::from_millis(500);
 
 /// How many builds are remembered; AWS forgets them after a year.
 const REMEMBERED_BUILDS: usize = 1000;
@@ -74,6 +93,8 @@ struct Inner {
     state: Kept<State>,
     slots: Arc<Semaphore>,
     running: Mutex<HashMap<String, Handle>>,
+    /// A write of the state is on its way.
+    save_is_due: AtomicBool,
     /// The seam for tests: where repositories are cloned from instead of this cloud's own git server.
     repositories: Option<String>,
     #[cfg(test)]
@@ -231,6 +252,7 @@ impl Inner {
             state,
             slots: Arc::new(Semaphore::new(pace.at_once)),
             running: Mutex::new(HashMap::new()),
+            save_is_due: AtomicBool::new(false),
             repositories: None,
             #[cfg(test)]
             published: Mutex::default(),
@@ -247,12 +269,21 @@ impl Inner {
 
     /// Writes the state without holding up who asks; the next save tries again what fails.
     fn save_soon(self: &Arc<Self>) {
+        if self.save_is_due.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let inner = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = inner.save() {
-                tracing::warn!(error = format!("{error:#}"), "the state of CodeBuild is not on disk yet");
-            }
+        tokio::spawn(async move {
+            tokio::time::sleep(SAVE_AFTER).await;
+            inner.save_is_due.store(false, Ordering::Release);
+            tokio::task::spawn_blocking(move || inner.save_or_warn());
         });
+    }
+
+    fn save_or_warn(&self) {
+        if let Err(error) = self.save() {
+            tracing::warn!(error = format!("{error:#}"), "the state of CodeBuild is not on disk yet");
+        }
     }
 
     fn build(&self, id: &str) -> Option<Build> {

@@ -104,7 +104,7 @@ impl Inner {
         let Some(target) = self.log_target(build) else { return };
         let arn = format!("log-group:{}:log-stream:{}", target.group, target.stream);
         let logs = LogsLocation {
-            deep_link: page::address(self.world.endpoint(), &target.group, &target.stream),
+            deep_link: page::address(&self.world.pages(), &target.group, &target.stream),
             cloud_watch_logs_arn: Some(self.world.arn("logs", &arn)),
             group_name: Some(target.group),
             stream_name: Some(target.stream),

@@ -420,9 +420,9 @@ impl Record {
     }
 }
 
-/// Where git finds the repository. On AWS it is `https://git-codecommit.REGION.amazonaws.com/v1/repos/NAME`.
+/// Where git finds the repository: a host for each region, as on AWS, but for the home region.
 fn clone_url(world: &World, name: &RepositoryName) -> String {
-    format!("{}/v1/repos/{name}", world.endpoint())
+    format!("{}/v1/repos/{name}", world.git_endpoint())
 }
 
 /// The JSON protocol writes a time as seconds, with milliseconds behind the point.

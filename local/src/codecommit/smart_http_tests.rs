@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::names::ObjectId;
 use super::super::testing::Site;
+use crate::auth::git_credentials;
 
 fn show(events: &[Value]) -> Vec<String> {
     let mut shown: Vec<String> = events
@@ -369,4 +370,44 @@ async fn what_is_no_push_and_what_is_cut_off_changes_nothing_and_breaks_nothing(
     tree.git(&["push", "-q", "origin", "main"]).await;
     assert_eq!(show(&site.events()), ["referenceUpdated refs/heads/main"]);
     assert!(!tree.git(&["ls-remote", "origin"]).await.contains("cut"));
+}
+
+#[tokio::test]
+async fn repositories_of_one_name_in_two_regions_are_told_apart_by_the_password_and_by_the_host() {
+    let site = Site::start_with(tempfile::tempdir().unwrap(), &["eu-west-1", "us-east-1"]).await;
+    let other = site.running.regions.find("us-east-1").unwrap();
+    let mut events = other.eventbridge.subscribe();
+    let input = json!({ "repositoryName": "demo" });
+    site.call("CreateRepository", input.clone()).await.unwrap();
+    let made = other.codecommit.call("CreateRepository", input, &site.caller()).await.unwrap();
+    let url = made["repositoryMetadata"]["cloneUrlHttp"].as_str().unwrap().to_owned();
+    let host = url.split('/').nth(2).unwrap();
+
+    let keys = (&*site.developer.access_key_id, &*site.developer.secret_access_key, None);
+    let signed = |host: &str, region: &str| {
+        let (user, password) = git_credentials(keys, host, "/v1/repos/demo", region, jiff::Timestamp::now());
+        format!("http://{user}:{password}@{host}/v1/repos/demo")
+    };
+    let tree = site.work_tree("tree").await;
+    let commit = tree.commit("a", "1").await;
+    // Not every resolver knows that all of `localhost` is this machine.
+    let resolve = format!("http.curloptResolve={host}:127.0.0.1");
+    tree.git(&["-c", &resolve, "push", &signed(host, "us-east-1"), "main"]).await;
+    assert_eq!(tree.git(&["ls-remote", &signed(site.address(), "eu-west-1")]).await, "", "the other demo is empty");
+    let seen = tree.git(&["ls-remote", &signed(site.address(), "us-east-1"), "refs/heads/main"]).await;
+    assert!(seen.starts_with(&commit), "{seen}");
+    let said = tree.git_fails(&["-c", &resolve, "ls-remote", &signed(host, "eu-west-1")]).await;
+    assert!(said.contains("403"), "the host says us-east-1: {said}");
+    let said = tree.git_fails(&["ls-remote", &signed(site.address(), "ap-east-1")]).await;
+    assert!(said.contains("403"), "{said}");
+
+    let push = loop {
+        let event = events.recv().await.unwrap();
+        if event.event["detail-type"] == "CodeCommit Repository State Change" {
+            break event;
+        }
+    };
+    assert_eq!(push.event["region"], "us-east-1");
+    assert!(push.event["resources"][0].as_str().unwrap().contains(":us-east-1:"), "{:?}", push.event);
+    assert!(site.events().is_empty(), "nothing happened in the home region");
 }

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, broadcast};
 
+pub use self::operations::OPERATIONS;
 pub use self::rules::RuleState;
 
 use self::matching::Fields;
@@ -187,7 +188,7 @@ impl EventBridge {
                 rule: rule.clone(),
                 target_id: target.id.clone(),
                 target_arn: target.arn.clone(),
-                outcome: self.deliver(id, body, rule, target),
+                outcome: self.deliver(id, body, rule, target, &self.lateness(id, &event, rule)),
             }));
         }
         let rules = matched.iter().map(|(rule, _)| rule.clone()).collect();
@@ -195,11 +196,23 @@ impl EventBridge {
         drop(self.listeners.send(Arc::new(Published { event, rules, deliveries })));
     }
 
-    /// Sends to the target's queue, else to its dead-letter queue; both must let the rule send.
-    fn deliver(&self, id: &str, body: &str, rule: &str, target: &Target) -> Outcome {
+    /// Each delivery's delay: one without a delay, unless there is chaos.
+    fn lateness(&self, id: &str, event: &Value, rule: &str) -> Vec<Duration> {
+        let text = |member| event.get(member).and_then(Value::as_str).unwrap_or_default();
+        self.world.chaos.deliveries(text("source"), text("detail-type"), || format!("event {id} of rule {rule}"))
+    }
+
+    /// Sends to the target's queue, once for each of `lateness`, else to its dead-letter queue; both must let the rule send.
+    fn deliver(&self, id: &str, body: &str, rule: &str, target: &Target, lateness: &[Duration]) -> Outcome {
         let rule_arn = self.rule_arn(rule);
-        let failed = match self.sqs.send_for_service(&target.arn, PRINCIPAL, &rule_arn, body, BTreeMap::new()) {
-            Ok(sent) => return Outcome::Delivered { message_id: sent.id },
+        let send = |late: &Duration| self.sqs.send_late_for_service(&target.arn, PRINCIPAL, &rule_arn, body, *late);
+        let failed = match lateness.iter().map(send).collect::<Result<Vec<_>, _>>() {
+            Ok(sent) => {
+                return match sent.into_iter().next() {
+                    Some(first) => Outcome::Delivered { message_id: first.id },
+                    None => Outcome::Dropped { reason: "chaos dropped it".to_owned() },
+                };
+            }
             Err(failed) => failed,
         };
         let code = match failed {

@@ -13,6 +13,22 @@ use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
 use crate::paging::page;
 
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &[
+    "DeleteRule",
+    "DescribeRule",
+    "DisableRule",
+    "EnableRule",
+    "ListRuleNamesByTarget",
+    "ListRules",
+    "ListTargetsByRule",
+    "PutEvents",
+    "PutRule",
+    "PutTargets",
+    "RemoveTargets",
+    "TestEventPattern",
+];
+
 /// The largest page of a listing, as on AWS.
 const LARGEST_PAGE: usize = 100;
 

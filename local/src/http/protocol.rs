@@ -6,6 +6,7 @@ use hyper::http::request::Parts;
 use serde_json::{Value, json};
 
 use super::{Call, Response, whole};
+use crate::auth::{Dialect, Refusal, claimed_service};
 use crate::cloud::Cloud;
 use crate::error::{Answer, ServiceError};
 
@@ -116,40 +117,113 @@ fn respond(status: StatusCode, kind: &'static str, id: &str, body: String) -> Re
     response
 }
 
-/// An error in the protocol that the request speaks.
+/// An error for git, which shows a person the status and little else.
+pub(super) fn render_plain(refused: &ServiceError) -> Response {
+    let mut response = Response::new(whole(format!("{}\n", refused.message)));
+    *response.status_mut() = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert("content-type", HeaderValue::from_static("text/plain"));
+    response
+}
+
+/// The dialect in which a request wants to be answered; `service` is the one that it is or claims to be for.
+fn dialect(head: &Parts, service: &str) -> Dialect {
+    let is_form = || {
+        let kind = head.headers.get("content-type").and_then(|kind| kind.to_str().ok());
+        kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
+    };
+    match operation(head) {
+        Some(_) if service == "sqs" || is_sqs(head) => Dialect::Sqs,
+        Some(_) => Dialect::Json,
+        None if matches!(service, "cloudformation" | "sns" | "sts") || (service.is_empty() && is_form()) => {
+            Dialect::Query
+        }
+        None => Dialect::S3,
+    }
+}
+
+fn is_sqs(head: &Parts) -> bool {
+    head.headers.get("x-amz-target").is_some_and(|target| target.as_bytes().starts_with(b"AmazonSQS."))
+}
+
+/// A service's error in the protocol that the request speaks.
 pub(super) fn render_error(head: &Parts, service: &str, refused: &ServiceError, id: &str) -> Response {
-    let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    if operation(head).is_some() {
-        let shape = if service == "sqs" { format!("com.amazonaws.sqs#{}", refused.code) } else { refused.code.clone() };
-        let body = json!({ "__type": shape, "message": refused.message }).to_string();
-        let mut response = respond(status, json_version(head), id, body);
-        if service == "sqs" {
-            // SQS once spoke the Query protocol, and SDKs still know its errors by the codes of that time.
-            let fault = if refused.status < 500 { "Sender" } else { "Receiver" };
-            let code = format!("{};{fault}", crate::sqs::query_code(&refused.code));
-            if let Ok(code) = HeaderValue::from_str(&code) {
-                response.headers_mut().insert("x-amzn-query-error", code);
+    let dialect = dialect(head, service);
+    let older = crate::sqs::query_code(&refused.code);
+    let shape =
+        if dialect == Dialect::Sqs { format!("com.amazonaws.sqs#{}", refused.code) } else { refused.code.clone() };
+    let error =
+        Error { status: refused.status, code: &refused.code, shape, older, message: &refused.message, details: &[] };
+    error.render(head, dialect, id)
+}
+
+/// What never reached a service, in the words of the one that it was meant for.
+pub(super) fn refuse(head: &Parts, refusal: &Refusal, id: &str) -> Response {
+    let service = claimed_service(&head.headers, head.uri.query().unwrap_or_default()).unwrap_or_default();
+    let dialect = dialect(head, &service);
+    let told = refusal.told(dialect);
+    tracing::debug!(service, code = told.code, message = told.message, "refused at the door");
+    let older = refusal.told(Dialect::Query).code;
+    let prefix = if dialect == Dialect::Sqs { "com.amazon.coral.service#" } else { "" };
+    let shape = format!("{prefix}{}", told.code);
+    let error =
+        Error { status: told.status, code: told.code, shape, older, message: &told.message, details: &told.details };
+    error.render(head, dialect, id)
+}
+
+/// An error before it is put into a protocol.
+struct Error<'a> {
+    status: u16,
+    code: &'a str,
+    /// What JSON calls its type.
+    shape: String,
+    /// The code of the time when SQS spoke the Query protocol: SDKs still know its errors by that.
+    older: &'a str,
+    message: &'a str,
+    /// Elements that S3 adds.
+    details: &'a [(&'static str, String)],
+}
+
+impl Error<'_> {
+    fn render(&self, head: &Parts, dialect: Dialect, id: &str) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let fault = if self.status < 500 { "Sender" } else { "Receiver" };
+        let escape = |text: &str| quick_xml::escape::escape(text).into_owned();
+        let (code, message) = (escape(self.code), escape(self.message));
+        match dialect {
+            Dialect::Json | Dialect::Sqs => {
+                let body = json!({ "__type": self.shape, "message": self.message }).to_string();
+                let mut response = respond(status, json_version(head), id, body);
+                let mut set = |name, value: &str| {
+                    if let Ok(value) = HeaderValue::from_str(value) {
+                        response.headers_mut().insert(name, value);
+                    }
+                };
+                if dialect == Dialect::Sqs {
+                    set("x-amzn-query-error", &format!("{};{fault}", self.older));
+                }
+                set("x-amzn-errortype", self.code);
+                response
+            }
+            Dialect::Query => {
+                let body = format!(
+                    "<ErrorResponse><Error><Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>"
+                );
+                respond(status, "text/xml", id, body)
+            }
+            Dialect::S3 => {
+                let details: String =
+                    self.details.iter().map(|(name, value)| format!("<{name}>{}</{name}>", escape(value))).collect();
+                let body = format!(
+                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>{details}<RequestId>{id}</RequestId><HostId>signalbox-local</HostId></Error>"
+                );
+                let mut response = respond(status, "application/xml", id, body);
+                if let Ok(id) = HeaderValue::from_str(id) {
+                    response.headers_mut().insert("x-amz-request-id", id);
+                }
+                response
             }
         }
-        if let Ok(code) = HeaderValue::from_str(&refused.code) {
-            response.headers_mut().insert("x-amzn-errortype", code);
-        }
-        return response;
     }
-    let code = quick_xml::escape::escape(&refused.code).into_owned();
-    let message = quick_xml::escape::escape(&refused.message).into_owned();
-    let is_query = matches!(service, "cloudformation" | "sns" | "sts");
-    let body = if is_query {
-        let fault = if refused.status < 500 { "Sender" } else { "Receiver" };
-        format!(
-            "<ErrorResponse><Error><Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>"
-        )
-    } else {
-        format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message><RequestId>{id}</RequestId></Error>"
-        )
-    };
-    respond(status, "application/xml", id, body)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::Answer;
 use crate::sqs::{Message, Sqs};
+use crate::world::World;
 
 /// The most messages that SQS gives at once.
 pub(super) const MOST_AT_ONCE: usize = 10;
@@ -22,13 +23,18 @@ pub(super) trait Queue: Send + Sync + 'static {
 /// A queue of this cloud.
 #[derive(Debug)]
 pub(super) struct CloudQueue {
+    pub(super) world: Arc<World>,
     pub(super) sqs: Arc<Sqs>,
     pub(super) name: String,
 }
 
 impl Queue for CloudQueue {
     async fn receive(&self, most: usize, wait: Duration) -> Answer<Vec<Message>> {
-        self.sqs.receive(&self.name, most.min(MOST_AT_ONCE), wait).await
+        let messages = self.sqs.receive(&self.name, most.min(MOST_AT_ONCE), wait).await?;
+        for message in messages.iter().filter(|message| self.world.chaos.redelivers(&self.name, &message.id)) {
+            self.sqs.change_visibility(&self.name, &message.receipt, Duration::ZERO)?;
+        }
+        Ok(messages)
     }
 
     async fn delete(&self, receipt: &str) -> Answer<()> {

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
 
+pub use self::operations::OPERATIONS;
 use crate::error::{Answer, ServiceError};
 use crate::kept::add_whole;
 use crate::world::World;

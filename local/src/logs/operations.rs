@@ -10,6 +10,18 @@ use super::pattern::Pattern;
 use super::{Group, LogEvent, Logs, Stream, no_group, no_stream, read_events, write_events};
 use crate::error::{Answer, ServiceError};
 
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &[
+    "CreateLogGroup",
+    "CreateLogStream",
+    "DeleteLogGroup",
+    "DescribeLogGroups",
+    "DescribeLogStreams",
+    "FilterLogEvents",
+    "GetLogEvents",
+    "PutLogEvents",
+];
+
 /// The documented largest (and default) page of the describing operations.
 pub(super) const DESCRIBE_PAGE: usize = 50;
 /// The documented most events of one answer.

@@ -34,13 +34,11 @@ pub(super) fn list(store: &Store, world: &World, request: &Request) -> Outcome<R
         Some(token) => listing::read_token(token, &["buckets", prefix])?,
         None => String::new(),
     };
-    if request.query("bucket-region").is_some_and(|region| region != world.region) {
-        return Ok(Reply::xml("ListAllMyBucketsResult", &format!("{}<Buckets></Buckets>", owner(world))));
-    }
     let mut found: Vec<_> = store
         .buckets()
         .into_iter()
         .filter(|bucket| bucket.name.starts_with(prefix) && bucket.name.as_str() > after.as_str())
+        .filter(|bucket| request.query("bucket-region").is_none_or(|region| region == bucket.region()))
         .collect();
     let more = found.len() > limit;
     found.truncate(limit);
@@ -49,7 +47,7 @@ pub(super) fn list(store: &Store, world: &World, request: &Request) -> Outcome<R
         content.push_str("<Bucket>");
         content.push_str(&element("Name", &bucket.name));
         content.push_str(&element("CreationDate", &iso(bucket.created())));
-        content.push_str(&element("BucketRegion", &world.region));
+        content.push_str(&element("BucketRegion", &bucket.region()));
         content.push_str("</Bucket>");
     }
     content.push_str("</Buckets>");
@@ -88,7 +86,7 @@ pub(super) fn create(store: &Store, world: &World, request: &Request) -> Outcome
             ),
         ));
     }
-    store.create(&request.bucket)?;
+    store.create(&request.bucket, &world.region)?;
     Ok(Reply::new(200).header("location", format!("/{}", request.bucket)))
 }
 
@@ -102,18 +100,33 @@ pub(super) fn delete(store: &Store, request: &Request) -> Outcome<Reply> {
     Ok(Reply::new(204))
 }
 
-pub(super) fn head(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
-    store.bucket(&request.bucket)?;
+/// Holds a bucket against the region that a request was signed for. Clients read the header and turn to the right one.
+pub(super) fn check_region(store: &Store, world: &World, bucket: &str) -> Outcome<()> {
+    let region = store.bucket(bucket)?.region();
+    if region == world.region {
+        return Ok(());
+    }
+    Err(Refused::new(
+        301,
+        "PermanentRedirect",
+        "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.",
+    )
+    .with("Endpoint", format!("s3.{region}.amazonaws.com"))
+    .with("Bucket", bucket)
+    .with_header("x-amz-bucket-region", region))
+}
+
+/// Answers for a bucket that was found already.
+pub(super) fn head(world: &World) -> Outcome<Reply> {
     Ok(Reply::new(200)
         .header("x-amz-bucket-region", &world.region)
         .header("x-amz-access-point-alias", "false")
         .header("content-type", "application/xml"))
 }
 
-pub(super) fn location(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
-    store.bucket(&request.bucket)?;
-    let region = if world.region == "us-east-1" { "" } else { &world.region };
-    Ok(Reply::xml("LocationConstraint", &escape(region)))
+pub(super) fn location(store: &Store, request: &Request) -> Outcome<Reply> {
+    let region = store.bucket(&request.bucket)?.region();
+    Ok(Reply::xml("LocationConstraint", &escape(if region == "us-east-1" { "" } else { &region })))
 }
 
 pub(super) fn get_versioning(store: &Store, request: &Request) -> Outcome<Reply> {

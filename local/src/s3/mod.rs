@@ -24,6 +24,8 @@ use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
+pub use self::route::OPERATIONS;
+
 use self::conditions::WriteCondition;
 use self::error::{Outcome, Refused};
 use self::route::Request;
@@ -83,15 +85,21 @@ impl S3 {
         Ok(Self { store: Arc::new(Store::open(world)?), world: Arc::clone(world) })
     }
 
+    /// The same buckets, as another region sees them.
+    pub(crate) fn in_region(&self, world: &Arc<World>) -> Self {
+        Self { store: Arc::clone(&self.store), world: Arc::clone(world) }
+    }
+
     /// Makes a bucket, or takes the one that is there, and sets its versioning.
     ///
     /// # Errors
     /// A name that AWS would not take, a disk that fails.
     pub fn create_bucket(&self, name: &str, versioning: Versioning) -> Answer<()> {
-        match self.store.create(name) {
+        match self.store.create(name, &self.world.region) {
             Err(refused) if refused.code != "BucketAlreadyOwnedByYou" => return Err(refused.into_service()),
             Ok(()) | Err(_) => {}
         }
+        buckets::check_region(&self.store, &self.world, name).map_err(Refused::into_service)?;
         let bucket = self.store.bucket(name).map_err(Refused::into_service)?;
         if bucket.versioning() != versioning {
             bucket.set_versioning(versioning).map_err(Refused::into_service)?;
@@ -268,12 +276,15 @@ fn run(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
     {
         return Err(Refused::new(403, "AccessDenied", "Access Denied: the bucket belongs to another account"));
     }
+    if !matches!(operation, Op::CreateBucket | Op::ListBuckets | Op::GetBucketLocation) {
+        buckets::check_region(store, world, &request.bucket)?;
+    }
     match operation {
-        Op::ListBuckets => buckets::list(store, world, request),
         Op::CreateBucket => buckets::create(store, world, request),
+        Op::ListBuckets => buckets::list(store, world, request),
         Op::DeleteBucket => buckets::delete(store, request),
-        Op::HeadBucket => buckets::head(store, world, request),
-        Op::GetBucketLocation => buckets::location(store, world, request),
+        Op::HeadBucket => buckets::head(world),
+        Op::GetBucketLocation => buckets::location(store, request),
         Op::GetBucketVersioning => buckets::get_versioning(store, request),
         Op::PutBucketVersioning => buckets::put_versioning(store, request),
         Op::GetSetting(setting) => buckets::get_setting(store, request, setting),
@@ -296,7 +307,5 @@ fn run(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
     }
 }
 
-#[cfg(test)]
-pub(crate) mod signed;
 #[cfg(test)]
 mod tests;

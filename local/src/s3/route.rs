@@ -13,6 +13,44 @@ use crate::http::Call;
 /// The longest key, in bytes of UTF-8.
 const LONGEST_KEY: usize = 1024;
 
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &[
+    "AbortMultipartUpload",
+    "CompleteMultipartUpload",
+    "CopyObject",
+    "CreateBucket",
+    "CreateMultipartUpload",
+    "DeleteBucket",
+    "DeleteBucketEncryption",
+    "DeleteBucketLifecycle",
+    "DeleteBucketPolicy",
+    "DeleteObject",
+    "DeleteObjects",
+    "DeletePublicAccessBlock",
+    "GetBucketEncryption",
+    "GetBucketLifecycleConfiguration",
+    "GetBucketLocation",
+    "GetBucketPolicy",
+    "GetBucketVersioning",
+    "GetObject",
+    "GetPublicAccessBlock",
+    "HeadBucket",
+    "HeadObject",
+    "ListBuckets",
+    "ListMultipartUploads",
+    "ListObjectVersions",
+    "ListObjects",
+    "ListObjectsV2",
+    "ListParts",
+    "PutBucketEncryption",
+    "PutBucketLifecycleConfiguration",
+    "PutBucketPolicy",
+    "PutBucketVersioning",
+    "PutObject",
+    "PutPublicAccessBlock",
+    "UploadPart",
+];
+
 /// What the local cloud can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
@@ -41,6 +79,48 @@ pub(super) enum Operation {
     GetObject,
     HeadObject,
     DeleteObject,
+}
+
+impl Operation {
+    /// AWS's name of it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::ListBuckets => "ListBuckets",
+            Self::CreateBucket => "CreateBucket",
+            Self::DeleteBucket => "DeleteBucket",
+            Self::HeadBucket => "HeadBucket",
+            Self::GetBucketLocation => "GetBucketLocation",
+            Self::GetBucketVersioning => "GetBucketVersioning",
+            Self::PutBucketVersioning => "PutBucketVersioning",
+            Self::GetSetting(Setting::Policy) => "GetBucketPolicy",
+            Self::GetSetting(Setting::Lifecycle) => "GetBucketLifecycleConfiguration",
+            Self::GetSetting(Setting::PublicAccessBlock) => "GetPublicAccessBlock",
+            Self::GetSetting(Setting::Encryption) => "GetBucketEncryption",
+            Self::PutSetting(Setting::Policy) => "PutBucketPolicy",
+            Self::PutSetting(Setting::Lifecycle) => "PutBucketLifecycleConfiguration",
+            Self::PutSetting(Setting::PublicAccessBlock) => "PutPublicAccessBlock",
+            Self::PutSetting(Setting::Encryption) => "PutBucketEncryption",
+            Self::DeleteSetting(Setting::Policy) => "DeleteBucketPolicy",
+            Self::DeleteSetting(Setting::Lifecycle) => "DeleteBucketLifecycle",
+            Self::DeleteSetting(Setting::PublicAccessBlock) => "DeletePublicAccessBlock",
+            Self::DeleteSetting(Setting::Encryption) => "DeleteBucketEncryption",
+            Self::ListObjects => "ListObjects",
+            Self::ListObjectsV2 => "ListObjectsV2",
+            Self::CreateMultipartUpload => "CreateMultipartUpload",
+            Self::UploadPart => "UploadPart",
+            Self::CompleteMultipartUpload => "CompleteMultipartUpload",
+            Self::AbortMultipartUpload => "AbortMultipartUpload",
+            Self::ListParts => "ListParts",
+            Self::ListMultipartUploads => "ListMultipartUploads",
+            Self::ListObjectVersions => "ListObjectVersions",
+            Self::DeleteObjects => "DeleteObjects",
+            Self::PutObject => "PutObject",
+            Self::CopyObject => "CopyObject",
+            Self::GetObject => "GetObject",
+            Self::HeadObject => "HeadObject",
+            Self::DeleteObject => "DeleteObject",
+        }
+    }
 }
 
 /// The query fields that choose an operation; all of them, so that none is mistaken for an ordinary request.
@@ -357,5 +437,31 @@ mod tests {
         assert_eq!(virtual_bucket("a.b.127.0.0.1:80"), Some("a.b"));
         assert_eq!(virtual_bucket("127.0.0.1:80"), None);
         assert_eq!(virtual_bucket("localhost"), None);
+    }
+
+    #[test]
+    fn every_operation_of_the_list_is_found_by_some_request_and_no_other() {
+        let mut found = std::collections::BTreeSet::new();
+        for subresource in SUBRESOURCES.iter().chain([&""]) {
+            for method in ["GET", "HEAD", "PUT", "POST", "DELETE"] {
+                for (bucket, key, copies) in [("", "", false), ("b", "", false), ("b", "k", false), ("b", "k", true)] {
+                    let value = if *subresource == "list-type" { "2" } else { "" };
+                    let mut headers = HeaderMap::new();
+                    if copies {
+                        headers.insert("x-amz-copy-source", "b/k".parse().unwrap());
+                    }
+                    let request = Request {
+                        method: method.parse().unwrap(),
+                        bucket: bucket.to_owned(),
+                        key: key.to_owned(),
+                        query: vec![((*subresource).to_owned(), value.to_owned())],
+                        headers,
+                        body: Bytes::new(),
+                    };
+                    found.extend(request.choose(subresource).map(Operation::name));
+                }
+            }
+        }
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), OPERATIONS);
     }
 }

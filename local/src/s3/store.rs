@@ -64,6 +64,9 @@ struct Record {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct About {
     created: Timestamp,
+    /// Where it was made; one from before there were several is the home region's.
+    #[serde(default)]
+    region: Option<String>,
     versioning: Versioning,
     settings: BTreeMap<Setting, String>,
 }
@@ -136,7 +139,8 @@ impl Store {
         self.buckets.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    pub(super) fn create(&self, name: &str) -> Outcome<()> {
+    /// Makes a bucket in a region: its name is then taken in all of them.
+    pub(super) fn create(&self, name: &str, region: &str) -> Outcome<()> {
         check_bucket_name(name)?;
         let mut buckets = self.buckets.write().unwrap_or_else(PoisonError::into_inner);
         if buckets.contains_key(name) {
@@ -149,6 +153,7 @@ impl Store {
         }
         let about = About {
             created: self.world.now(),
+            region: Some(region.to_owned()),
             versioning: Versioning::Off,
             settings: super::buckets::defaults().into(),
         };
@@ -240,6 +245,12 @@ impl Bucket {
 
     pub(super) fn created(&self) -> Timestamp {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).about.created
+    }
+
+    /// The region that the bucket was made in.
+    pub(super) fn region(&self) -> String {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.about.region.clone().unwrap_or_else(|| self.world.region.clone())
     }
 
     pub(super) fn versioning(&self) -> Versioning {

@@ -346,7 +346,7 @@ fn other_parts_of_the_cloud_use_buckets_directly() {
 #[tokio::test]
 async fn a_signed_request_reaches_the_object_and_a_head_tells_its_length() {
     let dir = tempfile::tempdir().unwrap();
-    let client = signed::Client::start(dir.path()).await;
+    let client = crate::http::testing::Client::start(dir.path()).await;
     client.running.cloud.s3.create_bucket("demo", Versioning::Enabled).unwrap();
     let put = client.send("s3", "PUT", "/demo/a%20b", &[("if-none-match", "*")], "hello").await;
     assert!(put.starts_with("HTTP/1.1 200"), "{put}");

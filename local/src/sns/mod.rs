@@ -32,6 +32,24 @@ use crate::world::World;
 pub use self::mail::Mail;
 pub use self::message::Attribute;
 
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &[
+    "ConfirmSubscription",
+    "CreateTopic",
+    "DeleteTopic",
+    "GetSubscriptionAttributes",
+    "GetTopicAttributes",
+    "ListSubscriptions",
+    "ListSubscriptionsByTopic",
+    "ListTopics",
+    "Publish",
+    "PublishBatch",
+    "SetSubscriptionAttributes",
+    "SetTopicAttributes",
+    "Subscribe",
+    "Unsubscribe",
+];
+
 /// How many items a page of a listing holds, as on AWS.
 const PAGE: usize = 100;
 

@@ -1,6 +1,6 @@
 //! The operations as a client sees them, over the wire.
 use super::*;
-use crate::s3::signed::Client;
+use crate::http::testing::Client;
 
 fn one<'a>(text: &'a str, name: &str) -> &'a str {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub use self::message::{Message, MessageAttribute};
+pub use self::operations::OPERATIONS;
 pub(crate) use self::operations::query_code;
 pub use self::queue::Counts;
 
@@ -314,8 +315,35 @@ impl Sqs {
         body: &str,
         attributes: BTreeMap<String, MessageAttribute>,
     ) -> Result<Sent, Undeliverable> {
+        self.send_for(queue_arn, (service, source_arn), body, Extras { attributes, ..Extras::default() })
+    }
+
+    /// [`Sqs::send_for_service`] of a message that cannot be received before `delay` has passed.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn send_late_for_service(
+        &self,
+        queue_arn: &str,
+        service: &str,
+        source_arn: &str,
+        body: &str,
+        delay: Duration,
+    ) -> Result<Sent, Undeliverable> {
+        // A queue may have a delay of its own, which a message without one gets.
+        let delay = Some(delay).filter(|delay| !delay.is_zero());
+        self.send_for(queue_arn, (service, source_arn), body, Extras { delay, ..Extras::default() })
+    }
+
+    fn send_for(
+        &self,
+        queue_arn: &str,
+        (service, source_arn): (&str, &str),
+        body: &str,
+        extras: Extras,
+    ) -> Result<Sent, Undeliverable> {
         self.may_send(queue_arn, service, source_arn)?;
-        self.send_as(queue_arn, body, service, Extras { attributes, ..Extras::default() }).map_err(|refused| {
+        self.send_as(queue_arn, body, service, extras).map_err(|refused| {
             if refused.code == "QueueDoesNotExist" {
                 Undeliverable::NoSuchQueue { queue: queue_arn.to_owned() }
             } else {

@@ -16,6 +16,28 @@ use crate::error::{Answer, ServiceError};
 use crate::paging::page;
 use crate::sts;
 
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &[
+    "CancelMessageMoveTask",
+    "ChangeMessageVisibility",
+    "ChangeMessageVisibilityBatch",
+    "CreateQueue",
+    "DeleteMessage",
+    "DeleteMessageBatch",
+    "DeleteQueue",
+    "GetQueueAttributes",
+    "GetQueueUrl",
+    "ListDeadLetterSourceQueues",
+    "ListMessageMoveTasks",
+    "ListQueues",
+    "PurgeQueue",
+    "ReceiveMessage",
+    "SendMessage",
+    "SendMessageBatch",
+    "SetQueueAttributes",
+    "StartMessageMoveTask",
+];
+
 /// The largest page of queues, as on AWS.
 const LARGEST_PAGE: usize = 1000;
 

@@ -100,6 +100,10 @@ pub async fn run<H: Handle>(make: impl FnOnce(&Setup) -> H) -> Result<(), Error>
 
 async fn answer_one<H: Handle>(setup: &Setup, function: &H, delivery: &Delivery, deadline: Timestamp) -> Answer {
     let now = Timestamp::now();
+    if let Some(message) = delivery.message.as_ref().filter(|message| message.received > 1) {
+        // An event that ends its process every time leaves no other line with its id.
+        tracing::info!(event.id = event_id(&delivery.body).as_str(), received = message.received, "received again");
+    }
     let Some(left) = time_until(deadline - RESERVE, now) else {
         return again(
             setup,

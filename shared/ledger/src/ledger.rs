@@ -89,7 +89,8 @@ impl Ledger {
             report: None,
             earlier: Vec::new(),
         };
-        if let Put::Written { etag } = self.bucket.put_new(&key, encode(&key, &entry)?).await? {
+        let bytes = encode(&key, &entry)?;
+        if let Put::Written { etag } = self.bucket.put_new(&key, bytes.clone()).await? {
             return Ok(Claim::Held(Box::new(Held { ledger: self.clone(), entry, etag })));
         }
         let Some(object) = self.bucket.get(&key).await? else {
@@ -98,6 +99,9 @@ impl Ledger {
                 "the entry was there and is gone; it will be looked at again",
             ));
         };
+        if object.bytes == bytes {
+            return Ok(Claim::Held(Box::new(Held { ledger: self.clone(), entry, etag: object.etag })));
+        }
         let there = decode(&key, &object)?;
         match there.phase {
             Phase::Done | Phase::Refused => Ok(Claim::Finished(Box::new(there))),
@@ -106,10 +110,8 @@ impl Ledger {
                 entry.attempts = there.attempts.saturating_add(1);
                 entry.outcomes = there.outcomes;
                 entry.earlier = there.earlier;
-                match self.bucket.put_over(&key, encode(&key, &entry)?, &object.etag).await? {
-                    Put::Written { etag } => Ok(Claim::Held(Box::new(Held { ledger: self.clone(), entry, etag }))),
-                    Put::Lost => Err(lost(&key)),
-                }
+                let etag = self.put_over(&key, encode(&key, &entry)?, &object.etag).await?;
+                Ok(Claim::Held(Box::new(Held { ledger: self.clone(), entry, etag })))
             }
         }
     }
@@ -213,10 +215,19 @@ impl Ledger {
         }
         entry.outcomes = there.outcomes;
         entry.earlier = there.earlier;
-        match self.bucket.put_over(&key, encode(&key, &entry)?, &object.etag).await? {
-            Put::Written { .. } => Ok(()),
-            Put::Lost => Err(lost(&key)),
+        self.put_over(&key, encode(&key, &entry)?, &object.etag).await.map(drop)
+    }
+
+    /// Writes over the entry of this tag; gives the new tag.
+    ///
+    /// Where S3 says that somebody was faster it may have been this very write: its answer was cut off, and the SDK sent it
+    /// again. A claim holds the nanosecond until which it is good, so no two invocations write the same bytes.
+    async fn put_over(&self, key: &str, bytes: Vec<u8>, etag: &str) -> Result<String, Failure> {
+        if let Put::Written { etag } = self.bucket.put_over(key, bytes.clone(), etag).await? {
+            return Ok(etag);
         }
+        let there = self.bucket.get(key).await?;
+        there.filter(|there| there.bytes == bytes).map(|there| there.etag).ok_or_else(|| lost(key))
     }
 }
 
@@ -278,13 +289,8 @@ impl Held {
 
     async fn write(&mut self) -> Result<(), Failure> {
         let key = self.ledger.key(&self.entry.event);
-        match self.ledger.bucket.put_over(&key, encode(&key, &self.entry)?, &self.etag).await? {
-            Put::Written { etag } => {
-                self.etag = etag;
-                Ok(())
-            }
-            Put::Lost => Err(lost(&key)),
-        }
+        self.etag = self.ledger.put_over(&key, encode(&key, &self.entry)?, &self.etag).await?;
+        Ok(())
     }
 }
 

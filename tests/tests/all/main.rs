@@ -4,7 +4,9 @@
 
 mod account;
 mod carry_out;
+mod chaos;
 mod commands;
+mod conformance;
 mod ledger;
 mod notifier;
 mod policy_in_force;

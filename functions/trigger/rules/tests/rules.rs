@@ -68,8 +68,7 @@ fn facts(reference: &str, triggers: &[(&str, TriggerFacts)]) -> Facts {
     Facts {
         push: push_of(&pushed(reference)),
         triggers: triggers.iter().map(|(name, known)| ((*name).to_owned(), known.clone())).collect(),
-        differences: Vec::new(),
-        again: None,
+        ..Facts::default()
     }
 }
 
@@ -81,6 +80,7 @@ fn past(project: &str, number: u32, commit_id: char, status: BuildStatus) -> Pas
         attempt: 1,
         status,
         at: Timestamp::UNIX_EPOCH,
+        id: None,
         again: None,
     }
 }
@@ -192,8 +192,12 @@ fn many_triggers_on_one_difference_find_the_same_paths_as_each_alone() {
         (0..40).map(|n| (format!("t{n:02}"), TriggerFacts { difference: Some(0), ..known() })).collect();
     let paths = ["dir3/x", "dir3/y", "dir7/x", "dir12/a/b"].map(str::to_owned).to_vec();
     let difference = Difference { base: Base::Nothing, target: commit('b'), paths, left_out: 0 };
-    let facts =
-        Facts { push: push_of(&pushed("refs/heads/main")), triggers, differences: vec![difference], again: None };
+    let facts = Facts {
+        push: push_of(&pushed("refs/heads/main")),
+        triggers,
+        differences: vec![difference],
+        ..Facts::default()
+    };
     let decision = decide(&facts, &policy);
     let started: Vec<&str> = starts(&decision).iter().map(|start| start.trigger.as_str()).collect();
     assert_eq!(started, ["t03", "t12"]);
@@ -378,6 +382,7 @@ fn deciding_again_after_the_start_gives_nothing_to_start() {
         attempt: start.attempt,
         status: BuildStatus::InProgress,
         at: Timestamp::UNIX_EPOCH,
+        id: None,
         again: None,
     });
     let again = decide(&facts("refs/heads/main", &[("lint", TriggerFacts { state, ..known() })]), &policy());
@@ -457,4 +462,17 @@ fn whoever_has_a_finished_event_run_once_more_gets_one_more_build_of_a_green_com
         after.again = Some(wish.clone());
         assert!(starts(&decide(&after, &policy())).is_empty(), "{status:?}");
     }
+}
+
+#[test]
+fn a_push_whose_build_failed_before_the_push_was_finished_is_not_built_again() {
+    let id = |id: &str| Some(EventId::parse(id).unwrap());
+    let failed = PastStart { id: id("push-1"), ..past("demo-lint", 1, 'b', BuildStatus::Failed) };
+    let known = TriggerFacts { state: RefState::default().with_start(failed), ..known() };
+    let of = |push: &str| Facts { id: id(push), ..facts("refs/heads/main", &[("lint", known.clone())]) };
+    let same = decide(&of("push-1"), &policy());
+    assert_eq!(starts(&same).len(), 0);
+    assert!(told(&same).contains("this push has had its build, which did not pass"), "{}", told(&same));
+    // Another push of the same commit wants to know again.
+    assert_eq!(starts(&decide(&of("push-2"), &policy()))[0].attempt, 2);
 }

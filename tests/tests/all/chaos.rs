@@ -1,0 +1,284 @@
+//! Pushes under hostile delivery: every trouble at once, and then each build and each mail counted.
+//!
+//! The short one is part of `cargo test`. The long one has 10,000 pushes:
+//! `cargo test -p signalbox-tests --test all -- --ignored --nocapture ten_thousand`
+
+mod pushes;
+mod truth;
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use signalbox_tests::Ground;
+
+use self::pushes::Pushes;
+use self::truth::Truth;
+
+const POLICY: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit:\n        on: { push: { branches: [\"work-*\"] } }\n        start: { build: unit }\n      sad:\n        on: { push: { branches: [\"sad-*\"] } }\n        start: { build: sad }\n    notifications:\n      - about: [build.*]\n        to: [team-demo]\n";
+
+/// How hard it is.
+struct Trial {
+    chaos: &'static str,
+    /// Branches that are pushed to in every round, and whose builds pass.
+    branches: usize,
+    rounds: usize,
+    /// New branches in every round, whose builds fail: each is told by mail.
+    sad: usize,
+    /// Everything must be done by then.
+    limit: Duration,
+}
+
+async fn ground() -> Ground {
+    let ground = Ground::with_hasty_functions().await.unwrap();
+    ground.repository("demo").await.unwrap();
+    for (project, command) in [("unit", "true"), ("sad", "exit 1")] {
+        let input = json!({
+            "name": project,
+            "source": { "type": "NO_SOURCE", "buildspec": format!("version: 0.2\nphases:\n  build:\n    commands: [\"{command}\"]\n") },
+            "artifacts": { "type": "NO_ARTIFACTS" },
+            "environment": { "type": "LINUX_CONTAINER", "image": "aws/codebuild/standard:7.0", "computeType": "BUILD_GENERAL1_SMALL" },
+            "serviceRole": "arn:aws:iam::111122223333:role/build",
+        });
+        ground.cloud().codebuild.call("CreateProject", input, &ground.developer()).await.unwrap();
+    }
+    ground.policy(POLICY).unwrap();
+    for function in ["trigger", "notifier"] {
+        // What a killed process held comes again after this, and not after twelve minutes.
+        hide_for(&ground, function, 8);
+    }
+    ground
+}
+
+fn hide_for(ground: &Ground, function: &str, seconds: u32) {
+    let attributes = [("VisibilityTimeout".to_owned(), seconds.to_string())].into();
+    ground.cloud().sqs.set_attributes(&ground.stage.function(function), &attributes).unwrap();
+}
+
+fn waiting(ground: &Ground, function: &str) -> usize {
+    let counts = ground.cloud().sqs.counts(&ground.stage.function(function)).unwrap();
+    counts.visible + counts.in_flight + counts.delayed
+}
+
+/// Waits until no more than so many events wait; says how it goes every ten seconds.
+async fn until_at_most(ground: &Ground, truth: &Truth, (trigger, notifier): (usize, usize), limit: Instant) {
+    let mut told = Instant::now();
+    while waiting(ground, "trigger") > trigger
+        || waiting(ground, "notifier") > notifier
+        || (notifier == 0 && truth.running() > 0)
+    {
+        if told.elapsed() > Duration::from_secs(10) {
+            told = Instant::now();
+            println!(
+                "  {} pushes, {} builds ({} run); {} and {} events wait; chaos: {}",
+                truth.pushes(),
+                truth.builds(),
+                truth.running(),
+                waiting(ground, "trigger"),
+                waiting(ground, "notifier"),
+                ground.cloud().world.chaos.told(),
+            );
+        }
+        assert!(Instant::now() < limit, "not done in time\n{}", acts(ground));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// What to replay a failure with.
+fn acts(ground: &Ground) -> String {
+    let chaos = &ground.cloud().world.chaos;
+    let plan = chaos.plan().map(|plan| plan.to_string()).unwrap_or_default();
+    let last = chaos.last_acts();
+    let last = last.iter().rev().take(40).rev().cloned().collect::<Vec<_>>().join("\n  ");
+    format!("chaos was {plan}\nit did: {}\nthe last acts:\n  {last}", chaos.told())
+}
+
+/// What a person finds in a function's log under an event's id: why it came again.
+async fn reasons_in_log(ground: &Ground, function: &str, event: &str) -> Vec<String> {
+    let group = format!("/aws/lambda/{}", ground.stage.function(function));
+    let mut found = Vec::new();
+    let mut input = json!({ "logGroupName": group, "filterPattern": format!("\"{event}\"") });
+    loop {
+        let page = ground.cloud().logs.call("FilterLogEvents", input.clone()).await.unwrap();
+        for line in page["events"].as_array().into_iter().flatten() {
+            let line: Value =
+                serde_json::from_str(line["message"].as_str().unwrap_or_default().trim()).unwrap_or_default();
+            if line["message"] == "comes again" && line["event.id"] == event {
+                found.push(line["why"].as_str().unwrap_or_default().to_owned());
+            }
+        }
+        match page.get("nextToken") {
+            Some(token) => input["nextToken"] = token.clone(),
+            None => return found,
+        }
+    }
+}
+
+/// Everything that lies in a function's dead-letter queue.
+async fn dead_letters(ground: &Ground, function: &str) -> Vec<signalbox_local::sqs::Message> {
+    let queue = format!("{}-dead-letters", ground.stage.function(function));
+    let mut found = Vec::new();
+    loop {
+        let some = ground.cloud().sqs.receive(&queue, 10, Duration::ZERO).await.unwrap();
+        if some.is_empty() {
+            return found;
+        }
+        found.extend(some);
+    }
+}
+
+/// Pushes, waits, and counts.
+async fn no_start_is_lost_and_none_doubled(trial: &Trial) {
+    let began = Instant::now();
+    let limit = began + trial.limit;
+    let ground = ground().await;
+    let truth = Truth::watch(&ground);
+    let pushes = Pushes::prepare(&ground, trial.branches, trial.rounds, trial.sad).await;
+    println!("{} pushes are prepared after {:.1} s", pushes.count(), began.elapsed().as_secs_f64());
+    ground.cloud().world.chaos.set(Some(trial.chaos.parse().unwrap()));
+
+    let malformed = r#"{"id":"malformed-on-purpose","source":"aws.codecommit","detail-type":"CodeCommit Repository State Change","account":"1","region":"eu-west-1","resources":[],"detail":{"event":"referenceUpdated"}}"#;
+    ground.cloud().sqs.send(&ground.stage.function("trigger"), malformed, Default::default()).unwrap();
+    for round in 0..trial.rounds {
+        pushes.push(&ground, round).await;
+        until_at_most(&ground, &truth, (400, 400), limit).await;
+    }
+    until_at_most(&ground, &truth, (0, 0), limit).await;
+
+    // What must end in the dead-letter queue: an event that the rule may not deliver, and one that the trigger gives up on.
+    let denied = denied(&ground, &pushes).await;
+    let hopeless = hopeless(&ground, &pushes).await;
+    until_at_most(&ground, &truth, (0, 0), limit).await;
+    let took = began.elapsed();
+
+    let kept = acts(&ground);
+    let report = truth.report();
+    println!(
+        "{} pushes, {} of them told by no event; {} starts; {} lost, {} doubled; {:.0} s\nchaos: {}",
+        report.pushes,
+        report.dropped,
+        report.starts,
+        report.lost.len(),
+        report.doubled.len(),
+        took.as_secs_f64(),
+        ground.cloud().world.chaos.told()
+    );
+    assert_eq!(report.missed, 0, "this test itself missed events");
+    assert_eq!(report.pushes, pushes.count() + 2, "not every push was published once\n{kept}");
+    assert!(
+        report.lost.iter().all(|lost| [&denied, &hopeless].iter().any(|known| known.branch == lost.branch)),
+        "lost: {:?}\n{kept}",
+        report.lost
+    );
+    assert!(report.doubled.is_empty(), "doubled: {:?}\n{kept}", report.doubled);
+    every_start_is_recorded_once(&ground, &report);
+    every_failed_build_is_told(&ground, &truth, &kept);
+
+    let refused = ground.stage.ledger_entry("trigger", "malformed-on-purpose").unwrap().unwrap();
+    assert_eq!(refused["phase"], "refused", "{refused}");
+    let dead = dead_letters(&ground, "trigger").await;
+    let ids: Vec<String> = dead.iter().map(|letter| event_id(&letter.body)).collect();
+    let copies_of = |id: &str| ids.iter().filter(|other| *other == id).count();
+    assert!(copies_of(&denied.event) >= 1 && copies_of(&hopeless.event) >= 1, "{ids:?}\n{kept}");
+    assert_eq!(copies_of(&denied.event) + copies_of(&hopeless.event), ids.len(), "{ids:?}\n{kept}");
+    for letter in &dead {
+        if event_id(&letter.body) == denied.event {
+            let reason = letter.attributes["ERROR_MESSAGE"].string_value.clone().unwrap();
+            assert_eq!(letter.attributes["ERROR_CODE"].string_value.as_deref(), Some("NO_PERMISSIONS"), "{reason}");
+        }
+    }
+    let why = reasons_in_log(&ground, "trigger", &hopeless.event).await;
+    assert!(why.iter().any(|why| why.contains("it is not what belongs there")), "{why:?}\n{kept}");
+    assert_eq!(dead_letters(&ground, "notifier").await.len(), 0, "{kept}");
+    println!("{} dead letters, each with its reason; {} mails", ids.len(), ground.cloud().sns.inbox().len());
+    ground.cloud().world.chaos.set(None);
+    ground.stage.clear().await.unwrap();
+}
+
+fn event_id(body: &str) -> String {
+    let event: Value = serde_json::from_str(body).unwrap();
+    event["id"].as_str().unwrap().to_owned()
+}
+
+/// A push whose event the queue's policy does not let in.
+async fn denied(ground: &Ground, pushes: &Pushes) -> truth::Pushed {
+    let queue = ground.stage.function("trigger");
+    let read = json!({ "QueueUrl": ground.cloud().sqs.url(&queue), "AttributeNames": ["Policy"] });
+    let before = ground.cloud().sqs.call("GetQueueAttributes", read, &ground.developer()).await.unwrap();
+    let policy = before["Attributes"]["Policy"].as_str().unwrap().to_owned();
+    let put =
+        |policy: String| ground.cloud().sqs.set_attributes(&queue, &[("Policy".to_owned(), policy)].into()).unwrap();
+    put(policy.replace("events.amazonaws.com", "sns.amazonaws.com"));
+    let pushed = pushes.push_one(ground, "work-denied").await;
+    put(policy);
+    pushed
+}
+
+/// A push that the trigger can never handle: what it remembers of the branch is spoilt.
+async fn hopeless(ground: &Ground, pushes: &Pushes) -> truth::Pushed {
+    let bucket = ground.stage.bucket().unwrap();
+    let key = "state/triggers/demo/unit/refs/heads/work-hopeless.json";
+    ground.cloud().s3.put(bucket, key, b"spoilt").unwrap();
+    let queue = ground.stage.function("trigger");
+    let dead_letters = ground.cloud().sqs.arn(&format!("{queue}-dead-letters"));
+    // A day of waiting is left out.
+    let redrive = json!({ "deadLetterTargetArn": dead_letters, "maxReceiveCount": 4 }).to_string();
+    ground.cloud().sqs.set_attributes(&queue, &[("RedrivePolicy".to_owned(), redrive)].into()).unwrap();
+    pushes.push_one(ground, "work-hopeless").await
+}
+
+/// The record of every start is there, and no build is known under two.
+fn every_start_is_recorded_once(ground: &Ground, report: &truth::Counted) {
+    let records = ground.objects("state/starts/").unwrap();
+    let mut builds: Vec<&str> = records.values().filter_map(|record| record["build"].as_str()).collect();
+    builds.sort_unstable();
+    let mut started: Vec<&str> = report.builds.iter().map(String::as_str).collect();
+    started.sort_unstable();
+    assert_eq!(builds, started, "{}", acts(ground));
+}
+
+/// Every build that failed is told, and told twice only where the answer or the record of the first mail was lost.
+fn every_failed_build_is_told(ground: &Ground, truth: &Truth, kept: &str) {
+    let mails = ground.cloud().sns.inbox();
+    let (mut untold, mut doubled) = (Vec::new(), 0);
+    for branch in truth.failed() {
+        match mails.iter().filter(|mail| mail.subject.contains(&branch)).count() {
+            0 => untold.push(branch),
+            count => doubled += count - 1,
+        }
+    }
+    assert!(untold.is_empty(), "no mail tells of {untold:?}\n{kept}");
+    let lost_answers = truth::lost_words_of_the_notifier(&ground.cloud().world.chaos);
+    println!(
+        "{} mails of failed builds, {doubled} of them doubled; {lost_answers} times an answer was lost behind a mail or a process died",
+        mails.len()
+    );
+    assert!(
+        doubled <= lost_answers,
+        "{doubled} mails were doubled, and only {lost_answers} times a word was lost\n{kept}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_all_trouble_at_once_no_start_is_lost_and_none_doubled() {
+    let trial = Trial {
+        chaos: "hell,drop=0.02,delay-for=500ms,slow-for=200ms,throttle@git=0.05,cut@git=0.02,seed=7",
+        branches: 12,
+        rounds: 8,
+        sad: 2,
+        limit: Duration::from_secs(300),
+    };
+    no_start_is_lost_and_none_doubled(&trial).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "ten thousand pushes take a while"]
+async fn ten_thousand_pushes_under_all_trouble_at_once() {
+    let trial = Trial {
+        chaos: "rough,drop=0.02,duplicate=0.2,delay=0.2,reorder=0.2,redeliver=0.1,slow-for=200ms,seed=7",
+        branches: 190,
+        rounds: 50,
+        sad: 10,
+        limit: Duration::from_secs(7200),
+    };
+    no_start_is_lost_and_none_doubled(&trial).await;
+}
