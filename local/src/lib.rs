@@ -14,6 +14,7 @@ pub mod error;
 pub mod eventbridge;
 pub mod git_credential;
 mod http;
+pub mod iam;
 pub mod kept;
 pub mod lambda;
 pub mod logs;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::auth::{Caller, Credentials};
 use crate::cloud::{Cloud, Regions, Running, Settings};
 use crate::error::Answer;
-use crate::lambda::{Functions, binaries};
+use crate::lambda::{Functions, Settings as FunctionSettings, binaries};
 use crate::template::{Problems, Pseudo, Stack, Template};
 
 /// The name of the stack in the local cloud.
@@ -32,6 +32,8 @@ pub struct Setting {
     pub parameters: BTreeMap<String, String>,
     /// What runs behind the queues.
     pub programs: Programs,
+    /// How it is run.
+    pub functions: FunctionSettings,
 }
 
 /// What runs behind the queues.
@@ -78,7 +80,7 @@ impl Stage {
         let stack = Stack::create(&cloud, &template).await.context("the stack could not be made from the template")?;
         cloud.cloudformation.remember(&text, &template, &stack)?;
         let functions = match &setting.programs {
-            Programs::Run(binaries) => Functions::start(&cloud, &stack.functions, binaries)?,
+            Programs::Run(binaries) => Functions::start_with(&cloud, &stack.functions, binaries, setting.functions)?,
             Programs::None => Functions::start(&cloud, &[], &BTreeMap::new())?,
         };
         cloud.cloudformation.runs(functions.switches());

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::chaos;
+use crate::iam::Iam;
 
 /// The account that the local cloud plays.
 pub const ACCOUNT: &str = "111122223333";
@@ -20,6 +21,8 @@ pub struct World {
     pub account: String,
     /// The folder that everything is kept below.
     pub dir: PathBuf,
+    /// The account's users and roles, and what they may do.
+    pub iam: Iam,
     /// What goes wrong on purpose, in all regions; nothing until it is switched on.
     pub chaos: Arc<chaos::Source>,
     is_home: bool,
@@ -78,6 +81,7 @@ impl World {
             region: region.to_owned(),
             account: ACCOUNT.to_owned(),
             dir,
+            iam: Iam::new(ACCOUNT, region),
             chaos: Arc::default(),
             is_home: true,
             shared: Arc::new(Shared { seed, drawn: Mutex::new(0), endpoint: OnceLock::new() }),
@@ -90,6 +94,7 @@ impl World {
             region: region.to_owned(),
             account: self.account.clone(),
             dir: self.dir.join("regions").join(region),
+            iam: self.iam.in_region(region),
             chaos: Arc::clone(&self.chaos),
             is_home: false,
             shared: Arc::clone(&self.shared),

@@ -15,6 +15,7 @@ use signalbox_glue::{Invocation, Settings, Setup};
 use signalbox_local::auth::Caller;
 use signalbox_local::cloud::{Cloud, Settings as CloudSettings};
 use signalbox_local::eventbridge::Published;
+use signalbox_local::lambda::Settings as FunctionSettings;
 use signalbox_local::stage::{Programs, Setting, Stage};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
@@ -39,7 +40,7 @@ impl Ground {
     /// # Errors
     /// As [`Stage::set`].
     pub async fn without_functions() -> anyhow::Result<Self> {
-        Self::with(&template(), Programs::None).await
+        Self::with(&template(), Programs::None, FunctionSettings::default()).await
     }
 
     /// A stage with the real programs behind the queues.
@@ -47,7 +48,7 @@ impl Ground {
     /// # Errors
     /// As [`Stage::set`], or a build that fails.
     pub async fn with_functions() -> anyhow::Result<Self> {
-        Self::with(&template(), Programs::Run(programs().await?)).await
+        Self::with(&template(), Programs::Run(programs().await?), FunctionSettings::default()).await
     }
 
     /// The same with functions that may run for six seconds instead of two minutes: the claim of one that died is free
@@ -56,22 +57,42 @@ impl Ground {
     /// # Errors
     /// As [`Ground::with_functions`], or a template whose time-outs are not found.
     pub async fn with_hasty_functions() -> anyhow::Result<Self> {
+        Self::with_functions_for(Duration::from_secs(6), FunctionSettings::default()).await
+    }
+
+    /// The same with another time-out and other settings.
+    ///
+    /// # Errors
+    /// As [`Ground::with_hasty_functions`].
+    pub async fn with_functions_for(time_out: Duration, functions: FunctionSettings) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("no temporary folder")?;
         let text = std::fs::read_to_string(template())?;
-        let hasty = text.replace("Timeout: 120\n", "Timeout: 6\n");
+        let hasty = text.replace("Timeout: 120\n", &format!("Timeout: {}\n", time_out.as_secs()));
         anyhow::ensure!(hasty != text, "the template has no `Timeout: 120`");
         let file = dir.path().join("template.yaml");
         std::fs::write(&file, hasty)?;
-        Self::with(&file, Programs::Run(programs().await?)).await
+        Self::with(&file, Programs::Run(programs().await?), functions).await
     }
 
-    async fn with(template: &Path, programs: Programs) -> anyhow::Result<Self> {
+    /// A stage with a template of the test's own.
+    ///
+    /// # Errors
+    /// As [`Stage::set`].
+    pub async fn with_template(text: &str, programs: Programs) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir().context("no temporary folder")?;
+        let file = dir.path().join("template.yaml");
+        std::fs::write(&file, text)?;
+        Self::with(&file, programs, FunctionSettings::default()).await
+    }
+
+    async fn with(template: &Path, programs: Programs, functions: FunctionSettings) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("no temporary folder")?;
         let stage = Stage::set(Setting {
             cloud: CloudSettings { seed: 7, ..CloudSettings::new(dir.path().join("cloud")) },
             template: template.to_owned(),
             parameters: BTreeMap::from([("Email".to_owned(), "team@example.com".to_owned())]),
             programs,
+            functions,
         })
         .await?;
         let events = stage.cloud().eventbridge.subscribe();
@@ -97,7 +118,9 @@ impl Ground {
     pub fn aws(&self, function: &str) -> Aws {
         let world = &self.cloud().world;
         let name = self.stage.function(function);
-        let keys = self.cloud().keys.session(world, &name, &name, None);
+        let made = self.stage.stack.functions.iter().find(|made| made.name == name);
+        let role = made.map_or("none", |made| made.role.as_str());
+        let keys = self.cloud().keys.session(world, role, &name, None);
         Aws::new(AwsEnvironment {
             region: world.region.clone(),
             access_key_id: keys.access_key_id,

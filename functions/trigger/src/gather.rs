@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use signalbox_aws::Failure;
-use signalbox_events::{Again, BuildId, BuildStatus, CommitId, Event, RefKind};
+use signalbox_events::{Again, BuildId, BuildStatus, CommitId, Event, EventId, RefKind};
 use signalbox_ledger::Kept;
 use signalbox_trigger_rules::{
     Base, Difference, Facts, Head, Needs, Origin, Push, PushNeeds, RefState, Target, TriggerFacts, TriggerNeeds,
@@ -19,8 +19,7 @@ const LONGEST_BUILD: SignedDuration = SignedDuration::from_hours(48);
 /// Reads what the decision will want. What is refused for one trigger is a fact about that trigger, not the end of all.
 pub(crate) async fn gather(
     needs: &Needs,
-    (event, origin): (&Event, Origin),
-    under: &EventId,
+    (event, origin, under): (&Event, Origin, &EventId),
     from: &Trigger,
     now: Timestamp,
 ) -> Result<Facts, Failure> {

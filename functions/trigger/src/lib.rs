@@ -78,7 +78,7 @@ impl Trigger {
         under: &EventId,
         invocation: Invocation,
     ) -> Result<Handled, Failure> {
-        let facts = gather::gather(needs, (event, origin), under, self, invocation.now).await?;
+        let facts = gather::gather(needs, (event, origin, under), self, invocation.now).await?;
         let decision = decide(&facts, &in_force.policy);
         let report =
             |actions| report((event, &received), &facts, &decision, actions, in_force.version.clone(), invocation);
@@ -140,7 +140,7 @@ impl Handle for Trigger {
         let arrival = Arrival { commit: push.push.commit.clone(), id: id.clone(), at: invocation.now, known };
         // An event that is run once more is meant itself, whoever came first.
         let under = if event.envelope.again.is_some() { id.clone() } else { self.take_up(&needs, &arrival).await? };
-        let came_in = (&event, Some(received(bytes)));
+        let came_in = (&*event, Some(received(bytes)));
         let handled = self.push(came_in, Origin::Event, &needs, &in_force, &under, invocation).await?;
         if under != *id {
             // The sweep was faster. Whoever looks for this event finds where to look on.

@@ -127,6 +127,8 @@ impl Trigger {
             let step = self.sweep_one(event, in_force, invocation, (&repository, id), behind, until, swept).await;
             match step {
                 Ok(Reach::All) => {}
+                // Deleted since it was listed.
+                Err(gone) if gone.code() == Some("RepositoryDoesNotExistException") => {}
                 Ok(Reach::UpTo(behind)) => {
                     next = Cursor { repository: Some(repository), behind };
                     break;

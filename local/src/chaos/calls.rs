@@ -74,31 +74,31 @@ impl Trouble<'_> {
         let call = format!("{}:{}", self.service, self.operation);
         match self.kind {
             Kind::Throttle => {
-                self.source.tell(Kind::Throttle, &call);
+                self.source.tell(Kind::Throttle, &call, "");
                 refuse(&throttled(&self.service))
             }
             Kind::Fail => {
-                self.source.tell(Kind::Fail, &call);
+                self.source.tell(Kind::Fail, &call, "");
                 refuse(&failed(&self.service, self.drawn))
             }
             Kind::FailAfter => {
                 drop(work.await);
-                self.source.tell(Kind::FailAfter, &call);
+                self.source.tell(Kind::FailAfter, &call, "");
                 refuse(&failed(&self.service, self.drawn))
             }
             Kind::CutAnswer => {
                 let answer = work.await;
-                self.source.tell(Kind::CutAnswer, &call);
+                self.source.tell(Kind::CutAnswer, &call, "");
                 sever(answer)
             }
             Kind::Slow => {
                 let wait = lasting(self.slow_for, self.drawn);
-                self.source.tell(Kind::Slow, &format!("{call} by {} ms", wait.as_millis()));
+                self.source.tell(Kind::Slow, &call, &format!("by {} ms", wait.as_millis()));
                 tokio::time::sleep(wait).await;
                 work.await
             }
             _ => {
-                self.source.tell(Kind::Cut, &call);
+                self.source.tell(Kind::Cut, &call, "");
                 cut()
             }
         }

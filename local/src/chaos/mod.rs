@@ -37,7 +37,7 @@ pub struct Source {
 
 #[derive(Debug, Default)]
 struct Told {
-    tally: BTreeMap<Kind, u64>,
+    tally: BTreeMap<(Kind, String), u64>,
     last: VecDeque<String>,
 }
 
@@ -72,7 +72,17 @@ impl Source {
 
     /// How often each kind of trouble was made.
     pub fn tally(&self) -> BTreeMap<Kind, u64> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).tally.clone()
+        let mut tally = BTreeMap::new();
+        for ((kind, _), count) in &self.told.lock().unwrap_or_else(PoisonError::into_inner).tally {
+            *tally.entry(*kind).or_default() += count;
+        }
+        tally
+    }
+
+    /// How often one kind of trouble was made at one place: `sns:Publish`, a function's or a queue's name, `codecommit`.
+    pub fn count(&self, kind: Kind, place: &str) -> u64 {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.tally.get(&(kind, place.to_owned())).copied().unwrap_or_default()
     }
 
     /// How often each kind of trouble was made, in one line for people.
@@ -97,22 +107,22 @@ impl Source {
         let happens =
             |kind: Kind, copy: &str| draw(&format!("{}{copy}", kind.word())) < plan.rate(kind, place, detail_type);
         if happens(Kind::Drop, "") {
-            self.tell(Kind::Drop, what);
+            self.tell(Kind::Drop, place, what);
             return Vec::new();
         }
         let mut copies = vec![""];
         if happens(Kind::Duplicate, "") {
-            self.tell(Kind::Duplicate, what);
+            self.tell(Kind::Duplicate, place, what);
             copies.push(" again");
         }
         let late = |copy: &&str| {
             if happens(Kind::Delay, copy) {
                 let late = lasting(plan.delay_for, draw(&format!("how late{copy}")));
-                self.tell(Kind::Delay, &format!("{what} by {} ms", late.as_millis()));
+                self.tell(Kind::Delay, place, &format!("{what} by {} ms", late.as_millis()));
                 late
             } else if happens(Kind::Reorder, copy) {
                 let late = OVERTAKEN.mul_f64(draw(&format!("how far{copy}")));
-                self.tell(Kind::Reorder, &format!("{what}, held back {} ms", late.as_millis()));
+                self.tell(Kind::Reorder, place, &format!("{what}, held back {} ms", late.as_millis()));
                 late
             } else {
                 Duration::ZERO
@@ -139,20 +149,20 @@ impl Source {
         let n = self.nth(&format!("message {queue}"));
         let happens = draw(plan.seed, &format!("redeliver {queue}"), n) < plan.rate(Kind::Redeliver, queue, "");
         if happens {
-            self.tell(Kind::Redeliver, &format!("message {message} of {queue}"));
+            self.tell(Kind::Redeliver, queue, &format!("message {message}"));
         }
         happens
     }
 
     /// Counts an act and logs it.
-    pub(crate) fn tell(&self, kind: Kind, what: &str) {
-        tracing::debug!("chaos: {} {what}", kind.word());
+    pub(crate) fn tell(&self, kind: Kind, place: &str, what: &str) {
+        tracing::debug!("chaos: {} {place} {what}", kind.word());
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        *told.tally.entry(kind).or_default() += 1;
+        *told.tally.entry((kind, place.to_owned())).or_default() += 1;
         if told.last.len() == REMEMBERED {
             told.last.pop_front();
         }
-        told.last.push_back(format!("{} {what}", kind.word()));
+        told.last.push_back(format!("{} {place} {what}", kind.word()).trim_end().to_owned());
     }
 
     /// At most one of these, by one draw.

@@ -100,6 +100,7 @@ impl Inner {
         };
         apply(asked, &mut project, now)?;
         check(&project)?;
+        self.check_role(&project.service_role)?;
         self.state.change(|state| {
             if state.projects.contains_key(&name) {
                 return Err(ServiceError::bad(
@@ -121,8 +122,18 @@ impl Inner {
             let mut changed = project.clone();
             apply(asked, &mut changed, now)?;
             check(&changed)?;
+            self.check_role(&changed.service_role)?;
             *project = changed;
             Ok(json!({ "project": shown(project)? }))
+        })
+    }
+
+    /// Whether CodeBuild may assume a project's role.
+    pub(super) fn check_role(&self, role_arn: &str) -> Answer<()> {
+        let trusted = self.world.iam.check_assume_by_service("codebuild.amazonaws.com", role_arn);
+        trusted.map_err(|refusal| {
+            let told = refusal.told();
+            invalid(format!("CodeBuild is not authorized to perform: sts:AssumeRole on {role_arn} ({told})"))
         })
     }
 

@@ -31,6 +31,9 @@ fn bench(pace: Pace) -> Bench {
 
 fn open(dir: &Path, pace: Pace) -> CodeBuild {
     let world = Arc::new(World::new(dir.to_owned(), "eu-west-1", 1));
+    let logs = json!({ "Statement": { "Effect": "Allow", "Action": "logs:*", "Resource": "*" } });
+    let role = Definition::of_service("codebuild.amazonaws.com", "logs", logs);
+    world.iam.put_role("builder", Definition { path: "/service-role/".to_owned(), ..role }).unwrap();
     let keys = Arc::new(Keys::default());
     let logs = Arc::new(Logs::open(&world).unwrap());
     let bus = Arc::new(EventBridge::open(&world, &Arc::new(Sqs::open(&world).unwrap())).unwrap());

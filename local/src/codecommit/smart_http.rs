@@ -21,6 +21,7 @@ use super::receive::{CommandReader, Commands, MOST_REFS, ReportReader};
 use super::repositories::{Repositories, Repository};
 use crate::auth::Caller;
 use crate::http::{Response, whole};
+use crate::iam::gate;
 
 /// How much is read from git at once; four such pieces wait for a slow client at most.
 const PIECE: usize = 32 * 1024;
@@ -104,6 +105,15 @@ async fn answer(
 ) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     let (name, wanted) = parse_target(&head.method, head.uri.path(), head.uri.query().unwrap_or_default())?;
+    let admitted = match wanted {
+        Wanted::Refs(Service::UploadPack) | Wanted::Exchange(Service::UploadPack) => {
+            gate::admit_pull(&repositories.world, &name, &caller)
+        }
+        Wanted::Refs(Service::ReceivePack) => gate::admit_push(&repositories.world, &name, Vec::new(), &caller),
+        // Which references it is about is only known once its commands are read.
+        Wanted::Exchange(Service::ReceivePack) => Ok(()),
+    };
+    admitted.map_err(|refused| Refusal::new(StatusCode::FORBIDDEN, refused.to_string()))?;
     let repository = RepositoryName::parse(name.clone())
         .ok()
         .and_then(|name| repositories.find(&name).ok())
@@ -206,6 +216,11 @@ impl Exchange {
         if commands.list.len() > MOST_REFS {
             let reason = format!("at most {MOST_REFS} references in one push");
             return self.refuse(&commands, &reason, body).await;
+        }
+        let references = commands.list.iter().map(|command| command.name().to_owned()).collect();
+        let name = self.repository.name.as_str();
+        if let Err(refused) = gate::admit_push(&self.repositories.world, name, references, &self.caller) {
+            return self.refuse(&commands, &refused.to_string(), body).await;
         }
         let backend = self.backend(Wanted::Exchange(Service::ReceivePack), headers)?;
         self.stream(backend, first, body, Some(commands)).await

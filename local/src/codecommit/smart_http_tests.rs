@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::super::names::ObjectId;
 use super::super::testing::Site;
 use crate::auth::git_credentials;
+use crate::iam::Definition;
 
 fn show(events: &[Value]) -> Vec<String> {
     let mut shown: Vec<String> = events
@@ -137,12 +138,51 @@ async fn strangers_are_told_apart_from_callers_of_what_is_not_there() {
 async fn a_session_pushes_under_its_own_name() {
     let site = Site::with_demo().await;
     let cloud = &site.running.cloud;
+    let trust = json!({ "Statement": { "Effect": "Allow", "Principal": { "AWS": "111122223333" }, "Action": "sts:AssumeRole" } });
+    let role = Definition { trust: Some(trust), ..Definition::default() };
+    let push = json!({ "Statement": { "Effect": "Allow", "Action": "codecommit:GitPush", "Resource": "*" } });
+    cloud.world.iam.put_role("Deployer", role.with_policy("push", push)).unwrap();
     let session = cloud.keys.session(&cloud.world, "Deployer", "release-7", None);
     let tree = site.work_tree("tree").await;
     tree.commit("a", "1").await;
     tree.git(&["push", "-q", &site.url_for(&session, "demo"), "main"]).await;
     let arn = "arn:aws:sts::111122223333:assumed-role/Deployer/release-7";
     assert_eq!(site.events()[0]["callerUserArn"], arn);
+}
+
+#[tokio::test]
+async fn a_push_that_a_policy_denies_changes_nothing_and_names_the_statement() {
+    let site = Site::with_demo().await;
+    let cloud = &site.running.cloud;
+    let work = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": ["codecommit:GitPull", "codecommit:GitPush"], "Resource": "*" },
+        {
+            "Sid": "ProtectMain", "Effect": "Deny", "Action": "codecommit:GitPush", "Resource": "*",
+            "Condition": {
+                "StringEqualsIfExists": { "codecommit:References": ["refs/heads/main"] },
+                "Null": { "codecommit:References": "false" },
+            },
+        },
+    ] });
+    cloud.world.iam.put_user("author", Definition::default().with_policy("work", work)).unwrap();
+    let author = cloud.keys.user(&cloud.world, "author");
+    let tree = site.work_tree("tree").await;
+    tree.commit("a", "1").await;
+    let url = site.url_for(&author, "demo");
+    let said = tree.git_fails(&["push", &url, "main"]).await;
+    assert!(said.contains("remote rejected") && said.contains("the statement ProtectMain"), "{said}");
+    let said = tree.git_fails(&["push", &url, "main:dev", "main:main"]).await;
+    assert!(said.contains("remote rejected"), "{said}");
+    assert!(site.events().is_empty(), "nothing was changed");
+    tree.git(&["push", "-q", &url, "main:dev"]).await;
+    assert_eq!(site.events().len(), 1);
+
+    cloud.world.iam.put_user("stranger", Definition::default()).unwrap();
+    let stranger = cloud.keys.user(&cloud.world, "stranger");
+    let said = tree.git_fails(&["ls-remote", &site.url_for(&stranger, "demo")]).await;
+    assert!(said.contains("is not authorized to perform: codecommit:GitPull"), "{said}");
+    let said = tree.git_fails(&["push", &site.url_for(&stranger, "demo"), "main:dev"]).await;
+    assert!(said.contains("is not authorized to perform: codecommit:GitPush"), "{said}");
 }
 
 #[tokio::test]
@@ -251,6 +291,8 @@ async fn a_push_that_is_larger_than_a_buffer_comes_in_chunks() {
 async fn of_two_pushes_at_once_one_wins_and_each_event_names_who_did_it() {
     let site = Site::with_demo().await;
     let cloud = &site.running.cloud;
+    let administrator = Definition::default().with_managed("arn:aws:iam::aws:policy/AdministratorAccess");
+    cloud.world.iam.put_user("pusher", administrator).unwrap();
     let pusher = cloud.keys.user(&cloud.world, "pusher");
     let (one, other) = (site.work_tree("one").await, site.work_tree("other").await);
     one.commit("a", "0").await;

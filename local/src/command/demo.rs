@@ -48,6 +48,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             template: template()?,
             parameters: [("Email".to_owned(), "team@example.com".to_owned())].into(),
             programs: Programs::Run(programs),
+            functions: Default::default(),
         };
         let stage = Stage::set(setting).await?;
         let signalbox = std::env::current_exe().context("cannot find this program's own file")?;

@@ -11,6 +11,7 @@ mod git_credential;
 mod meaning;
 mod paint;
 mod redrive;
+mod schema;
 mod serve;
 mod status;
 mod uninstall;
@@ -43,6 +44,8 @@ enum Command {
     Serve(serve::Arguments),
     /// Check a policy file; all its problems at once.
     Check(check::Arguments),
+    /// Print the JSON Schema of the policy file, for editors.
+    Schema(schema::Arguments),
     /// Show what every function would decide on an event, and why.
     Explain(explain::Arguments),
     /// Put a policy file into force, after showing what it changes.
@@ -80,6 +83,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Apply(arguments) => apply::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),

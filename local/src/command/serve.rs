@@ -61,6 +61,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             template: template()?,
             parameters: [("Email".to_owned(), arguments.email.clone())].into(),
             programs: Programs::Run(programs),
+            functions: Default::default(),
         };
         let stage = Stage::set(setting).await?;
         if let (Some(file), Some(text)) = (&arguments.policy, &policy) {

@@ -137,7 +137,7 @@ async fn receive(mut body: Incoming, silence: Duration) -> Result<Bytes, Refusal
             too_large |= received.len() + data.len() > LARGEST_BODY;
             // The rest is read away: a client that still sends would not look up.
             if too_large {
-                received.clear();
+                received = BytesMut::new();
             } else {
                 received.extend_from_slice(&data);
             }

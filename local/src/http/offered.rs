@@ -38,7 +38,8 @@ mod tests {
             _ => (request.header("x-amz-target", format!("Any.{operation}")), Bytes::from("{}")),
         };
         let (head, ()) = request.body(()).unwrap().into_parts();
-        let caller = Caller { arn: "arn:aws:iam::111122223333:user/a".to_owned(), access_key_id: "AKIA".to_owned() };
+        let caller =
+            Caller { arn: "arn:aws:iam::111122223333:user/developer".to_owned(), access_key_id: "AKIA".to_owned() };
         let answer = protocol::dispatch(cloud, service, Call { caller, head, body }, "id").await;
         String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
     }
@@ -46,7 +47,7 @@ mod tests {
     #[tokio::test]
     async fn the_tables_and_the_dispatch_know_the_same_operations() {
         let dir = tempfile::tempdir().unwrap();
-        let settings = Settings { dir: dir.path().join("cloud"), port: 0, region: "eu-west-1".to_owned(), seed: 1 };
+        let settings = Settings::new(dir.path().join("cloud"));
         let running = Cloud::start(settings).await.unwrap();
         let all: Vec<_> = operations().collect();
         // S3 has no operation in its requests; its own test is beside its routes.

@@ -38,6 +38,7 @@ async fn json_call(cloud: &Cloud, service: &str, operation: &str, call: &Call) -
             .map_err(|error| ServiceError::bad("SerializationException", format!("the body is not JSON: {error}")))?
     };
     let caller = &call.caller;
+    crate::iam::gate::admit_json(cloud, service, operation, &input, caller)?;
     match service {
         "codecommit" => cloud.codecommit.call(operation, input, caller).await,
         "codebuild" => cloud.codebuild.call(operation, input, caller).await,
@@ -52,6 +53,7 @@ async fn query_call(cloud: &Cloud, service: &str, call: &Call, id: &str) -> Answ
     let form: Vec<(String, String)> = form_urlencoded::parse(&call.body).into_owned().collect();
     let parameters = Parameters(form);
     let action = parameters.get("Action").unwrap_or_default().to_owned();
+    crate::iam::gate::admit_form(cloud, service, &action, &parameters, &call.caller)?;
     let result = match service {
         "cloudformation" => cloud.cloudformation.call(cloud, &action, &parameters).await?,
         "sns" => cloud.sns.call(&action, &parameters, &call.caller).await?,

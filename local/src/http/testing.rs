@@ -36,7 +36,7 @@ impl Client {
     pub(crate) async fn start_in(dir: &Path, regions: &[&str]) -> Self {
         let regions = regions.iter().map(|&region| region.to_owned()).collect();
         let running = Cloud::start(Settings { regions, ..Settings::new(dir) }).await.unwrap();
-        let keys = running.cloud.keys.user(&running.cloud.world, "tester");
+        let keys = running.cloud.keys.user(&running.cloud.world, "developer");
         Self { running, keys }
     }
 

@@ -15,12 +15,14 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::invocation::{FunctionFailure, Invocation, InvocationError};
-use super::log::{Lines, Stream};
+use super::log::{Fate, Lines, Stream};
 use super::process::{self, Group, Process};
 use super::runtime_api::{self, Call, Delivery, Refused};
 use crate::auth::Keys;
 use crate::chaos::{Doom, Kind};
+use crate::iam::gate;
 use crate::template::function::Function;
+use crate::template::roles::LAMBDA;
 use crate::world::World;
 
 /// How long a function may take until it asks for its first event, as on AWS.
@@ -168,7 +170,19 @@ impl Life {
 
         let day = spec.world.now().strftime("%Y/%m/%d").to_string();
         let stream = format!("{day}/[$LATEST]{}", spec.world.hex(32));
-        let log = Stream::new(spec.lines.clone(), &spec.function, stream);
+        let Function { role, role_arn, name, log_group, .. } = &spec.function;
+        spec.world.iam.check_assume_by_service(LAMBDA, role_arn).map_err(|refusal| {
+            cannot(format!("The role defined for the function cannot be assumed by Lambda. {refusal}"))
+        })?;
+        // Without the permission a function runs all the same, and nobody can read what it says.
+        let fate = match gate::admit_log_stream(&spec.world, role, name, log_group, &stream) {
+            Ok(()) => Fate::Written,
+            Err(refusal) => {
+                tracing::warn!(function = name, %refusal, "a function's log is not written");
+                Fate::Lost
+            }
+        };
+        let log = Stream::new(spec.lines.clone(), &spec.function, stream, fate);
         let variables =
             process::variables(&spec.function, &spec.binary, &spec.world, &spec.keys, &address.to_string(), log.name());
         let process = Process::start(&spec.binary, &variables, &log)
@@ -299,7 +313,7 @@ impl Life {
             // Chaos: the work is done, and nobody hears of it.
             Call::Response(id, ..) if self.is_doomed(&id, Doom::Late) => self.kill_for(Kind::KillLate).await,
             Call::Response(id, ..) if self.is_doomed(&id, Doom::TimeOut) => {
-                self.spec.world.chaos.tell(Kind::TimeOut, &self.told());
+                self.spec.world.chaos.tell(Kind::TimeOut, &self.spec.function.name, &self.told());
                 if let Phase::Working(work) = &mut self.phase {
                     work.deadline = Instant::now();
                 }
@@ -338,16 +352,15 @@ impl Life {
 
     /// Kills the process for chaos; its end is then seen like any other.
     async fn kill_for(&mut self, kind: Kind) {
-        self.spec.world.chaos.tell(kind, &self.told());
+        self.spec.world.chaos.tell(kind, &self.spec.function.name, &self.told());
         self.process.kill().await;
     }
 
-    /// The function and what it works on.
+    /// What it works on.
     fn told(&self) -> String {
-        let name = &self.spec.function.name;
         match &self.phase {
-            Phase::Working(work) => format!("{name} at request {}", work.id),
-            _ => name.clone(),
+            Phase::Working(work) => format!("at request {}", work.id),
+            _ => String::new(),
         }
     }
 

@@ -136,7 +136,12 @@ impl Functions {
                     function: function.id.clone(),
                     arn: source.queue_arn.clone(),
                 })?;
-                let queue = Arc::new(CloudQueue { world: Arc::clone(&cloud.world), sqs: Arc::clone(&cloud.sqs), name });
+                let queue = Arc::new(CloudQueue {
+                    sqs: Arc::clone(&cloud.sqs),
+                    world: Arc::clone(&cloud.world),
+                    function: function.clone(),
+                    name,
+                });
                 // A function whose reserved concurrency is nought takes nothing.
                 if pool.most() > 0 {
                     all.pollers.spawn(poller::poll(Arc::clone(&pool), queue, source.clone()));

@@ -8,6 +8,7 @@ use super::route::Request;
 use super::store::Store;
 use super::xml::{Node, element, escape};
 use super::{Reply, Setting, Versioning, payload};
+use crate::iam;
 use crate::world::World;
 
 /// The largest page of `ListBuckets`.
@@ -188,14 +189,12 @@ pub(super) fn set(store: &Store, bucket: &str, setting: Setting, document: &[u8]
     let bucket = store.bucket(bucket)?;
     let root = match setting {
         Setting::Policy => {
+            let malformed = |what: String| Refused::new(400, "MalformedPolicy", what);
             let policy: Option<serde_json::Value> = serde_json::from_slice(document).ok();
-            if policy.is_none_or(|policy| !policy.is_object()) {
-                return Err(Refused::new(
-                    400,
-                    "MalformedPolicy",
-                    "Policies must be valid JSON and the first byte must be '{'",
-                ));
-            }
+            let policy = policy
+                .filter(serde_json::Value::is_object)
+                .ok_or_else(|| malformed("Policies must be valid JSON and the first byte must be '{'".to_owned()))?;
+            iam::Document::read(&policy, iam::Kind::Resource).map_err(|wrong| malformed(wrong.to_string()))?;
             None
         }
         Setting::Lifecycle => Some("LifecycleConfiguration"),

@@ -12,6 +12,7 @@ mod listing;
 mod multipart;
 mod objects;
 mod payload;
+mod permission;
 mod route;
 mod store;
 mod xml;
@@ -28,6 +29,7 @@ pub use self::route::OPERATIONS;
 
 use self::conditions::WriteCondition;
 use self::error::{Outcome, Refused};
+use self::permission::Asking;
 use self::route::Request;
 use self::store::{ObjectInfo, Store};
 use crate::error::Answer;
@@ -45,7 +47,7 @@ pub enum Versioning {
     Suspended,
 }
 
-/// What is configured for a bucket and given back as it came; nothing of it is enforced.
+/// What is configured for a bucket and given back as it came; only the policy is enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Setting {
     /// `?policy`, JSON.
@@ -257,7 +259,9 @@ impl Reply {
 fn answer(store: &Store, world: &World, call: Call, id: &str) -> Reply {
     let path = call.head.uri.path().to_owned();
     let is_head = call.head.method == hyper::Method::HEAD;
-    let outcome = Request::parse(call).and_then(|request| run(store, world, &request));
+    let caller = call.caller.clone();
+    let asking = Asking { store, world, caller: &caller };
+    let outcome = Request::parse(call).and_then(|request| run(asking, &request));
     let mut reply = outcome.unwrap_or_else(|refused| {
         tracing::debug!(code = refused.code, message = refused.message, path, "S3 refused");
         Reply::refusal(&refused, &path, id)
@@ -268,14 +272,16 @@ fn answer(store: &Store, world: &World, call: Call, id: &str) -> Reply {
     reply
 }
 
-fn run(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
+fn run(asking: Asking<'_>, request: &Request) -> Outcome<Reply> {
     use route::Operation as Op;
+    let Asking { store, world, .. } = asking;
     let operation = request.operation()?;
     if let Some(owner) = request.header("x-amz-expected-bucket-owner")
         && owner != world.account
     {
         return Err(Refused::new(403, "AccessDenied", "Access Denied: the bucket belongs to another account"));
     }
+    asking.admit(operation, request)?;
     if !matches!(operation, Op::CreateBucket | Op::ListBuckets | Op::GetBucketLocation) {
         buckets::check_region(store, world, &request.bucket)?;
     }
@@ -293,7 +299,7 @@ fn run(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
         Op::ListObjects => listing::objects_before_v2(store, world, request),
         Op::ListObjectsV2 => listing::objects(store, world, request),
         Op::ListObjectVersions => listing::versions(store, world, request),
-        Op::DeleteObjects => objects::delete_many(store, request),
+        Op::DeleteObjects => objects::delete_many(asking, request),
         Op::CreateMultipartUpload => multipart::create(store, world, request),
         Op::UploadPart => multipart::upload_part(store, world, request),
         Op::CompleteMultipartUpload => multipart::complete(store, request),
@@ -302,7 +308,10 @@ fn run(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
         Op::ListMultipartUploads => multipart::list_uploads(store, world, request),
         Op::PutObject => objects::put(store, request),
         Op::CopyObject => objects::copy(store, request),
-        Op::GetObject | Op::HeadObject => objects::get(store, request),
+        Op::GetObject | Op::HeadObject => objects::get(store, request).map_err(|refused| match refused.code.as_str() {
+            "NoSuchKey" => asking.hide_missing(&request.bucket, refused),
+            _ => refused,
+        }),
         Op::DeleteObject => objects::delete(store, request),
     }
 }

@@ -12,6 +12,7 @@ use super::checksum::{Algorithm, md5_hex};
 use super::conditions::{self, Read as Verdict, WriteCondition};
 use super::error::{Outcome, Refused};
 use super::payload::{self, Payload};
+use super::permission::Asking;
 use super::route::{Request, check_key, split};
 use super::store::{Bucket, ObjectInfo, Store, Version};
 use super::xml::{Node, element};
@@ -152,8 +153,8 @@ pub(super) fn delete(store: &Store, request: &Request) -> Outcome<Reply> {
     Ok(if deleted.marker { reply.header("x-amz-delete-marker", "true") } else { reply })
 }
 
-pub(super) fn delete_many(store: &Store, request: &Request) -> Outcome<Reply> {
-    let bucket = store.bucket(&request.bucket)?;
+pub(super) fn delete_many(asking: Asking<'_>, request: &Request) -> Outcome<Reply> {
+    let bucket = asking.store.bucket(&request.bucket)?;
     let payload = payload::take(request)?;
     if !payload.vouched {
         return Err(Refused::new(400, "InvalidRequest", "Missing required header for this request: Content-MD5"));
@@ -183,7 +184,8 @@ pub(super) fn delete_many(store: &Store, request: &Request) -> Outcome<Reply> {
             Some(etag) => WriteCondition::Is(conditions::bare(etag).to_owned()),
         };
         let asked = element("Key", key) + &version.map(|id| element("VersionId", id)).unwrap_or_default();
-        match check_key(key).and_then(|()| bucket.delete(key, version, &condition)) {
+        let may = check_key(key).and_then(|()| asking.may_delete(&request.bucket, key, version));
+        match may.and_then(|()| bucket.delete(key, version, &condition)) {
             Ok(_) if quiet => {}
             Ok(deleted) => {
                 let marker = match (&deleted.version, deleted.marker) {

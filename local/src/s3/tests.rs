@@ -43,7 +43,10 @@ impl Client {
             request = request.header(*name, *value);
         }
         let (head, body) = request.body(Bytes::copy_from_slice(body)).unwrap().into_parts();
-        let caller = crate::auth::Caller { arn: String::new(), access_key_id: String::new() };
+        let caller = crate::auth::Caller {
+            arn: "arn:aws:iam::111122223333:user/developer".to_owned(),
+            access_key_id: String::new(),
+        };
         let reply = answer(&self.s3.store, &self.s3.world, Call { caller, head, body }, "id");
         let text = String::from_utf8_lossy(&reply.body).into_owned();
         Got { status: reply.status, headers: reply.into_response("id").headers().clone(), text }
@@ -256,8 +259,11 @@ fn what_is_configured_for_a_bucket_is_given_back() {
     assert_eq!(client.get("/demo?versioning").one("Status"), "Enabled");
     assert_eq!(client.get("/demo?policy").one("Code"), "NoSuchBucketPolicy");
     assert_eq!(client.put("/demo?policy", b"[]").one("Code"), "MalformedPolicy");
-    assert_eq!(client.put("/demo?policy", b"{\"Statement\":[]}").status, 204);
-    assert_eq!(client.get("/demo?policy").text, "{\"Statement\":[]}");
+    assert_eq!(client.put("/demo?policy", b"{\"Statement\":[]}").one("Code"), "MalformedPolicy");
+    let policy =
+        r#"{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:DeleteBucket","Resource":"arn:aws:s3:::demo"}}"#;
+    assert_eq!(client.put("/demo?policy", policy.as_bytes()).status, 204);
+    assert_eq!(client.get("/demo?policy").text, policy);
     assert_eq!(client.send("DELETE", "/demo?policy", &[], b"").status, 204);
     assert_eq!(client.get("/demo?policy").status, 404);
     assert_eq!(client.get("/demo?lifecycle").one("Code"), "NoSuchLifecycleConfiguration");
@@ -339,8 +345,8 @@ fn other_parts_of_the_cloud_use_buckets_directly() {
     assert_eq!(client.s3.get("demo", "policy").unwrap(), None);
     assert_eq!(client.s3.list("demo", "policy/").unwrap(), ["policy/signalbox.yaml"]);
     assert_eq!(client.s3.put("none", "k", b"").unwrap_err().code, "NoSuchBucket");
-    client.s3.set("demo", Setting::Policy, "{}").unwrap();
-    assert_eq!(client.get("/demo?policy").text, "{}");
+    client.s3.set("demo", Setting::Lifecycle, "<LifecycleConfiguration/>").unwrap();
+    assert_eq!(client.get("/demo?lifecycle").text, "<LifecycleConfiguration/>");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use super::{Sns, element};
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
 use crate::http::Parameters;
+use crate::iam::Need;
 
 /// The most messages of one `PublishBatch`.
 const MOST_ENTRIES: usize = 10;
@@ -78,6 +79,28 @@ impl Sns {
         Ok(format!("<Successful>{good}</Successful><Failed>{bad}</Failed>"))
     }
 
+    /// Publishes as an AWS service does it for one of its resources, an alarm for instance: only if the topic's policy
+    /// lets it.
+    ///
+    /// # Errors
+    /// No such topic, `AuthorizationError`, a message that SNS does not take.
+    pub async fn publish_for_service(
+        &self,
+        topic: &str,
+        service: &str,
+        source_arn: &str,
+        subject: &str,
+        text: &str,
+    ) -> Answer<String> {
+        self.kept.read(|state| state.topic(topic).map(|_| ()))?;
+        let policy = self.policy(topic);
+        let checked =
+            self.world.iam.check_service(service, source_arn, &Need::new("sns:Publish", topic), policy.as_deref());
+        checked.map_err(|refusal| refusal.into_service("sns"))?;
+        let parameters = Parameters::of([("TopicArn", topic), ("Subject", subject), ("Message", text)]);
+        self.publish(&parameters).await
+    }
+
     async fn send(&self, topic: &str, message: &Message) -> Answer<String> {
         let id = self.world.uuid();
         let subscriptions: Vec<(String, Subscription)> = self.kept.read(|state| {
@@ -144,6 +167,10 @@ impl Sns {
             }
         } else {
             input.insert("MessageBody".to_owned(), self.envelope(arn, one, id, message).to_string().into());
+        }
+        if let Err(refused) = queues.may_send(&one.endpoint, "sns.amazonaws.com", &one.topic) {
+            tracing::warn!(subscription = arn, queue = one.endpoint, %refused, "a queue did not take a message, so it is lost");
+            return;
         }
         let caller = Caller { arn: arn.to_owned(), access_key_id: "sns.amazonaws.com".to_owned() };
         if let Err(error) = queues.call("SendMessage", input.into(), &caller).await {

@@ -5,7 +5,6 @@ mod journal;
 mod message;
 mod moves;
 mod operations;
-mod policy;
 mod queue;
 
 use std::collections::{BTreeMap, HashMap};
@@ -26,6 +25,7 @@ use self::attributes::Attributes;
 use self::journal::Journal;
 use self::queue::{Queue, ReceiptProblem, Stored};
 use crate::error::{Answer, ServiceError};
+use crate::iam::Need;
 use crate::kept::Kept;
 use crate::world::World;
 
@@ -95,6 +95,17 @@ struct Extras {
     attributes: BTreeMap<String, MessageAttribute>,
     delay: Option<Duration>,
     trace_header: Option<String>,
+    unwritten: Unwritten,
+}
+
+/// What becomes of a message that the journal cannot take, as on a full disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Unwritten {
+    /// Its sender is told, and sends it again.
+    #[default]
+    Refused,
+    /// It stays, for whoever sent it cannot send it again: an event is told once. The next state that is written has it.
+    Kept,
 }
 
 fn no_such_queue(queue: &str) -> ServiceError {
@@ -279,10 +290,17 @@ impl Sqs {
             stored.attributes = extras.attributes;
             stored.trace_header = extras.trace_header;
             let ticket = queue.push(stored, delay, now);
-            self.journal.add(&name, queue, ticket).map_err(|error| {
-                queue.take_back(ticket);
-                ServiceError::internal(format!("{error:#}"))
-            })
+            match self.journal.add(&name, queue, ticket) {
+                Err(error) if extras.unwritten == Unwritten::Refused => {
+                    queue.take_back(ticket);
+                    Err(ServiceError::internal(format!("{error:#}")))
+                }
+                Err(error) => {
+                    tracing::error!(queue = name, error = format!("{error:#}"), "a message is in memory only");
+                    Ok(())
+                }
+                Ok(()) => Ok(()),
+            }
         })?;
         self.ring(&name);
         Ok(Sent { id, md5: message::md5_of_body(body) })
@@ -299,8 +317,15 @@ impl Sqs {
             .state
             .read(|state| state.queues.get(&name).map(|queue| queue.attributes.get("Policy")))
             .ok_or_else(missing)?;
-        let sender = policy::Sender { service, source_arn, account: &self.world.account };
-        policy::may_send(policy.as_deref(), queue_arn, sender).map_err(|reason| Undeliverable::NotAllowed { reason })
+        let need = Need::new("sqs:SendMessage", queue_arn);
+        let checked = self.world.iam.check_service(service, source_arn, &need, policy.as_deref());
+        checked.map_err(|refusal| Undeliverable::NotAllowed { reason: refusal.to_string() })
+    }
+
+    /// A queue's policy, if there is such a queue and it has one.
+    pub(crate) fn policy(&self, queue: &str) -> Option<String> {
+        let name = self.name(queue).ok()?;
+        self.state.read(|state| state.queues.get(&name).and_then(|queue| queue.attributes.get("Policy")))
     }
 
     /// Sends a message as an AWS service does it: only if the queue's policy lets it.
@@ -343,6 +368,7 @@ impl Sqs {
         extras: Extras,
     ) -> Result<Sent, Undeliverable> {
         self.may_send(queue_arn, service, source_arn)?;
+        let extras = Extras { unwritten: Unwritten::Kept, ..extras };
         self.send_as(queue_arn, body, service, extras).map_err(|refused| {
             if refused.code == "QueueDoesNotExist" {
                 Undeliverable::NoSuchQueue { queue: queue_arn.to_owned() }

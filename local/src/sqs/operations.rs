@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::message::{self, MessageAttribute};
-use super::{Extras, Message, Sqs, attributes, invalid};
+use super::{Extras, Message, Sqs, Unwritten, attributes, invalid};
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
 use crate::paging::page;
@@ -65,6 +65,7 @@ const SYSTEM_ATTRIBUTES: [&str; 9] = [
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html> has the codes without one.
 pub(crate) fn query_code(code: &str) -> &str {
     match code {
+        "AccessDeniedException" => "AccessDenied",
         "BatchEntryIdsNotDistinct" => "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
         "BatchRequestTooLong" => "AWS.SimpleQueueService.BatchRequestTooLong",
         "EmptyBatchRequest" => "AWS.SimpleQueueService.EmptyBatchRequest",
@@ -429,7 +430,10 @@ impl Sqs {
             }
         }
         let md5_of_attributes = message::md5_of_attributes(&entry.message_attributes);
-        let extras = Extras { attributes: entry.message_attributes, delay, trace_header };
+        // A service that delivers, as SNS does, has answered for the message already.
+        let is_service = caller.access_key_id.ends_with(".amazonaws.com");
+        let unwritten = if is_service { Unwritten::Kept } else { Unwritten::Refused };
+        let extras = Extras { attributes: entry.message_attributes, delay, trace_header, unwritten };
         let sent = self.send_as(url, &body, &sts::principal_id(&caller.arn), extras)?;
         let mut output = Map::from_iter([
             ("MessageId".to_owned(), json!(sent.id)),

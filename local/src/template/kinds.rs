@@ -175,8 +175,7 @@ pub(super) const FUNCTION: Shape = Members(&[
     only("PackageType", &["Zip"]),
     // The binary is built for this machine, whatever it will be built for on AWS.
     unnoticed("Architectures"),
-    // There is no X-Ray here; the trace header says that nothing is sampled.
-    unnoticed("Tracing"),
+    only("Tracing", &["Active", "PassThrough"]),
     unnoticed("Description"),
     unnoticed("EphemeralStorage"),
     unnoticed("KmsKeyArn"),

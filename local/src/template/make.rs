@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::function::Function;
+use super::roles;
 use crate::auth::Caller;
 use crate::cloud::Cloud;
 use crate::error::{Answer, ServiceError};
@@ -31,6 +33,12 @@ pub(super) trait Services: Send + Sync {
     fn subscribe(&self, subscription: &Subscription) -> impl Future<Output = Answer<String>> + Send;
     /// Makes a bucket, or finds it.
     fn create_bucket(&self, name: &str, versioning: Versioning) -> impl Future<Output = Answer<()>> + Send;
+    /// Makes a role, or changes it.
+    fn role(&self, name: &str, properties: &Value) -> Answer<()>;
+    /// Makes a managed policy, or changes it, and hangs it on its roles.
+    fn managed_policy(&self, arn: &str, properties: &Value) -> Answer<()>;
+    /// What Lambda looks at before it makes a function.
+    fn admit_function(&self, function: &Function) -> Answer<()>;
     /// Gives a bucket its policy.
     fn set_bucket_policy(&self, bucket: &str, policy: &str) -> impl Future<Output = Answer<()>> + Send;
 }
@@ -82,6 +90,21 @@ impl Services for Deployer<'_> {
 
     async fn create_bucket(&self, name: &str, versioning: Versioning) -> Answer<()> {
         self.cloud.s3.create_bucket(name, versioning)
+    }
+
+    fn role(&self, name: &str, properties: &Value) -> Answer<()> {
+        self.cloud.world.iam.put_role(name, roles::definition(properties))
+    }
+
+    fn managed_policy(&self, arn: &str, properties: &Value) -> Answer<()> {
+        let list = properties.get("Roles").and_then(Value::as_array).into_iter().flatten();
+        let names: Vec<String> = list.filter_map(|name| name.as_str().map(str::to_owned)).collect();
+        let document = properties.get("PolicyDocument").unwrap_or(&Value::Null);
+        self.cloud.world.iam.put_managed_policy(arn, document, &names)
+    }
+
+    fn admit_function(&self, function: &Function) -> Answer<()> {
+        roles::admit_function(&self.cloud.world.iam, &self.cloud.sqs, function)
     }
 
     async fn set_bucket_policy(&self, bucket: &str, policy: &str) -> Answer<()> {

@@ -12,6 +12,7 @@ mod make;
 mod names;
 mod parameters;
 pub mod problem;
+pub(crate) mod roles;
 mod schema;
 pub mod stack;
 mod yaml;

@@ -133,6 +133,15 @@ async fn a_busy_port_and_a_machine_without_git_are_told_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_region_that_aws_could_not_have_is_wrong_usage() {
+    for (wrong, words) in [("mars", "eu-west-1"), ("../up-1", "eu-west-1"), ("cn-north-1", "partition")] {
+        let (code, out, error) = signalbox(&["serve", "--region", "eu-west-1", "--region", wrong]).await;
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{error}");
+        assert!(error.contains("--region") && error.contains(words), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_folder_that_is_in_use_is_left_alone() {
     let ground = signalbox_tests::Ground::without_functions().await.unwrap();
     let dir = ground.cloud().world.dir.clone();

@@ -7,10 +7,14 @@ mod carry_out;
 mod chaos;
 mod commands;
 mod conformance;
+#[cfg(target_os = "linux")]
+mod full_disk;
+mod iam;
 mod ledger;
 mod notifier;
 mod policy_in_force;
 mod story;
+mod sweep;
 mod template;
 mod trigger;
 mod whole;

@@ -214,7 +214,8 @@ impl PastStart {
         if self.id.is_some() && self.id == facts.id {
             return true;
         }
-        let is_later = facts.pushed_at.is_some_and(|pushed| self.at >= pushed);
+        // What the sweep finds was pushed some time ago.
+        let is_later = facts.origin == Origin::Sweep || facts.pushed_at.is_some_and(|pushed| self.at >= pushed);
         starts_tip && is_later && self.status != BuildStatus::Stopped
     }
 }

@@ -80,8 +80,8 @@ fn past(project: &str, number: u32, commit_id: char, status: BuildStatus) -> Pas
         attempt: 1,
         status,
         at: Timestamp::UNIX_EPOCH,
-        id: None,
         again: None,
+        id: None,
     }
 }
 
@@ -382,8 +382,8 @@ fn deciding_again_after_the_start_gives_nothing_to_start() {
         attempt: start.attempt,
         status: BuildStatus::InProgress,
         at: Timestamp::UNIX_EPOCH,
-        id: None,
         again: None,
+        id: None,
     });
     let again = decide(&facts("refs/heads/main", &[("lint", TriggerFacts { state, ..known() })]), &policy());
     assert_eq!(again.actions, []);

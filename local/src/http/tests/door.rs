@@ -4,8 +4,11 @@ use jiff::SignedDuration;
 
 use super::super::testing::{Client, Draft};
 
-/// One call a dialect: the service, the target, a header, the body.
-const CALLS: [(&str, &str, &[(&str, &str)], &str); 4] = [
+/// The service, the target, the headers, the body.
+type Call = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str);
+
+/// One call a dialect.
+const CALLS: [Call; 4] = [
     ("codecommit", "/", &[("x-amz-target", "CodeCommit_20150413.ListRepositories"), JSON], "{}"),
     ("sqs", "/", &[("x-amz-target", "AmazonSQS.ListQueues"), ("content-type", "application/x-amz-json-1.0")], "{}"),
     (
@@ -19,7 +22,7 @@ const CALLS: [(&str, &str, &[(&str, &str)], &str); 4] = [
 const JSON: (&str, &str) = ("content-type", "application/x-amz-json-1.1");
 
 fn drafts(client: &Client) -> Vec<Draft> {
-    let draft = |(service, target, headers, body): (&'static str, &str, &[(&str, &str)], &str)| {
+    let draft = |(service, target, headers, body): Call| {
         let method = if service == "s3" { "GET" } else { "POST" };
         let draft = client.draft(service, method, target).body(body);
         headers.iter().fold(draft, |draft, (name, value)| draft.header(name, value))

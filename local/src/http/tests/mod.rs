@@ -1,5 +1,6 @@
 //! The endpoint over real sockets.
 
+mod crowd;
 mod door;
 mod links;
 mod raw;

@@ -59,10 +59,12 @@ pub(super) struct Truth(Arc<Mutex<Seen>>);
 pub(super) struct Counted {
     pub(super) pushes: usize,
     pub(super) dropped: usize,
+    /// Those among them that were a branch's last push.
+    pub(super) dropped_heads: usize,
     pub(super) starts: usize,
     /// The ids of all builds.
     pub(super) builds: Vec<String>,
-    /// Pushes without a build, though their event was not dropped.
+    /// Pushes without a build, though an event told of them or the branch is still there.
     pub(super) lost: Vec<Pushed>,
     /// Commits with more than one build.
     pub(super) doubled: Vec<String>,
@@ -119,13 +121,17 @@ impl Truth {
             let has_build = |push: &&Pushed| {
                 of_push.keys().any(|(branch, commit, _)| *branch == push.branch && *commit == push.commit)
             };
+            // Of a branch whose last push no event told of the sweep must have found it.
+            let heads: BTreeMap<&str, &Pushed> = seen.pushes.iter().map(|push| (push.branch.as_str(), push)).collect();
+            let must_start = |push: &&Pushed| !push.dropped || heads.get(push.branch.as_str()) == Some(push);
             let doubled = of_push.iter().filter(|(_, count)| **count > 1);
             Counted {
                 pushes: seen.pushes.len(),
+                dropped_heads: heads.values().filter(|push| push.dropped).count(),
                 dropped: seen.pushes.iter().filter(|push| push.dropped).count(),
                 starts: seen.builds.len(),
                 builds: seen.builds.keys().cloned().collect(),
-                lost: seen.pushes.iter().filter(|push| !push.dropped && !has_build(push)).cloned().collect(),
+                lost: seen.pushes.iter().filter(|push| must_start(push) && !has_build(push)).cloned().collect(),
                 doubled: doubled
                     .map(|((branch, commit, trigger), count)| format!("{trigger} of {branch} at {commit}: {count}"))
                     .collect(),
@@ -166,18 +172,8 @@ impl Seen {
 }
 
 /// How often the notifier cannot have known that its mail was sent: the answer was lost, or the process died.
-///
-/// Those are the cases that are documented to double a mail. A record that cannot be written is one of the latter kind, and
-/// only a process that dies leaves none in the end.
-pub(super) fn lost_words_of_the_notifier(chaos: &Source) -> usize {
-    let deadly = [Kind::Kill, Kind::KillLate, Kind::TimeOut].map(Kind::word);
-    let acts = chaos.last_acts();
-    let lost = acts.iter().filter(|act| {
-        let (kind, what) = act.split_once(' ').unwrap_or((act, ""));
-        let answer = [Kind::FailAfter, Kind::CutAnswer].map(Kind::word).contains(&kind) && what == "sns:Publish";
-        answer
-            || deadly.contains(&kind) && what.contains("notifier")
-            || kind != "slow" && what.starts_with("s3:PutObject")
-    });
-    lost.count()
+pub(super) fn lost_words_of_the_notifier(chaos: &Source, function: &str) -> u64 {
+    let answers = [Kind::FailAfter, Kind::CutAnswer].map(|kind| chaos.count(kind, "sns:Publish"));
+    let deaths = [Kind::Kill, Kind::KillLate, Kind::TimeOut].map(|kind| chaos.count(kind, function));
+    answers.iter().chain(&deaths).sum()
 }

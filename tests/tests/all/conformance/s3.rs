@@ -110,7 +110,9 @@ async fn settings(run: &mut Run) {
     let bucket = json!({ "Bucket": "demo" });
     run.refused("GetBucketPolicy", bucket.clone(), "NoSuchBucketPolicy").await;
     run.refused("GetBucketLifecycleConfiguration", bucket.clone(), "NoSuchLifecycleConfiguration").await;
-    let policy = json!({ "Version": "2012-10-17", "Statement": [] }).to_string();
+    let deny =
+        json!({ "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteBucket", "Resource": "arn:aws:s3:::demo" });
+    let policy = json!({ "Version": "2012-10-17", "Statement": [deny] }).to_string();
     run.good("PutBucketPolicy", json!({ "Bucket": "demo", "Policy": policy })).await;
     run.refused("PutBucketPolicy", json!({ "Bucket": "demo", "Policy": "no JSON" }), "MalformedPolicy").await;
     run.good("GetBucketPolicy", bucket.clone()).await;

@@ -1,6 +1,7 @@
 //! STS's script.
 
 use serde_json::json;
+use signalbox_local::iam::Definition;
 
 use super::run::{Known, Run};
 
@@ -25,6 +26,11 @@ async fn sts_answers_as_its_model_says() {
     let Some(mut run) = Run::of("sts", KNOWN).await else { return };
     run.good("GetCallerIdentity", json!({})).await;
     let role = format!("arn:aws:iam::{}:role/checks", run.ground.cloud().world.account);
+    let trust = json!({ "Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": { "AWS": "111122223333" }, "Action": "sts:AssumeRole",
+    }] });
+    let definition = Definition { trust: Some(trust), ..Definition::default() };
+    run.ground.cloud().world.iam.put_role("checks", definition).unwrap();
     let assume = json!({ "RoleArn": role, "RoleSessionName": "unit", "DurationSeconds": 900, "ExternalId": "abc" });
     run.good("AssumeRole", assume).await;
     run.plain("AssumeRole", json!({ "RoleArn": role, "RoleSessionName": "unit" })).await;
