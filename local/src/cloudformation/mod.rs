@@ -6,6 +6,8 @@
 mod operations;
 mod teardown;
 
+pub use self::operations::OPERATIONS;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a scenario that cannot go on has failed")]
 
+mod account;
 mod carry_out;
 mod chaos;
 mod clients;
