@@ -17,6 +17,7 @@ use crate::codecommit::CodeCommit;
 use crate::eventbridge::EventBridge;
 use crate::http;
 use crate::logs::Logs;
+use crate::paging::Pages;
 use crate::s3::S3;
 use crate::sns::Sns;
 use crate::sqs::Sqs;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub regions: Vec<String>,
     /// The seed of all ids.
     pub seed: u64,
+    /// The most items that a page of any listing holds, where AWS would give more.
+    pub page_size: Option<usize>,
     /// How long a client may say nothing before its connection ends.
     pub silence: Duration,
     /// What goes wrong on purpose.
@@ -46,7 +49,15 @@ pub struct Settings {
 impl Settings {
     /// A cloud below `dir` in eu-west-1, at any free port, with the ids of the seed 1: change what is to be otherwise.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into(), port: 0, regions: vec!["eu-west-1".to_owned()], seed: 1, silence: SILENCE, chaos: None }
+        Self {
+            dir: dir.into(),
+            port: 0,
+            regions: vec!["eu-west-1".to_owned()],
+            seed: 1,
+            page_size: None,
+            silence: SILENCE,
+            chaos: None,
+        }
     }
 }
 
@@ -190,6 +201,7 @@ impl Cloud {
         let (dir, lock) = take_folder(&settings.dir)?;
         keep_home(&dir, home)?;
         let world = Arc::new(World::new(dir, home, settings.seed));
+        world.cuts_pages(Pages::draw(settings.page_size)?);
         world.chaos.set(settings.chaos);
         let keys = Arc::new(Keys::draw()?);
         let s3 = S3::open(&world)?;

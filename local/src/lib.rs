@@ -15,6 +15,7 @@ pub mod eventbridge;
 pub mod git_credential;
 mod http;
 pub mod iam;
+mod input;
 pub mod kept;
 pub mod lambda;
 pub mod logs;

@@ -53,11 +53,15 @@ impl Sts {
 
     pub(crate) async fn call(&self, action: &str, parameters: &Parameters, caller: &Caller) -> Answer<String> {
         match action {
-            "GetCallerIdentity" => Ok(self.caller_identity(caller)),
+            "GetCallerIdentity" => {
+                known(parameters, &[])?;
+                Ok(self.caller_identity(caller))
+            }
             "AssumeRole" => {
                 if let Some(name) = UNSUPPORTED.iter().find(|name| parameters.get(name).is_some()) {
                     return Err(invalid(format!("the local cloud does not support AssumeRole with {name}")));
                 }
+                known(parameters, &["RoleArn", "RoleSessionName", "DurationSeconds", "ExternalId"])?;
                 let asked = AssumeRole {
                     role_arn: parameters.get("RoleArn"),
                     session_name: parameters.get("RoleSessionName"),
@@ -83,6 +87,13 @@ impl Sts {
     fn assume_role(&self, asked: AssumeRole<'_>, caller: &Caller, now: Timestamp) -> Answer<String> {
         let role_arn = asked.role_arn.ok_or_else(|| missing("roleArn"))?;
         let session = asked.session_name.ok_or_else(|| missing("roleSessionName"))?;
+        let is_arn_text = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{ff}');
+        if !(20..=2048).contains(&role_arn.chars().count()) || !role_arn.chars().all(is_arn_text) {
+            let shown: String = role_arn.chars().take(100).collect();
+            return Err(invalid(format!(
+                "1 validation error detected: Value '{shown}' at 'roleArn' failed to satisfy constraint: Member must have a length of 20 to 2048 and be printable"
+            )));
+        }
         let good_session = (2..=64).contains(&session.len()) && session.chars().all(is_word_character);
         if !good_session {
             return Err(invalid(format!(
@@ -166,6 +177,14 @@ fn escape(text: &str) -> String {
 
 fn invalid(message: impl Into<String>) -> ServiceError {
     ServiceError::bad("ValidationError", message)
+}
+
+/// Refuses a member that nothing looks at.
+fn known(parameters: &Parameters, members: &[&str]) -> Answer<()> {
+    match parameters.unknown(members) {
+        Some(member) => Err(invalid(format!("the local cloud does not take the member {member}"))),
+        None => Ok(()),
+    }
 }
 
 fn missing(member: &str) -> ServiceError {

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::chaos;
 use crate::iam::Iam;
+use crate::paging::{Listing, Pages};
 
 /// The account that the local cloud plays.
 pub const ACCOUNT: &str = "111122223333";
@@ -35,6 +36,7 @@ struct Shared {
     seed: u64,
     drawn: Mutex<u64>,
     endpoint: OnceLock<String>,
+    pages: OnceLock<Pages>,
 }
 
 /// Why a region cannot be played.
@@ -84,7 +86,7 @@ impl World {
             iam: Iam::new(ACCOUNT, region),
             chaos: Arc::default(),
             is_home: true,
-            shared: Arc::new(Shared { seed, drawn: Mutex::new(0), endpoint: OnceLock::new() }),
+            shared: Arc::new(Shared { seed, drawn: Mutex::new(0), endpoint: OnceLock::new(), pages: OnceLock::new() }),
         }
     }
 
@@ -99,6 +101,26 @@ impl World {
             is_home: false,
             shared: Arc::clone(&self.shared),
         }
+    }
+
+    /// Says how pages are cut; the first word stands. Without one their tokens are signed with a key that anyone knows.
+    pub(crate) fn cuts_pages(&self, pages: Pages) {
+        let _first_word_stands = self.shared.pages.set(pages);
+    }
+
+    fn paging(&self) -> &Pages {
+        self.shared.pages.get_or_init(Pages::default)
+    }
+
+    /// The size of a page that AWS would give `size` items.
+    pub(crate) fn page_size(&self, size: usize) -> usize {
+        self.paging().size(size)
+    }
+
+    /// A listing of this account and region: the operation as `codecommit:ListBranches`, and everything that chooses or
+    /// orders its items.
+    pub(crate) fn listing(&self, operation: &str, filters: &[&str]) -> Listing<'_> {
+        self.paging().listing(&[&[self.account.as_str(), self.region.as_str(), operation][..], filters].concat())
     }
 
     /// The moment, in UTC.

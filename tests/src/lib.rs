@@ -85,10 +85,27 @@ impl Ground {
         Self::with(&file, programs, FunctionSettings::default()).await
     }
 
+    /// The same as [`Ground::with_functions`] or [`Ground::without_functions`] in a cloud whose listings hold one item a page.
+    ///
+    /// # Errors
+    /// As [`Ground::with_functions`].
+    pub async fn in_pages_of_one(programs: Programs) -> anyhow::Result<Self> {
+        Self::of(&template(), programs, FunctionSettings::default(), Some(1)).await
+    }
+
     async fn with(template: &Path, programs: Programs, functions: FunctionSettings) -> anyhow::Result<Self> {
+        Self::of(template, programs, functions, None).await
+    }
+
+    async fn of(
+        template: &Path,
+        programs: Programs,
+        functions: FunctionSettings,
+        page_size: Option<usize>,
+    ) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("no temporary folder")?;
         let stage = Stage::set(Setting {
-            cloud: CloudSettings { seed: 7, ..CloudSettings::new(dir.path().join("cloud")) },
+            cloud: CloudSettings { seed: 7, page_size, ..CloudSettings::new(dir.path().join("cloud")) },
             template: template.to_owned(),
             parameters: BTreeMap::from([("Email".to_owned(), "team@example.com".to_owned())]),
             programs,
@@ -294,10 +311,17 @@ impl Ground {
     /// # Errors
     /// `CodeBuild`'s refusal.
     pub async fn builds(&self, project: &str) -> anyhow::Result<Vec<String>> {
-        let input = json!({ "projectName": project });
-        let found = self.cloud().codebuild.call("ListBuildsForProject", input, &self.developer()).await?;
-        let ids = found.get("ids").and_then(Value::as_array).into_iter().flatten();
-        Ok(ids.filter_map(|id| id.as_str().map(str::to_owned)).collect())
+        let mut builds = Vec::new();
+        let mut input = json!({ "projectName": project });
+        loop {
+            let found = self.cloud().codebuild.call("ListBuildsForProject", input, &self.developer()).await?;
+            let ids = found.get("ids").and_then(Value::as_array).into_iter().flatten();
+            builds.extend(ids.filter_map(|id| id.as_str().map(str::to_owned)));
+            match found.get("nextToken") {
+                Some(token) => input = json!({ "projectName": project, "nextToken": token }),
+                None => return Ok(builds),
+            }
+        }
     }
 
     /// Waits until `look` finds something.

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::operations::OPERATIONS;
 use crate::error::{Answer, ServiceError};
 use crate::kept::Kept;
 use crate::lambda::Switch;
@@ -24,7 +25,6 @@ pub struct CloudFormation {
     world: Arc<World>,
     kept: Kept<State>,
     switches: Mutex<BTreeMap<String, Switch>>,
-    page: usize,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -83,7 +83,7 @@ impl CloudFormation {
     /// A spoilt state file.
     pub fn open(world: &Arc<World>) -> anyhow::Result<Self> {
         let kept = Kept::open(&world.dir, "cloudformation")?;
-        Ok(Self { world: Arc::clone(world), kept, switches: Mutex::default(), page: 100 })
+        Ok(Self { world: Arc::clone(world), kept, switches: Mutex::default() })
     }
 
     /// Writes the state.

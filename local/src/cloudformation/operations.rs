@@ -6,7 +6,14 @@ use super::{CloudFormation, Remembered, Resource};
 use crate::cloud::Cloud;
 use crate::error::{Answer, ServiceError};
 use crate::http::Parameters;
-use crate::paging::page;
+use crate::paging::Order;
+
+/// The documented size of a page is 1 MB; this many stacks or resources always fit.
+const PAGE: usize = 100;
+
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] =
+    &["DeleteStack", "DescribeStackResources", "DescribeStacks", "GetTemplate", "ListStackResources", "ListStacks"];
 
 /// What each operation takes beside `Action` and `Version`; anything else is refused, never ignored.
 const INPUTS: [(&str, &[&str]); 6] = [
@@ -16,6 +23,33 @@ const INPUTS: [(&str, &[&str]); 6] = [
     ("GetTemplate", &["StackName", "TemplateStage"]),
     ("ListStackResources", &["StackName", "NextToken"]),
     ("ListStacks", &["NextToken", "StackStatusFilter.member."]),
+];
+
+/// How a stack can stand, in the service model's words.
+const STATUSES: &[&str] = &[
+    "CREATE_IN_PROGRESS",
+    "CREATE_FAILED",
+    "CREATE_COMPLETE",
+    "ROLLBACK_IN_PROGRESS",
+    "ROLLBACK_FAILED",
+    "ROLLBACK_COMPLETE",
+    "DELETE_IN_PROGRESS",
+    "DELETE_FAILED",
+    "DELETE_COMPLETE",
+    "UPDATE_IN_PROGRESS",
+    "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+    "UPDATE_COMPLETE",
+    "UPDATE_FAILED",
+    "UPDATE_ROLLBACK_IN_PROGRESS",
+    "UPDATE_ROLLBACK_FAILED",
+    "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+    "UPDATE_ROLLBACK_COMPLETE",
+    "REVIEW_IN_PROGRESS",
+    "IMPORT_IN_PROGRESS",
+    "IMPORT_COMPLETE",
+    "IMPORT_ROLLBACK_IN_PROGRESS",
+    "IMPORT_ROLLBACK_FAILED",
+    "IMPORT_ROLLBACK_COMPLETE",
 ];
 
 const DRIFT: &str = "<DriftInformation><StackDriftStatus>NOT_CHECKED</StackDriftStatus></DriftInformation>";
@@ -43,7 +77,10 @@ impl CloudFormation {
             "ListStackResources" => self.list_stack_resources(parameters),
             "DescribeStackResources" => self.describe_stack_resources(parameters),
             "GetTemplate" => self.get_template(parameters),
-            "DeleteStack" => self.delete_stack(cloud, named(parameters)?).await,
+            "DeleteStack" => {
+                check_token(parameters.get("ClientRequestToken"))?;
+                self.delete_stack(cloud, named(parameters)?).await
+            }
             unknown => Err(ServiceError::unknown_operation("cloudformation", unknown)),
         }
     }
@@ -53,7 +90,7 @@ impl CloudFormation {
             Some(name) => (vec![self.find(name)?], None),
             None => {
                 let all = self.newest_first().into_iter().filter(|stack| !stack.is_deleted());
-                self.paged("DescribeStacks", all, parameters)?
+                self.paged(("DescribeStacks", ""), Order::Descending, all.map(by_time), parameters)?
             }
         };
         let members: String = stacks.iter().map(|stack| member(&described(stack))).collect();
@@ -62,17 +99,24 @@ impl CloudFormation {
 
     fn list_stacks(&self, parameters: &Parameters) -> Answer<String> {
         let wanted: Vec<&str> = (1..).map_while(|n| parameters.get(&format!("StackStatusFilter.member.{n}"))).collect();
+        if let Some(unknown) = wanted.iter().find(|status| !STATUSES.contains(status)) {
+            return Err(invalid(format!(
+                "1 validation error detected: Value '{unknown}' at 'stackStatusFilter' failed to satisfy constraint: Member must satisfy enum value set"
+            )));
+        }
         let asked = self.newest_first().into_iter();
         let asked = asked.filter(|stack| wanted.is_empty() || wanted.contains(&stack.status.as_str()));
-        let (stacks, next) = self.paged(&format!("ListStacks {}", wanted.join(" ")), asked, parameters)?;
+        let listing = ("ListStacks", &*wanted.join(" "));
+        let (stacks, next) = self.paged(listing, Order::Descending, asked.map(by_time), parameters)?;
         let members: String = stacks.iter().map(|stack| member(&(head(stack) + DRIFT))).collect();
         Ok(list("StackSummaries", &members) + &next_token(next))
     }
 
     fn list_stack_resources(&self, parameters: &Parameters) -> Answer<String> {
         let stack = self.find(named(parameters)?)?;
-        let listing = format!("ListStackResources {}", stack.id);
-        let (resources, next) = self.paged(&listing, stack.resources.iter(), parameters)?;
+        let in_place = stack.resources.iter().enumerate().map(|(place, one)| (format!("{place:06}"), one));
+        let listing = ("ListStackResources", &*stack.id);
+        let (resources, next) = self.paged(listing, Order::Ascending, in_place, parameters)?;
         let members: String = resources
             .into_iter()
             .map(|one| member(&(resource(one) + &time("LastUpdatedTimestamp", one.changed) + RESOURCE_DRIFT)))
@@ -121,13 +165,20 @@ impl CloudFormation {
 
     fn paged<T>(
         &self,
-        listing: &str,
-        items: impl Iterator<Item = T>,
+        (operation, filter): (&str, &str),
+        order: Order,
+        items: impl Iterator<Item = (String, T)>,
         parameters: &Parameters,
     ) -> Answer<(Vec<T>, Option<String>)> {
-        let items = items.enumerate().map(|(place, item)| (format!("{place:06}"), item));
-        page(listing, items, self.page, parameters.get("NextToken")).map_err(|_| invalid("NextToken is invalid"))
+        let listing = self.world.listing(&format!("cloudformation:{operation}"), &[filter]);
+        let token = parameters.get("NextToken");
+        listing.page(items, order, PAGE, token).map_err(|_| invalid("NextToken is invalid"))
     }
+}
+
+/// A stack under a key that sorts by the time it was made.
+fn by_time(stack: Remembered) -> (String, Remembered) {
+    (format!("{:020} {}", stack.created.as_microsecond(), stack.id), stack)
 }
 
 fn invalid(message: impl Into<String>) -> ServiceError {
@@ -138,6 +189,19 @@ fn named(parameters: &Parameters) -> Answer<&str> {
     parameters.get("StackName").filter(|name| !name.is_empty()).ok_or_else(|| {
         invalid("1 validation error detected: Value null at 'stackName' failed to satisfy constraint: Member must not be null")
     })
+}
+
+/// A token is looked at and dropped: a deletion that is asked for twice is done once anyway.
+fn check_token(token: Option<&str>) -> Answer<()> {
+    crate::input::check_length("ValidationError", "clientRequestToken", token, 1..=128)?;
+    let is_good = |token: &str| {
+        token.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && token.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
+    if token.is_some_and(|token| !is_good(token)) {
+        return Err(invalid("ClientRequestToken may hold letters, digits and - only"));
+    }
+    Ok(())
 }
 
 /// What a stack and its summary share.

@@ -6,7 +6,6 @@
 mod buildspec;
 mod events;
 mod model;
-mod paging;
 mod projects;
 mod run;
 mod shell;
@@ -36,6 +35,7 @@ use crate::error::{Answer, ServiceError};
 use crate::eventbridge::EventBridge;
 use crate::kept::Kept;
 use crate::logs::Logs;
+use crate::paging::BadToken;
 use crate::world::World;
 use model::{Build, Context, PhaseType, Project, Status};
 
@@ -57,6 +57,9 @@ pub const OPERATIONS: &[&str] = &[
 /// How long changes are gathered before the state is written: it is written whole, and a build changes it ten times.
 const SAVE_AFTER: Duration = Duration::from_millis(500);
 
+/// The documented size of a page.
+const PAGE: usize = 100;
+
 /// How many builds are remembered; AWS forgets them after a year.
 const REMEMBERED_BUILDS: usize = 1000;
 
@@ -67,13 +70,11 @@ pub struct Pace {
     pub minute: Duration,
     /// How many builds run at once: the account's concurrency quota. Others wait in the queue.
     pub at_once: usize,
-    /// How many items a listing gives at once; AWS gives 100.
-    pub page: usize,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { minute: Duration::from_secs(60), at_once: 2, page: 100 }
+        Self { minute: Duration::from_secs(60), at_once: 2 }
     }
 }
 
@@ -341,6 +342,16 @@ fn invalid(message: impl Into<String>) -> ServiceError {
     ServiceError::bad("InvalidInputException", message)
 }
 
+/// What the listings of this service answer to a token that is none of theirs.
+fn no_such_page(_: BadToken) -> ServiceError {
+    invalid("The nextToken is not one that this listing gave")
+}
+
+/// A key that sorts by time, and names of one moment by themselves.
+fn moment(time: Timestamp, name: &str) -> String {
+    format!("{:020} {name}", time.as_microsecond())
+}
+
 fn no_project(name: &str) -> ServiceError {
     ServiceError::bad("ResourceNotFoundException", format!("Project cannot be found: {name}"))
 }
@@ -350,7 +361,20 @@ fn no_build(id: &str) -> ServiceError {
 }
 
 fn input<T: DeserializeOwned>(value: Value) -> Answer<T> {
-    serde_json::from_value(value).map_err(|error| invalid(format!("the local cloud does not take this input: {error}")))
+    crate::input::read(value, "InvalidInputException")
+}
+
+/// The documented length of a member.
+fn check_length(member: &str, text: Option<&str>, lengths: std::ops::RangeInclusive<usize>) -> Answer<()> {
+    crate::input::check_length("InvalidInputException", member, text, lengths)
+}
+
+/// Names or ids to look up: 1 to 100, none of them empty.
+fn check_batch(member: &str, items: &[String]) -> Answer<()> {
+    if !(1..=100).contains(&items.len()) {
+        return Err(invalid(format!("{member} must be 1 to 100, not {}", items.len())));
+    }
+    items.iter().try_for_each(|item| check_length(member, Some(item), 1..=usize::MAX))
 }
 
 fn shown(what: &impl Serialize) -> Answer<Value> {

@@ -13,7 +13,6 @@ mod merge;
 mod names;
 #[cfg(test)]
 mod operations_tests;
-mod pages;
 mod receive;
 mod refs;
 mod repositories;
@@ -155,10 +154,9 @@ impl Repositories {
 #[derive(Debug, Serialize)]
 struct Nothing {}
 
-/// Members that the model does not have are refused: ignored, they would be a silent difference to AWS.
 fn parse<T: DeserializeOwned>(input: Value) -> Answer<T> {
-    serde_json::from_value(input)
-        .map_err(|error| ServiceError::bad("SerializationException", format!("the input does not fit: {error}")))
+    // CodeCommit has a code for each of its members, and none for what is no member at all.
+    crate::input::read(input, "SerializationException")
 }
 
 fn render(output: impl Serialize) -> Answer<Value> {

@@ -40,6 +40,9 @@ pub(super) struct Arguments {
     /// Let things go wrong on purpose, as they may on AWS: events, calls, functions. `rough` if nothing is said; see below.
     #[arg(long, value_name = "CHAOS", num_args = 0..=1, require_equals = true, default_missing_value = "rough")]
     chaos: Option<Chaos>,
+    /// The most items that a page of any listing holds, where AWS would give more; to see whether a client reads on.
+    #[arg(long, value_name = "N")]
+    page_size: Option<std::num::NonZeroUsize>,
     /// Show the functions' logs and what happens inside.
     #[arg(long)]
     verbose: bool,
@@ -55,6 +58,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
                 port: arguments.port,
                 regions: arguments.regions.clone(),
                 seed: seed(),
+                page_size: arguments.page_size.map(usize::from),
                 chaos: arguments.chaos.clone(),
                 ..Settings::new(&arguments.dir)
             },

@@ -7,11 +7,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::rules::{Rule, RuleState, Target, invalid, parse_pattern};
+use super::rules::{Rule, RuleState, Target, check_name, invalid, parse_pattern};
 use super::{Draft, EventBridge, no_such_rule};
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
-use crate::paging::page;
+use crate::paging::Order;
 
 /// The operations that are offered here.
 pub const OPERATIONS: &[&str] = &[
@@ -73,8 +73,7 @@ struct DeleteRule {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct ListRules {
-    #[serde(default)]
-    name_prefix: String,
+    name_prefix: Option<String>,
     event_bus_name: Option<String>,
     next_token: Option<String>,
     limit: Option<i64>,
@@ -167,7 +166,7 @@ struct Refused {
 }
 
 fn parse<T: DeserializeOwned>(input: Value) -> Answer<T> {
-    serde_json::from_value(input).map_err(|error| invalid(format!("the local cloud does not take this input: {error}")))
+    crate::input::read(input, "ValidationException")
 }
 
 fn required<T>(value: Option<T>, name: &str) -> Answer<T> {
@@ -257,11 +256,15 @@ impl EventBridge {
     fn list_rules(&self, input: ListRules) -> Answer<Value> {
         self.check_bus(input.event_bus_name.as_deref())?;
         let prefix = input.name_prefix;
+        if let Some(prefix) = &prefix {
+            check_name("namePrefix", prefix)?;
+        }
+        let prefix = prefix.unwrap_or_default();
         let rules: Vec<(String, Value)> = self.state.read(|state| {
             let named = state.rules.iter().filter(|(name, _)| name.starts_with(&prefix));
             named.map(|(name, rule)| Ok((name.clone(), rendered(self.show(name, rule))?))).collect::<Answer<_>>()
         })?;
-        listed("Rules", &format!("ListRules {prefix}"), rules, input.limit, input.next_token.as_deref())
+        self.listed(("Rules", "ListRules", &prefix), rules, input.limit, input.next_token.as_deref())
     }
 
     fn set_state(&self, input: OneRule, state: RuleState) -> Answer<Value> {
@@ -277,6 +280,7 @@ impl EventBridge {
     fn delete_rule(&self, input: DeleteRule) -> Answer<Value> {
         self.check_bus(input.event_bus_name.as_deref())?;
         let name = required(input.name, "name")?;
+        check_name("name", &name)?;
         let has_targets = self.state.read(|state| state.rules.get(&name).is_some_and(|rule| !rule.targets.is_empty()));
         if has_targets {
             return Err(invalid("Rule can't be deleted since it has targets."));
@@ -292,6 +296,8 @@ impl EventBridge {
         if !(1..=10).contains(&targets.len()) {
             return Err(invalid(format!("1 to 10 targets can be put at once, not {}.", targets.len())));
         }
+        let arns = targets.iter().flat_map(|target| std::iter::once(target.arn.as_str()).chain(target.dead_letters()));
+        arns.into_iter().try_for_each(|arn| check_length("targets.member.arn", arn, 1600))?;
         self.store_targets(&rule, targets)?;
         Ok(json!({ "FailedEntryCount": 0, "FailedEntries": [] }))
     }
@@ -300,6 +306,10 @@ impl EventBridge {
         self.check_bus(input.event_bus_name.as_deref())?;
         let rule = required(input.rule, "rule")?;
         let ids = required(input.ids, "ids")?;
+        if !(1..=100).contains(&ids.len()) {
+            return Err(invalid(format!("1 to 100 targets can be removed at once, not {}.", ids.len())));
+        }
+        ids.iter().try_for_each(|id| check_name("ids", id))?;
         self.with_rule(&rule, |rule| rule.targets.retain(|id, _| !ids.contains(id)))?;
         Ok(json!({ "FailedEntryCount": 0, "FailedEntries": [] }))
     }
@@ -311,18 +321,47 @@ impl EventBridge {
             let rule = state.rules.get(&name).ok_or_else(|| no_such_rule(&name))?;
             rule.targets.iter().map(|(id, target)| Ok((id.clone(), rendered(target)?))).collect::<Answer<_>>()
         })?;
-        listed("Targets", &format!("ListTargetsByRule {name}"), targets, input.limit, input.next_token.as_deref())
+        self.listed(("Targets", "ListTargetsByRule", &name), targets, input.limit, input.next_token.as_deref())
     }
 
     fn list_rule_names_by_target(&self, input: ListRuleNames) -> Answer<Value> {
         self.check_bus(input.event_bus_name.as_deref())?;
         let arn = required(input.target_arn, "targetArn")?;
+        check_length("targetArn", &arn, 1600)?;
         let names: Vec<(String, Value)> = self.state.read(|state| {
             let feeds = |rule: &Rule| rule.targets.values().any(|target| target.arn == arn);
             state.rules.iter().filter(|(_, rule)| feeds(rule)).map(|(name, _)| (name.clone(), json!(name))).collect()
         });
-        let listing = format!("ListRuleNamesByTarget {arn}");
-        listed("RuleNames", &listing, names, input.limit, input.next_token.as_deref())
+        self.listed(("RuleNames", "ListRuleNamesByTarget", &arn), names, input.limit, input.next_token.as_deref())
+    }
+
+    /// One page of what an operation lists, sorted by the items' names, as its `member`.
+    fn listed(
+        &self,
+        (member, operation, filter): (&str, &str, &str),
+        items: Vec<(String, Value)>,
+        limit: Option<i64>,
+        token: Option<&str>,
+    ) -> Answer<Value> {
+        let most = match limit {
+            None => LARGEST_PAGE,
+            Some(limit) => {
+                usize::try_from(limit).ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit)).ok_or_else(|| {
+                    invalid(format!(
+                        "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have a value from 1 to {LARGEST_PAGE}"
+                    ))
+                })?
+            }
+        };
+        let listing = self.world.listing(&format!("events:{operation}"), &[filter]);
+        let (items, next) = listing
+            .page(items, Order::Ascending, most, token)
+            .map_err(|_| invalid("Parameter NextToken is not valid. Reason: it is no token of this listing."))?;
+        let mut output = Map::from_iter([(member.to_owned(), Value::Array(items))]);
+        if let Some(next) = next {
+            output.insert("NextToken".to_owned(), json!(next));
+        }
+        Ok(Value::Object(output))
     }
 
     fn put_events(&self, input: PutEvents) -> Answer<Value> {
@@ -333,6 +372,7 @@ impl EventBridge {
                 entries.len()
             )));
         }
+        entries.iter().try_for_each(Entry::check)?;
         let size: usize = entries.iter().map(Entry::size).sum();
         if size > LARGEST_REQUEST {
             return Err(invalid(format!(
@@ -396,6 +436,19 @@ impl EventBridge {
 }
 
 impl Entry {
+    /// What the model says of an entry: anything else that is wrong with one fails that entry alone.
+    fn check(&self) -> Answer<()> {
+        self.resources.iter().try_for_each(|resource| check_length("entries.member.resources", resource, 2048))?;
+        let Some(bus) = &self.event_bus_name else { return Ok(()) };
+        check_length("entries.member.eventBusName", bus, 1600)?;
+        if bus.is_empty() || !bus.chars().all(|c| c.is_ascii_alphanumeric() || "/.-_:".contains(c)) {
+            return Err(invalid(format!(
+                "1 validation error detected: Value '{bus}' at 'entries.member.eventBusName' is neither a name nor an ARN"
+            )));
+        }
+        Ok(())
+    }
+
     /// What AWS counts: 14 bytes for a time, and the length of every text.
     fn size(&self) -> usize {
         let texts = [&self.source, &self.detail_type, &self.detail];
@@ -404,28 +457,8 @@ impl Entry {
     }
 }
 
-fn listed(
-    member: &str,
-    listing: &str,
-    items: Vec<(String, Value)>,
-    limit: Option<i64>,
-    token: Option<&str>,
-) -> Answer<Value> {
-    let most = match limit {
-        None => LARGEST_PAGE,
-        Some(limit) => usize::try_from(limit).ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit)).ok_or_else(|| {
-            invalid(format!(
-                "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have a value from 1 to {LARGEST_PAGE}"
-            ))
-        })?,
-    };
-    let (items, next) = page(listing, items, most, token)
-        .map_err(|_| invalid("Parameter NextToken is not valid. Reason: it is no token of this listing."))?;
-    let mut output = Map::from_iter([(member.to_owned(), Value::Array(items))]);
-    if let Some(next) = next {
-        output.insert("NextToken".to_owned(), json!(next));
-    }
-    Ok(Value::Object(output))
+fn check_length(member: &str, text: &str, most: usize) -> Answer<()> {
+    crate::input::check_length("ValidationException", member, Some(text), 1..=most)
 }
 
 fn test_event_pattern(input: TestEventPattern) -> Answer<Value> {

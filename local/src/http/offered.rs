@@ -1,9 +1,10 @@
 //! What the local cloud offers: the tables that stand beside each service's dispatch, put together.
 
-use crate::{codebuild, codecommit, eventbridge, logs, s3, sns, sqs, sts};
+use crate::{cloudformation, codebuild, codecommit, eventbridge, logs, s3, sns, sqs, sts};
 
 /// Every service by its signing name, with its operations.
-const SERVICES: [(&str, &[&str]); 8] = [
+const SERVICES: [(&str, &[&str]); 9] = [
+    ("cloudformation", cloudformation::OPERATIONS),
     ("codebuild", codebuild::OPERATIONS),
     ("codecommit", codecommit::OPERATIONS),
     ("events", eventbridge::OPERATIONS),
@@ -27,15 +28,20 @@ mod tests {
     use super::*;
     use crate::auth::Caller;
     use crate::cloud::{Cloud, Settings};
+    use crate::http::protocol::Protocol;
     use crate::http::{Call, protocol};
 
     /// The code with which an operation with no input is refused, if it is.
     async fn refusal(cloud: &Cloud, service: &str, operation: &str) -> String {
         let request = hyper::Request::builder().method("POST").uri("/");
-        let (request, body) = match service {
-            "sns" | "sts" => (request, Bytes::from(format!("Action={operation}"))),
-            _ => (request.header("x-amz-target", format!("Any.{operation}")), Bytes::from("{}")),
+        let (request, body) = match protocol::protocol(service) {
+            Some(Protocol::Json(prefix)) => {
+                (request.header("x-amz-target", format!("{prefix}.{operation}")), "{}".to_owned())
+            }
+            Some(Protocol::Query { version, .. }) => (request, format!("Action={operation}&Version={version}")),
+            None => panic!("{service} speaks nothing"),
         };
+        let body = Bytes::from(body);
         let (head, ()) = request.body(()).unwrap().into_parts();
         let caller =
             Caller { arn: "arn:aws:iam::111122223333:user/developer".to_owned(), access_key_id: "AKIA".to_owned() };

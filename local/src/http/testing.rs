@@ -35,7 +35,11 @@ impl Client {
 
     pub(crate) async fn start_in(dir: &Path, regions: &[&str]) -> Self {
         let regions = regions.iter().map(|&region| region.to_owned()).collect();
-        let running = Cloud::start(Settings { regions, ..Settings::new(dir) }).await.unwrap();
+        Self::start_with(Settings { regions, ..Settings::new(dir) }).await
+    }
+
+    pub(crate) async fn start_with(settings: Settings) -> Self {
+        let running = Cloud::start(settings).await.unwrap();
         let keys = running.cloud.keys.user(&running.cloud.world, "developer");
         Self { running, keys }
     }
@@ -85,7 +89,7 @@ impl Client {
     /// An operation of SNS with its parameters.
     pub(crate) async fn sns(&self, action: &str, parameters: &[(&str, &str)]) -> String {
         let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("Action", action).extend_pairs(parameters);
+        form.append_pair("Action", action).append_pair("Version", "2010-03-31").extend_pairs(parameters);
         self.send("sns", "POST", "/", &[], &form.finish()).await
     }
 

@@ -100,7 +100,6 @@ pub struct Logs {
     folder: PathBuf,
     groups: Mutex<BTreeMap<String, Group>>,
     followers: broadcast::Sender<LogLine>,
-    page: usize,
 }
 
 impl Logs {
@@ -119,13 +118,7 @@ impl Logs {
             }
         }
         let (followers, _) = broadcast::channel(FOLLOWED_LINES);
-        Ok(Self {
-            world: Arc::clone(world),
-            folder,
-            groups: Mutex::new(groups),
-            followers,
-            page: operations::DESCRIBE_PAGE,
-        })
+        Ok(Self { world: Arc::clone(world), folder, groups: Mutex::new(groups), followers })
     }
 
     /// Adds one event; makes the group and the stream where they are not there yet.

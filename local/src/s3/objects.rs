@@ -171,7 +171,8 @@ pub(super) fn delete_many(asking: Asking<'_>, request: &Request) -> Outcome<Repl
     }
     let mut content = String::new();
     for object in objects {
-        let key = object.get("Key").ok_or_else(|| Refused::malformed_xml("an Object has no Key"))?;
+        let key = object.get("Key").filter(|key| !key.is_empty());
+        let key = key.ok_or_else(|| Refused::malformed_xml("an Object has no Key"))?;
         if let Some(other) =
             object.children.iter().find(|child| !matches!(child.name.as_str(), "Key" | "VersionId" | "ETag"))
         {

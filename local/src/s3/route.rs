@@ -298,6 +298,13 @@ impl Request {
         {
             return Err(Refused::new(400, "AccessControlListNotSupported", "The bucket does not allow ACLs"));
         }
+        if let Some(mode) = self.header("x-amz-checksum-mode").filter(|mode| !mode.eq_ignore_ascii_case("enabled")) {
+            return Err(Refused::invalid_argument(
+                "x-amz-checksum-mode",
+                mode,
+                "Value for x-amz-checksum-mode header is invalid.",
+            ));
+        }
         if self.header("x-amz-object-ownership").is_some_and(|ownership| ownership != "BucketOwnerEnforced") {
             return Err(Refused::unsupported_header("x-amz-object-ownership"));
         }

@@ -56,6 +56,16 @@ impl Sns {
             }
             _ => {}
         }
+        for (number, id) in (1..).zip(&ids) {
+            parameters.required(&format!("{}Message", prefix(number)))?;
+            let is_good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+            if !(1..=80).contains(&id.len()) || !id.chars().all(is_good) {
+                return Err(ServiceError::bad(
+                    "InvalidBatchEntryId",
+                    "The Id of a batch entry in a batch request doesn't abide by the specification.",
+                ));
+            }
+        }
         let (mut good, mut bad) = (String::new(), String::new());
         for (number, id) in (1..).zip(&ids) {
             let published = match Message::parse(parameters, &prefix(number)) {

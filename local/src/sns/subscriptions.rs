@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::filter::{Filter, Scope};
 use super::message::invalid;
 use super::topics::check_arn;
-use super::{PAGE, Sns, attribute_map, element, entries, not_found, page_of};
+use super::{Sns, attribute_map, element, entries, not_found};
 use crate::error::Answer;
 use crate::http::Parameters;
 
@@ -218,7 +218,8 @@ impl Sns {
 
     pub(super) fn list_subscriptions(&self, parameters: &Parameters) -> Answer<String> {
         self.kept.read(|state| {
-            let (page, next) = page_of(state.subscriptions.iter(), parameters.get("NextToken"), PAGE)?;
+            let (page, next) =
+                self.page_of(("ListSubscriptions", ""), state.subscriptions.iter(), parameters.get("NextToken"))?;
             Ok(list(&page, &self.world.account) + &next)
         })
     }
@@ -228,7 +229,8 @@ impl Sns {
         self.kept.read(|state| {
             state.topic(topic)?;
             let of_topic = state.subscriptions.iter().filter(|(_, one)| one.topic == topic);
-            let (page, next) = page_of(of_topic, parameters.get("NextToken"), PAGE)?;
+            let (page, next) =
+                self.page_of(("ListSubscriptionsByTopic", topic), of_topic, parameters.get("NextToken"))?;
             Ok(list(&page, &self.world.account) + &next)
         })
     }

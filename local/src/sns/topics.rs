@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::message::invalid;
-use super::{PAGE, Sns, State, attribute_map, element, entries, not_found, page_of};
+use super::{Sns, State, attribute_map, element, entries, not_found};
 use crate::error::Answer;
 use crate::http::Parameters;
 use crate::iam::{Document, Kind};
@@ -106,7 +106,7 @@ impl Sns {
 
     pub(super) fn list_topics(&self, parameters: &Parameters) -> Answer<String> {
         self.kept.read(|state| {
-            let (page, next) = page_of(state.topics.iter(), parameters.get("NextToken"), PAGE)?;
+            let (page, next) = self.page_of(("ListTopics", ""), state.topics.iter(), parameters.get("NextToken"))?;
             let members: String =
                 page.iter().map(|(arn, _)| format!("<member>{}</member>", element("TopicArn", arn))).collect();
             Ok(format!("<Topics>{members}</Topics>{next}"))

@@ -13,7 +13,7 @@ use super::message::{self, MessageAttribute};
 use super::{Extras, Message, Sqs, Unwritten, attributes, invalid};
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
-use crate::paging::page;
+use crate::paging::Order;
 use crate::sts;
 
 /// The operations that are offered here.
@@ -225,10 +225,44 @@ struct ListMoves {
     max_results: Option<i64>,
 }
 
+/// An entry of a batch. One that lacks a member that the model requires fails the batch; anything else only itself.
+trait BatchEntry {
+    fn id(&self) -> Option<String>;
+    fn check(&self) -> Answer<()>;
+}
+
+impl BatchEntry for SendEntry {
+    fn id(&self) -> Option<String> {
+        self.id.clone()
+    }
+
+    fn check(&self) -> Answer<()> {
+        required(self.message_body.as_ref(), "MessageBody").map(drop)
+    }
+}
+
+impl BatchEntry for DeleteEntry {
+    fn id(&self) -> Option<String> {
+        self.id.clone()
+    }
+
+    fn check(&self) -> Answer<()> {
+        required(self.receipt_handle.as_ref(), "ReceiptHandle").map(drop)
+    }
+}
+
+impl BatchEntry for ChangeEntry {
+    fn id(&self) -> Option<String> {
+        self.id.clone()
+    }
+
+    fn check(&self) -> Answer<()> {
+        required(self.receipt_handle.as_ref(), "ReceiptHandle").map(drop)
+    }
+}
+
 fn parse<T: DeserializeOwned>(input: Value) -> Answer<T> {
-    serde_json::from_value(input).map_err(|error| {
-        ServiceError::bad("SerializationException", format!("the local cloud does not take this input: {error}"))
-    })
+    crate::input::read(input, "SerializationException")
 }
 
 fn required<T>(value: Option<T>, name: &str) -> Answer<T> {
@@ -305,13 +339,8 @@ impl Sqs {
     fn list_queues(&self, input: ListQueues) -> Answer<Value> {
         let prefix = input.queue_name_prefix;
         let names = self.queue_names().into_iter().filter(|name| name.starts_with(&prefix));
-        self.urls(
-            "QueueUrls",
-            &format!("ListQueues {prefix}"),
-            names,
-            page_size(input.max_results)?,
-            input.next_token.as_deref(),
-        )
+        let listing = ("QueueUrls", "ListQueues", &*prefix);
+        self.urls(listing, names, input.max_results, input.next_token.as_deref())
     }
 
     fn list_dead_letter_source_queues(&self, input: ListSources) -> Answer<Value> {
@@ -323,24 +352,28 @@ impl Sqs {
             let feeds = |queue: &super::Queue| queue.attributes.redrive().is_some_and(|redrive| redrive.target == arn);
             state.queues.iter().filter(|(_, queue)| feeds(queue)).map(|(name, _)| name.clone()).collect()
         });
-        let listing = format!("ListDeadLetterSourceQueues {name}");
-        self.urls("queueUrls", &listing, sources, page_size(input.max_results)?, input.next_token.as_deref())
+        let listing = ("queueUrls", "ListDeadLetterSourceQueues", &*name);
+        self.urls(listing, sources, input.max_results, input.next_token.as_deref())
     }
 
+    /// Without `MaxResults` there are no pages: the answer holds the first thousand and no token, as on AWS.
     fn urls(
         &self,
-        member: &str,
-        listing: &str,
+        (member, operation, filter): (&str, &str, &str),
         names: impl IntoIterator<Item = String>,
-        most: usize,
+        most: Option<i64>,
         token: Option<&str>,
     ) -> Answer<Value> {
         let urls = names.into_iter().map(|name| {
             let url = self.url(&name);
             (name, url)
         });
-        let (urls, next) = page(listing, urls, most, token)
-            .map_err(|_| invalid("NextToken", token.unwrap_or_default(), "It is no token of this listing."))?;
+        let wrong = || invalid("NextToken", token.unwrap_or_default(), "It is no token of this listing.");
+        let listing = self.world.listing(&format!("sqs:{operation}"), &[filter]);
+        let (urls, next) = match (most, token) {
+            (None, None) => (urls.map(|(_, url)| url).take(LARGEST_PAGE).collect(), None),
+            _ => listing.page(urls, Order::Ascending, page_size(most)?, token).map_err(|_| wrong())?,
+        };
         let mut output = Map::from_iter([(member.to_owned(), json!(urls))]);
         if let Some(next) = next {
             output.insert("NextToken".to_owned(), json!(next));
@@ -451,7 +484,7 @@ impl Sqs {
                 format!("Batch requests cannot be longer than {LARGEST_BATCH} bytes. You have sent {total} bytes."),
             ));
         }
-        self.batch(input, |entry: &SendEntry| entry.id.clone(), |url, entry| self.send_entry(url, entry, caller))
+        self.batch(input, |url, entry| self.send_entry(url, entry, caller))
     }
 
     fn delete_message(&self, input: DeleteMessage) -> Answer<Value> {
@@ -460,14 +493,10 @@ impl Sqs {
     }
 
     fn delete_message_batch(&self, input: Batch<DeleteEntry>) -> Answer<Value> {
-        self.batch(
-            input,
-            |entry| entry.id.clone(),
-            |url, entry| {
-                self.delete(url, &required(entry.receipt_handle, "ReceiptHandle")?)?;
-                Ok(Map::new())
-            },
-        )
+        self.batch(input, |url, entry: DeleteEntry| {
+            self.delete(url, &required(entry.receipt_handle, "ReceiptHandle")?)?;
+            Ok(Map::new())
+        })
     }
 
     fn change_message_visibility(&self, input: ChangeVisibility) -> Answer<Value> {
@@ -488,14 +517,13 @@ impl Sqs {
     }
 
     fn change_message_visibility_batch(&self, input: Batch<ChangeEntry>) -> Answer<Value> {
-        self.batch(input, |entry| entry.id.clone(), |url, entry| self.change_entry(url, entry))
+        self.batch(input, |url, entry| self.change_entry(url, entry))
     }
 
     /// Does a batch entry by entry; one that fails does not keep the others from going through.
-    fn batch<E>(
+    fn batch<E: BatchEntry>(
         &self,
         input: Batch<E>,
-        id_of: impl Fn(&E) -> Option<String>,
         mut act: impl FnMut(&str, E) -> Answer<Map<String, Value>>,
     ) -> Answer<Value> {
         let url = required(input.queue_url, "QueueUrl")?;
@@ -513,7 +541,8 @@ impl Sqs {
         }
         let mut ids = BTreeSet::new();
         for entry in &entries {
-            let id = required(id_of(entry), "Id")?;
+            let id = required(entry.id(), "Id")?;
+            entry.check()?;
             let good =
                 (1..=80).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
             if !good {
@@ -528,7 +557,7 @@ impl Sqs {
         }
         let (mut successful, mut failed) = (Vec::new(), Vec::new());
         for entry in entries {
-            let id = id_of(&entry).unwrap_or_default();
+            let id = entry.id().unwrap_or_default();
             match act(&url, entry) {
                 Ok(mut done) => {
                     done.insert("Id".to_owned(), json!(id));
@@ -542,14 +571,7 @@ impl Sqs {
                 })),
             }
         }
-        let mut output = Map::new();
-        if !successful.is_empty() {
-            output.insert("Successful".to_owned(), json!(successful));
-        }
-        if !failed.is_empty() {
-            output.insert("Failed".to_owned(), json!(failed));
-        }
-        Ok(Value::Object(output))
+        Ok(json!({ "Successful": successful, "Failed": failed }))
     }
 
     async fn receive_message(&self, input: ReceiveMessage) -> Answer<Value> {

@@ -1,5 +1,7 @@
 //! CloudWatch Logs: the end of a build's log, and what a function wrote lately.
 
+use std::collections::VecDeque;
+
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::types::OrderBy;
 use jiff::Timestamp;
@@ -40,16 +42,27 @@ impl Logs {
     /// # Errors
     /// As [`Failure`] sorts them.
     pub async fn tail(&self, group: &str, stream: &str, lines: u16) -> Result<Option<Vec<String>>, Failure> {
-        let request = self.client.get_log_events().log_group_name(group).log_stream_name(stream);
-        match request.start_from_head(false).limit(i32::from(lines)).send().await {
-            Ok(answer) => {
-                let messages = answer.events.unwrap_or_default().into_iter().filter_map(|event| event.message);
-                Ok(Some(messages.map(|line| line.trim_end().to_owned()).collect()))
+        let (mut tail, mut token) = (VecDeque::new(), None::<String>);
+        loop {
+            let missing = usize::from(lines).saturating_sub(tail.len());
+            let request = self.client.get_log_events().log_group_name(group).log_stream_name(stream);
+            let request = request.start_from_head(false).limit(i32::try_from(missing).unwrap_or(i32::MAX));
+            let answer = match request.set_next_token(token.clone()).send().await {
+                Ok(answer) => answer,
+                Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+                    return Ok(None);
+                }
+                Err(error) => return Err(sort(format!("logs:GetLogEvents on {group}/{stream}"), error)),
+            };
+            for event in answer.events.unwrap_or_default().into_iter().rev().take(missing) {
+                tail.push_front(event.message.unwrap_or_default().trim_end().to_owned());
             }
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
-                Ok(None)
+            // A page may hold fewer events than were asked for, even none; only the same token again is the beginning.
+            let next = answer.next_backward_token;
+            if tail.len() >= usize::from(lines) || next.is_none() || next == token {
+                return Ok(Some(tail.into()));
             }
-            Err(error) => Err(sort(format!("logs:GetLogEvents on {group}/{stream}"), error)),
+            token = next;
         }
     }
 

@@ -14,6 +14,9 @@ pub struct Entry {
     pub function: String,
     /// The event.
     pub event: EventId,
+    /// Drawn by whoever wrote it, so that a writer knows its own words again.
+    #[serde(default)]
+    pub writer: u32,
     /// How far it is.
     pub phase: Phase,
     /// How many invocations have claimed it.

@@ -83,6 +83,7 @@ impl Ledger {
         let mut entry = Entry {
             function: self.function.clone(),
             event: event.clone(),
+            writer: draw(&key)?,
             phase: Phase::Claimed { until: now.saturating_add(lease).unwrap_or(Timestamp::MAX) },
             attempts: 1,
             outcomes: BTreeMap::new(),
@@ -185,6 +186,7 @@ impl Ledger {
         let mut entry = Entry {
             function,
             event: event.clone(),
+            writer: draw(&key)?,
             phase,
             attempts: 1,
             outcomes: BTreeMap::new(),
@@ -221,7 +223,7 @@ impl Ledger {
     /// Writes over the entry of this tag; gives the new tag.
     ///
     /// Where S3 says that somebody was faster it may have been this very write: its answer was cut off, and the SDK sent it
-    /// again. A claim holds the nanosecond until which it is good, so no two invocations write the same bytes.
+    /// again. No two invocations write the same bytes: each draws a number for its entries.
     async fn put_over(&self, key: &str, bytes: Vec<u8>, etag: &str) -> Result<String, Failure> {
         if let Put::Written { etag } = self.bucket.put_over(key, bytes.clone(), etag).await? {
             return Ok(etag);
@@ -292,6 +294,11 @@ impl Held {
         self.etag = self.ledger.put_over(&key, encode(&key, &self.entry)?, &self.etag).await?;
         Ok(())
     }
+}
+
+/// A number that no other invocation is likely to draw for the same event.
+fn draw(key: &str) -> Result<u32, Failure> {
+    getrandom::u32().map_err(|error| Failure::retry(format!("writing {key}"), format!("no random number: {error}")))
 }
 
 fn lost(key: &str) -> Failure {

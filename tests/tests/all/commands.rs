@@ -60,6 +60,9 @@ async fn explain_tells_what_every_function_would_decide() {
     let (code, out, error) = signalbox(&explain("events/codebuild-build-failed.json")).await;
     assert_eq!(code, Some(0), "{error}");
     insta::assert_snapshot!("explain_build", out);
+    let (code, out, error) = signalbox(&explain("events/scheduled-sweep.json")).await;
+    assert_eq!(code, Some(0), "{error}");
+    insta::assert_snapshot!("explain_sweep", out);
     let (code, out, _) = signalbox(&explain("events/unknown-ecr-image-push.json")).await;
     assert_eq!(code, Some(0));
     assert!(out.contains("none of ours"), "{out}");
@@ -99,6 +102,14 @@ async fn explain_takes_facts_from_a_file_and_answers_in_json() {
     let with = run(explain(&["--facts", facts.to_str().unwrap()])).await;
     let reason = with["functions"]["trigger"]["reasons"][0].as_str().unwrap();
     assert!(reason.starts_with("unit starts nothing: nothing matches its paths (1 file in all"), "{reason}");
+
+    // A ledger entry has its event in it: what the sweep found has no other.
+    let entry = serde_json::json!({
+        "function": "trigger", "report": { "replay": { "event": without["event"], "facts": given } },
+    });
+    std::fs::write(&facts, entry.to_string()).unwrap();
+    let whole = ["explain", "--policy", "docs/examples/first.yaml", "--json", "--facts", facts.to_str().unwrap()];
+    assert_eq!(run(whole.map(str::to_owned).to_vec()).await, with);
 
     std::fs::write(&facts, "{}").unwrap();
     let arguments = explain(&["--facts", facts.to_str().unwrap()]);
@@ -148,4 +159,15 @@ async fn a_folder_that_is_in_use_is_left_alone() {
     let (code, _, error) = signalbox(&["serve", "--port", "0", "--dir", dir.to_str().unwrap()]).await;
     assert_eq!(code, Some(1));
     assert!(error.contains("another local cloud runs in") && error.contains("--dir"), "{error}");
+}
+
+#[tokio::test]
+async fn schema_prints_what_editors_read() {
+    let (code, out, error) = signalbox(&["schema"]).await;
+    assert_eq!(code, Some(0), "{error}");
+    let schema: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(schema, signalbox_policy::schema());
+    let (code, out, _) = signalbox(&["schema", "--help"]).await;
+    assert_eq!(code, Some(0));
+    assert!(out.contains("# yaml-language-server: $schema=signalbox.schema.json"), "{out}");
 }

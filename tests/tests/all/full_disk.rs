@@ -1,11 +1,13 @@
 //! `signalbox serve` on a disk that fills up and has room again: a limit to the size of its files stands for the disk.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use signalbox_aws::{Aws, AwsEnvironment, Bucket, Failure, Put};
+use signalbox_aws::{Aws, AwsEnvironment, Bucket, CodeBuild, Failure, Put, Start};
+use signalbox_events::ProjectName;
 use signalbox_tests::programs;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -54,15 +56,18 @@ impl Served {
         self.exports.iter().find(|(key, _)| key == name).unwrap().1.clone()
     }
 
-    fn bucket(&self) -> Bucket {
-        let aws = Aws::new(AwsEnvironment {
+    fn aws(&self) -> Aws {
+        Aws::new(AwsEnvironment {
             region: self.export("AWS_REGION"),
             access_key_id: self.export("AWS_ACCESS_KEY_ID"),
             secret_access_key: self.export("AWS_SECRET_ACCESS_KEY"),
             session_token: None,
             endpoint: Some(self.export("AWS_ENDPOINT_URL")),
-        });
-        Bucket::new(&aws, &self.bucket)
+        })
+    }
+
+    fn bucket(&self) -> Bucket {
+        Bucket::new(&self.aws(), &self.bucket)
     }
 
     fn limit(&self, bytes: Option<u64>) {
@@ -124,6 +129,15 @@ async fn a_full_disk_is_told_loses_nothing_that_was_acknowledged_and_passes() {
     let (pushed, _) = served.git(&desk, &["push", "-q", &remote, "main"]).await;
     assert!(!pushed, "a push that cannot be kept is refused");
     assert!(bucket.get("before").await.unwrap().is_some(), "what is there can be read");
+    // What is kept in memory first is acknowledged, and written once there is room.
+    let start = Start {
+        project: ProjectName::parse("demo-unit").unwrap(),
+        source_version: "main".to_owned(),
+        token: "token".to_owned(),
+        environment: BTreeMap::new(),
+        buildspec: None,
+    };
+    let build = CodeBuild::new(&served.aws()).start(start).await.unwrap();
     served.tells("the state cannot be written").await;
 
     served.limit(None);
@@ -138,6 +152,8 @@ async fn a_full_disk_is_told_loses_nothing_that_was_acknowledged_and_passes() {
     for (key, there) in [("before", true), ("during", false), ("after", true)] {
         assert_eq!(bucket.get(key).await.unwrap().is_some(), there, "{key}");
     }
+    let builds = CodeBuild::new(&served.aws()).builds(std::slice::from_ref(&build)).await.unwrap();
+    assert_eq!(builds.len(), 1, "the build that was acknowledged is still known");
     let remote = format!("{}/v1/repos/demo", served.export("AWS_ENDPOINT_URL"));
     let (_, refs) = served.git(&desk, &["ls-remote", &remote]).await;
     assert!(refs.contains("refs/heads/main"), "{refs}");

@@ -4,6 +4,7 @@
 
 mod carry_out;
 mod chaos;
+mod clients;
 mod commands;
 mod conformance;
 #[cfg(target_os = "linux")]
@@ -11,6 +12,7 @@ mod full_disk;
 mod iam;
 mod ledger;
 mod notifier;
+mod pages;
 mod policy_in_force;
 mod story;
 mod sweep;

@@ -142,7 +142,7 @@ async fn an_event_and_two_sweeps_at_once_start_one_build() {
                 handle(&ground, &trigger, event).await.unwrap();
             }
         }
-        assert_eq!(swept(&ground, &trigger, "last").await, swept(&ground, &trigger, "last").await);
+        assert_eq!(sweep(&ground, &trigger).await.verdict, "nothing");
         assert_eq!(built(&ground).await, round + 1);
     }
 }
@@ -154,7 +154,10 @@ async fn what_is_seen_for_the_first_time_starts_nothing() {
     // A repository that no sweep knows, branches that no trigger wanted, a repository that is made anew.
     ground.repository("demo-2").await.unwrap();
     ground.commit("demo-2", "main", "old", &[("a", Some("a"))]).await.unwrap();
-    ground.commit("demo", "feature", "old", &[("a", Some("a"))]).await.unwrap();
+    let tip = ground.commit("demo", "main", "older [skip ci]", &[("a", Some("a"))]).await.unwrap();
+    ground.branch("demo", "feature", &tip).await.unwrap();
+    assert_eq!(sweep(&ground, &trigger).await.verdict, "found");
+    ground.branch("demo", "other", &tip).await.unwrap();
     assert_eq!(sweep(&ground, &trigger).await.verdict, "nothing");
     ground.policy(&everything.replace("[main]", "[\"**\"]")).unwrap();
     assert_eq!(sweep(&ground, &trigger).await.verdict, "nothing");
@@ -162,8 +165,8 @@ async fn what_is_seen_for_the_first_time_starts_nothing() {
     let codecommit = &ground.cloud().codecommit;
     codecommit.call("DeleteRepository", json!({ "repositoryName": "demo" }), &ground.developer()).await.unwrap();
     ground.repository("demo").await.unwrap();
-    ground.commit("demo", "main", "of another repository", &[("b", Some("b"))]).await.unwrap();
-    ground.commit("demo", "feature", "of another repository", &[("b", Some("b"))]).await.unwrap();
+    let tip = ground.commit("demo", "main", "of another repository", &[("b", Some("b"))]).await.unwrap();
+    ground.branch("demo", "feature", &tip).await.unwrap();
     assert_eq!(sweep(&ground, &trigger).await.verdict, "nothing");
     assert_eq!(built(&ground).await, 0);
     // From then on it is swept like any other.
@@ -279,7 +282,7 @@ async fn a_start_that_must_be_tried_again_is_done_by_the_next_sweep() {
     assert!(matches!(handle(&ground, &trigger, &late).await, Err(Failure::Retry(_))));
     s3.put(bucket, key, br#"{"green":null,"starts":[]}"#).unwrap();
     assert_eq!(sweep(&ground, &trigger).await.verdict, "found");
-    assert_eq!(handle(&ground, &trigger, &late).await.unwrap(), Handled::Before);
+    handle(&ground, &trigger, &late).await.unwrap();
     assert_eq!(built(&ground).await, 1);
 }
 
@@ -396,14 +399,13 @@ async fn a_repository_that_may_not_be_read_is_refused_by_itself_and_told_once() 
 
 #[tokio::test]
 async fn a_repository_out_of_the_templates_reach_is_not_looked_at() {
-    let (ground, _) = ground(&policy("{ branches: [main] }", ""), QUICK).await;
+    let (ground, trigger) = ground(&policy("{ branches: [main] }", ""), QUICK).await;
     ground.repository("demo-2").await.unwrap();
     let mut setup = ground.setup("trigger").unwrap();
     setup.settings.repositories = Some("arn:aws:codecommit:eu-west-1:111122223333:de?o-*".to_owned());
-    sweep(&ground, &Trigger::new(&setup)).await;
-    let seen = ground.objects("state/sweep/repositories/").unwrap();
-    assert_eq!(
-        seen.into_keys().collect::<Vec<_>>(),
-        ["demo", "demo-2"].map(|name| format!("state/sweep/repositories/{name}.json"))
-    );
+    ground.commit("demo", "main", "out of reach", &[("a", Some("a"))]).await.unwrap();
+    assert_eq!(sweep(&ground, &Trigger::new(&setup)).await.verdict, "nothing");
+    let seen = ground.objects("state/sweep/repositories/demo-2").unwrap();
+    assert_eq!(seen.len(), 1, "its neighbour is looked at");
+    assert_eq!(sweep(&ground, &trigger).await.verdict, "found");
 }

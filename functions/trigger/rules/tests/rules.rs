@@ -456,3 +456,17 @@ fn a_push_whose_build_failed_before_the_push_was_finished_is_not_built_again() {
     // Another push of the same commit wants to know again.
     assert_eq!(starts(&decide(&of("push-2"), &policy()))[0].attempt, 2);
 }
+
+#[test]
+fn where_pushes_start_the_tip_a_start_after_the_push_is_its_answer_unless_it_was_stopped() {
+    let at = Timestamp::from_second(1_000).unwrap();
+    let decided = |status, pushed: i64| {
+        let past = PastStart { at, ..past("demo-lint", 1, 'b', status) };
+        let known = TriggerFacts { state: RefState::default().with_start(past), ..known() };
+        let pushed_at = Some(Timestamp::from_second(pushed).unwrap());
+        starts(&decide(&Facts { pushed_at, ..facts("refs/heads/main", &[("lint", known)]) }, &policy())).len()
+    };
+    assert_eq!(decided(BuildStatus::Failed, 999), 0, "started for an earlier push that found this commit at the tip");
+    assert_eq!(decided(BuildStatus::Failed, 1_001), 1, "pushed back to a commit that failed before");
+    assert_eq!(decided(BuildStatus::Stopped, 999), 1, "stopped for a commit that is not the tip any more");
+}

@@ -57,6 +57,7 @@ impl Pushes {
             commit(&mut stream, rounds, branch, None);
         }
         pushes.git(ground, &["fast-import", "--quiet"], Some(stream)).await.unwrap();
+        pushes.git(ground, &["pack-refs", "--all"], None).await.unwrap();
         pushes
     }
 

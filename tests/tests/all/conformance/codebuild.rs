@@ -106,7 +106,7 @@ async fn codebuild_answers_as_its_model_says() {
 }
 
 async fn projects(run: &mut Run) {
-    let mut full = project(run, "unit");
+    let mut full = project(run, "full");
     let world = std::sync::Arc::clone(&run.ground.cloud().world);
     for (name, value) in [
         ("description", json!("text")),
@@ -125,6 +125,7 @@ async fn projects(run: &mut Run) {
     ] {
         full[name] = value;
     }
+    full["source"] = json!({ "type": "CODECOMMIT", "location": format!("{}/v1/repos/demo", world.endpoint()), "buildspec": "buildspec.yml" });
     full["source"]["gitCloneDepth"] = json!(1);
     full["source"]["insecureSsl"] = json!(false);
     full["source"]["reportBuildStatus"] = json!(false);
@@ -134,7 +135,7 @@ async fn projects(run: &mut Run) {
     full["environment"]["environmentVariables"] = json!([{ "name": "A", "value": "b", "type": "PLAINTEXT" }]);
     run.good("CreateProject", full.clone()).await;
     run.refused("CreateProject", full.clone(), "ResourceAlreadyExistsException").await;
-    let other = project(run, "other");
+    let other = project(run, "unit");
     run.plain("CreateProject", other).await;
     run.good("UpdateProject", full).await;
     run.refused("UpdateProject", json!({ "name": "none" }), "ResourceNotFoundException").await;

@@ -120,5 +120,7 @@ async fn logs_answer_as_their_model_says() {
         "InvalidParameterException",
     )
     .await;
+    run.good("DeleteLogGroup", json!({ "logGroupName": "/a/group" })).await;
+    run.refused("DeleteLogGroup", json!({ "logGroupName": "/a/group" }), "ResourceNotFoundException").await;
     run.end().await;
 }

@@ -6,6 +6,7 @@
 //! refusal against the errors that the model lists for the operation.
 
 mod answer;
+mod cloudformation;
 mod codebuild;
 mod codecommit;
 mod common;

@@ -73,10 +73,26 @@ impl Run {
             if (200..300).contains(&received.status) {
                 self.tell(operation, format!("{what}: expected a refusal, got {}", short(&received.text())));
             } else {
-                self.hold_refusal(operation, &what, &received);
+                let code = self.hold_refusal(operation, &what, &received);
+                if spoilt.what == "of a wrong type" && code.as_deref() != Some("SerializationException") {
+                    let got = code.unwrap_or_default();
+                    self.tell(operation, format!("{what}: expected SerializationException, got {got}"));
+                }
             }
         }
-        self.plain(operation, input).await
+        let value = self.plain(operation, input).await;
+        let mut missing = Vec::new();
+        if !value.is_null() {
+            for (_, pointer) in self.known.always.iter().filter(|(of, _)| *of == operation) {
+                if value.pointer(pointer).is_none() {
+                    missing.push(*pointer);
+                }
+            }
+        }
+        for pointer in missing {
+            self.tell(operation, format!("{pointer}: expected a member that AWS always sends, got none"));
+        }
+        value
     }
 
     /// A call that must go well, and no more: where spoiling its input would say the same once again.
@@ -84,7 +100,7 @@ impl Run {
         let received = self.send(operation, &input).await;
         if !(200..300).contains(&received.status) {
             let (status, text) = (received.status, received.text());
-            self.tell(operation, format!("with {input}: expected success, got {status} {}", short(&text)));
+            self.tell(operation, format!("expected success, got {status} {} with {input}", short(&text)));
             return Value::Null;
         }
         self.went_well.insert(operation.to_owned());
@@ -92,21 +108,13 @@ impl Run {
         for problem in problems {
             self.tell(operation, problem);
         }
-        for (_, pointer) in self.known.always.iter().filter(|(of, _)| *of == operation) {
-            if value.pointer(pointer).is_none() {
-                self.problems.insert(format!(
-                    "{}:{operation} {pointer}: expected a member that AWS always sends, got none",
-                    self.model.service
-                ));
-            }
-        }
         value
     }
 
     /// A call that must be refused with this code.
     pub(super) async fn refused(&mut self, operation: &str, input: Value, code: &str) {
         let received = self.send(operation, &input).await;
-        let what = format!("with {}", short(&input.to_string()));
+        let what = format!("refused as {code} with {}", short(&input.to_string()));
         if (200..300).contains(&received.status) {
             self.tell(operation, format!("{what}: expected {code}, got success"));
         } else if let Some(got) = self.hold_refusal(operation, &what, &received)

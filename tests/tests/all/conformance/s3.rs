@@ -10,6 +10,7 @@ const KNOWN: Known = Known {
         ("AccessControlListNotSupported", 400),
         ("AccessDenied", 403),
         ("BucketNotEmpty", 409),
+        ("IllegalLocationConstraintException", 400),
         ("IllegalVersioningConfigurationException", 400),
         ("InvalidArgument", 400),
         ("InvalidBucketName", 400),
@@ -75,7 +76,12 @@ async fn s3_answers_as_its_model_says() {
     let create = json!({ "Bucket": "demo", "CreateBucketConfiguration": { "LocationConstraint": region }, "ACL": "private", "ObjectOwnership": "BucketOwnerEnforced" });
     run.good("CreateBucket", create.clone()).await;
     run.refused("CreateBucket", create, "BucketAlreadyOwnedByYou").await;
-    run.refused("CreateBucket", json!({ "Bucket": "Not_A_Name" }), "InvalidBucketName").await;
+    run.refused(
+        "CreateBucket",
+        json!({ "Bucket": "Not_A_Name", "CreateBucketConfiguration": { "LocationConstraint": region } }),
+        "InvalidBucketName",
+    )
+    .await;
     run.good("ListBuckets", json!({ "MaxBuckets": 1, "Prefix": "d" })).await;
     run.good("HeadBucket", json!({ "Bucket": "demo" })).await;
     run.refused("HeadBucket", json!({ "Bucket": "none" }), "").await;
@@ -162,8 +168,7 @@ async fn objects(run: &mut Run) {
     )
     .await;
     run.refused("GetObject", json!({ "Bucket": "demo", "Key": "none" }), "NoSuchKey").await;
-    run.refused("GetObject", json!({ "Bucket": "demo", "Key": "a/d.txt", "VersionId": "none" }), "InvalidArgument")
-        .await;
+    run.refused("GetObject", json!({ "Bucket": "demo", "Key": "a/d.txt", "VersionId": "none" }), "NoSuchVersion").await;
     run.refused("GetObject", json!({ "Bucket": "demo", "Key": "a/b c.txt", "IfMatch": "\"x\"" }), "PreconditionFailed")
         .await;
     run.refused("GetObject", json!({ "Bucket": "demo", "Key": "a/b c.txt", "Range": "bytes=900-" }), "InvalidRange")

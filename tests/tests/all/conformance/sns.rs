@@ -17,7 +17,6 @@ const KNOWN: Known = Known {
         ("GetTopicAttributes", "/Attributes/SubscriptionsConfirmed"),
         ("GetTopicAttributes", "/Attributes/SubscriptionsPending"),
         ("GetTopicAttributes", "/Attributes/SubscriptionsDeleted"),
-        ("GetTopicAttributes", "/Attributes/EffectiveDeliveryPolicy"),
         ("Subscribe", "/SubscriptionArn"),
         ("ListSubscriptions", "/Subscriptions/0/SubscriptionArn"),
         ("ListSubscriptions", "/Subscriptions/0/Owner"),
@@ -99,6 +98,8 @@ async fn sns_answers_as_its_model_says() {
         "InvalidParameter",
     )
     .await;
+    let token = one.rsplit(':').next().unwrap_or_default().to_owned();
+    run.good("ConfirmSubscription", json!({ "TopicArn": topic, "Token": token })).await;
     run.refused("ConfirmSubscription", json!({ "TopicArn": topic, "Token": "x" }), "InvalidParameter").await;
     run.refused("ConfirmSubscription", json!({ "TopicArn": none, "Token": "x" }), "NotFound").await;
 

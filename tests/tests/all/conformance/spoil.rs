@@ -5,9 +5,7 @@ use serde_json::{Value, json};
 
 use super::model::{Model, Protocol, kind, members, requires, values};
 
-/// A way to a member: names and positions.
-type Way = Vec<Step>;
-
+/// A step on the way to a member.
 #[derive(Debug, Clone)]
 enum Step {
     Member(String),
