@@ -367,7 +367,7 @@ fn refusal_of<'a>(grant: &Grant, texts: &'a [String]) -> Option<&'a String> {
 
 fn check_words(grant: &Grant, refusal: &str) -> Result<(), String> {
     let holder = if grant.policy.is_empty() { &grant.holder } else { grant.holder.trim_start_matches("the ") };
-    if !refusal.contains(holder.as_str()) {
+    if !refusal.contains(holder) {
         return Err(format!("{grant:?}: the refusal does not say whose policy lacks it: {refusal}"));
     }
     // Where a statement is about everything, no statement is nearer than another.

@@ -150,7 +150,7 @@ async fn an_event_and_two_sweeps_at_once_start_one_build() {
 #[tokio::test]
 async fn what_is_seen_for_the_first_time_starts_nothing() {
     let everything = policy("{ branches: [main] }", "");
-    let (mut ground, trigger) = ground(&everything, QUICK).await;
+    let (ground, trigger) = ground(&everything, QUICK).await;
     // A repository that no sweep knows, branches that no trigger wanted, a repository that is made anew.
     ground.repository("demo-2").await.unwrap();
     ground.commit("demo-2", "main", "old", &[("a", Some("a"))]).await.unwrap();
