@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::source::tests::repository;
 use super::*;
+use crate::iam::Definition;
 use crate::sqs::Sqs;
 
 /// Long enough for a busy machine; a test that waits so long has failed.

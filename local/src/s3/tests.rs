@@ -347,8 +347,11 @@ fn other_parts_of_the_cloud_use_buckets_directly() {
     assert_eq!(client.s3.get("demo", "policy").unwrap(), None);
     assert_eq!(client.s3.list("demo", "policy/").unwrap(), ["policy/signalbox.yaml"]);
     assert_eq!(client.s3.put("none", "k", b"").unwrap_err().code, "NoSuchBucket");
-    client.s3.set("demo", Setting::Lifecycle, "<LifecycleConfiguration/>").unwrap();
-    assert_eq!(client.get("/demo?lifecycle").text, "<LifecycleConfiguration/>");
+    let rule = "<LifecycleConfiguration><Rule><Status>Enabled</Status></Rule></LifecycleConfiguration>";
+    client.s3.set("demo", Setting::Lifecycle, rule).unwrap();
+    assert_eq!(client.get("/demo?lifecycle").text, rule);
+    let refused = client.s3.set("demo", Setting::Lifecycle, "<LifecycleConfiguration/>").unwrap_err();
+    assert_eq!(refused.code, "MalformedXML");
 }
 
 #[tokio::test]

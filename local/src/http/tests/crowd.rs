@@ -93,7 +93,7 @@ async fn a_hundred_clients_at_once_each_get_their_own_right_answers() {
                 .await;
             assert!(listed.ends_with("{\"branches\":[\"main\"]}"), "{listed}");
             let who = client.send("sts", "POST", "/", &[], "Action=GetCallerIdentity&Version=2011-06-15").await;
-            assert!(who.contains(":user/tester"), "{who}");
+            assert!(who.contains(":user/developer"), "{who}");
         });
     }
     while let Some(done) = crowd.join_next().await {

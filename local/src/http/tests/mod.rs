@@ -17,10 +17,10 @@ async fn one_port_speaks_http_and_tls_to_whoever_trusts_its_authority_and_to_no_
     let ca = dir.path().join(CA_FILE);
     for name in ["127.0.0.1", "localhost", "git-codecommit.eu-west-1.localhost", "::1"] {
         let answer = exchange_over(client.connect_tls(&ca, name).await.unwrap(), &call).await;
-        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(":user/tester"), "{name}: {answer}");
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(":user/developer"), "{name}: {answer}");
     }
     let answer = client.exchange(&call).await;
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(":user/tester"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(":user/developer"), "{answer}");
 
     let stream = client.connect_tls(&ca, "localhost").await.unwrap();
     let inbox = exchange_over(stream, &page("/inbox", &client.address())).await;

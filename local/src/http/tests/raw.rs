@@ -109,7 +109,7 @@ async fn what_is_no_http_of_today_is_answered_or_refused_and_never_harms() {
     let who = client.draft("sts", "POST", "/").body("Action=GetCallerIdentity&Version=2011-06-15");
     let signed = String::from_utf8(who.sign()).unwrap();
     let old = client.exchange(signed.replace("HTTP/1.1", "HTTP/1.0").as_bytes()).await;
-    assert!(old.starts_with("HTTP/1.0 200") && old.contains(":user/tester"), "{old}");
+    assert!(old.starts_with("HTTP/1.0 200") && old.contains(":user/developer"), "{old}");
 
     let nothing = client.exchange(&super::super::testing::page("/no/such/page", "localhost")).await;
     assert!(nothing.starts_with("HTTP/1.1 403") && nothing.contains("<Code>AccessDenied</Code>"), "{nothing}");
