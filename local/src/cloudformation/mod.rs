@@ -14,7 +14,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::operations::OPERATIONS;
 use crate::error::{Answer, ServiceError};
 use crate::kept::Kept;
 use crate::lambda::Switch;

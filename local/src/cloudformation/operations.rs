@@ -15,10 +15,6 @@ const PAGE: usize = 100;
 pub const OPERATIONS: &[&str] =
     &["DeleteStack", "DescribeStackResources", "DescribeStacks", "GetTemplate", "ListStackResources", "ListStacks"];
 
-/// The operations that are offered here.
-pub const OPERATIONS: &[&str] =
-    &["DeleteStack", "DescribeStackResources", "DescribeStacks", "GetTemplate", "ListStackResources", "ListStacks"];
-
 /// What each operation takes beside `Action` and `Version`; anything else is refused, never ignored.
 const INPUTS: [(&str, &[&str]); 6] = [
     ("DeleteStack", &["StackName", "ClientRequestToken"]),

@@ -345,8 +345,11 @@ fn other_parts_of_the_cloud_use_buckets_directly() {
     assert_eq!(client.s3.get("demo", "policy").unwrap(), None);
     assert_eq!(client.s3.list("demo", "policy/").unwrap(), ["policy/signalbox.yaml"]);
     assert_eq!(client.s3.put("none", "k", b"").unwrap_err().code, "NoSuchBucket");
-    client.s3.set("demo", Setting::Lifecycle, "<LifecycleConfiguration/>").unwrap();
-    assert_eq!(client.get("/demo?lifecycle").text, "<LifecycleConfiguration/>");
+    let kept = "<LifecycleConfiguration><Rule><ID>old</ID><Status>Enabled</Status><Filter><Prefix>x/</Prefix></Filter><Expiration><Days>3</Days></Expiration></Rule></LifecycleConfiguration>";
+    client.s3.set("demo", Setting::Lifecycle, kept).unwrap();
+    assert_eq!(client.get("/demo?lifecycle").text, kept);
+    let refused = client.s3.set("demo", Setting::Lifecycle, "<LifecycleConfiguration/>").unwrap_err();
+    assert_eq!(refused.code, "MalformedXML");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 const POLICY: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit:\n        on: { push: { branches: [\"**\"], paths: [\"src/**\"] } }\n        start: { build: unit }\n        supersede: true\n    notifications:\n      - about: [build.*]\n        to: [team-demo]\n";
 const QUICK: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"true\"]\n";
 const SLOW: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"sleep 60\"]\n";
-const FAILING: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"echo it does not add up; exit 1\"]\n";
+const FAILING: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"echo the sum is $((20 + 22)); exit 1\"]\n";
 
 /// How many stages are set at once.
 const AT_ONCE: usize = 4;
@@ -83,7 +83,7 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
             make(ground, FAILING, POLICY).await?;
             ground.commit("demo", "main", "Change the sum", &[("src/a", Some("a"))]).await?;
             let mail = ground.until("mail", |ground| Ok(ground.cloud().sns.inbox().into_iter().next())).await?;
-            for wanted in ["it does not add up", "Change the sum"] {
+            for wanted in ["the sum is 42", "Change the sum"] {
                 anyhow::ensure!(mail.body.contains(wanted), "the mail lacks {wanted:?}: {}", mail.body);
             }
         }
@@ -473,11 +473,19 @@ async fn each_grant_that_is_taken_away_is_missed_by_name() {
     let mut plays = JoinSet::new();
     for grant in &all.grants {
         // What nothing uses is the other test's.
-        let Some(scene) = all.scenes(grant).and_then(|scenes| scenes.first().copied()) else { continue };
+        let Some(scenes) = all.scenes(grant) else { continue };
         let (text, room) = (Arc::clone(&text), Arc::clone(&room));
         plays.spawn(async move {
             let _place = room.acquire().await.unwrap();
-            missed(grant, scene, &text).await
+            let mut result = Ok(());
+            // Where one scene can do without it, another cannot.
+            for scene in scenes {
+                result = missed(grant, *scene, &text).await;
+                if result.is_ok() {
+                    break;
+                }
+            }
+            result
         });
     }
     let mut wrong = Vec::new();
