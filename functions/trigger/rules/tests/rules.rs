@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, Event, Parsed, RefName, RepositoryName, parse_event};
+use signalbox_events::{
+    Arn, BuildId, BuildStatus, CommitId, Event, EventId, Parsed, RefName, RepositoryName, parse_event,
+};
 use signalbox_policy::{Policy, parse_policy};
 use signalbox_trigger_rules::*;
 
