@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::archive::Archive;
-use super::operations::{listed, rendered, required};
+use super::operations::{rendered, required};
 use super::replay::{Replay, ReplayState};
 use super::rules::{check_name, invalid, parse_pattern};
 use super::{EventBridge, no_such_bus};
@@ -75,6 +75,13 @@ pub(super) struct Destination {
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct OneReplay {
     replay_name: Option<String>,
+}
+
+impl List {
+    /// What chooses the items; one that is not given is not the same as an empty one.
+    fn filters(&self) -> [String; 3] {
+        [&self.name_prefix, &self.event_source_arn, &self.state].map(|filter| format!("{filter:?}"))
+    }
 }
 
 fn no_such_archive(name: &str) -> ServiceError {
@@ -236,7 +243,13 @@ impl EventBridge {
         let shown =
             archives.iter().map(|(name, archive)| Ok((name.clone(), self.shown_archive(name, archive)?.into())));
         let shown = shown.collect::<Answer<Vec<_>>>()?;
-        listed("Archives", &listing("ListArchives", input), shown, input.limit, input.next_token.as_deref())
+        let filters = input.filters();
+        self.listed(
+            ("Archives", "ListArchives", &filters.each_ref().map(String::as_str)),
+            shown,
+            input.limit,
+            input.next_token.as_deref(),
+        )
     }
 
     pub(super) fn update_archive(&self, input: UpdateArchive) -> Answer<Value> {
@@ -375,7 +388,13 @@ impl EventBridge {
         });
         let shown = replays.iter().map(|(name, replay)| Ok((name.clone(), self.shown_replay(name, replay)?.into())));
         let shown = shown.collect::<Answer<Vec<_>>>()?;
-        listed("Replays", &listing("ListReplays", input), shown, input.limit, input.next_token.as_deref())
+        let filters = input.filters();
+        self.listed(
+            ("Replays", "ListReplays", &filters.each_ref().map(String::as_str)),
+            shown,
+            input.limit,
+            input.next_token.as_deref(),
+        )
     }
 
     pub(super) fn cancel_replay(&self, input: OneReplay) -> Answer<Value> {
@@ -394,10 +413,4 @@ impl EventBridge {
         self.rescheduled.notify_waiters();
         Ok(json!({ "ReplayArn": self.replay_arn(&name), "State": "CANCELLING" }))
     }
-}
-
-/// What a token of a listing is good for.
-fn listing(operation: &str, input: &List) -> String {
-    let List { name_prefix, event_source_arn, state, .. } = input;
-    format!("{operation} {name_prefix:?} {event_source_arn:?} {state:?}")
 }

@@ -1,6 +1,6 @@
 //! From a rule to its target: sent, tried again, laid into the dead-letter queue, or lost.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,12 +10,12 @@ use super::rules::{Place, Target};
 use super::transform::Occurrence;
 use super::{EventBridge, Outcome, PRINCIPAL};
 use crate::error::ServiceError;
-use crate::sqs::{MessageAttribute, Undeliverable};
+use crate::sqs::{Extras, MessageAttribute, Undeliverable};
 
 /// The longest wait between two attempts, in milliseconds: 185 of them fill about a day.
 const LONGEST_WAIT: i64 = 480_000;
 
-/// A delivery that failed and will be tried again.
+/// A delivery that failed and will be tried again, or one that is late.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Waiting {
     event_id: String,
@@ -29,7 +29,7 @@ pub(super) struct Waiting {
     trace_header: Option<String>,
     /// When the bus got the event, in milliseconds since 1970.
     since: i64,
-    /// How often it was tried again.
+    /// Which retry the next attempt is; 0 for the first attempt.
     retries: i64,
     due: i64,
 }
@@ -67,8 +67,9 @@ impl From<ServiceError> for Failure {
 }
 
 impl EventBridge {
-    /// Sends to the target, else to its dead-letter queue; both must let the rule send.
-    pub(super) fn deliver(&self, sealed: &Sealed, rule: &str, target: &Target) -> Outcome {
+    /// Sends to the target, once for each of `lateness`, else to its dead-letter queue; both must let the rule send. What
+    /// became of the first is told.
+    pub(super) fn deliver(&self, sealed: &Sealed, rule: &str, target: &Target, lateness: &[Duration]) -> Outcome {
         let input = target.input_of(Occurrence {
             event: &sealed.event,
             body: &sealed.body,
@@ -87,13 +88,32 @@ impl EventBridge {
             retries: 0,
             due: 0,
         };
-        match self.attempt(&waiting) {
+        let send = |late: &Duration| self.send_once(waiting.clone(), *late, sealed.ingested);
+        let outcomes: Vec<Outcome> = lateness.iter().map(send).collect();
+        let dropped = || Outcome::Dropped { reason: "chaos dropped it".to_owned() };
+        outcomes.into_iter().next().unwrap_or_else(dropped)
+    }
+
+    /// The first attempt, so that the target has it after `late`. A queue hides it so long; anywhere else it waits here.
+    fn send_once(&self, waiting: Waiting, late: Duration, now: Timestamp) -> Outcome {
+        if !late.is_zero() && waiting.target.place() != Some(Place::Queue) {
+            let late = i64::try_from(late.as_millis()).unwrap_or(LONGEST_WAIT);
+            self.wait(Waiting { due: now.as_millisecond() + late, ..waiting });
+            return Outcome::Waiting { reason: "chaos holds it back".to_owned() };
+        }
+        match self.attempt(&waiting, late) {
             Ok(message_id) => Outcome::Delivered { message_id },
-            Err(failure) => self.settle(waiting, failure, sealed.ingested),
+            Err(failure) => self.settle(waiting, failure, now),
         }
     }
 
-    /// Tries again what is due; gives when the next attempt is.
+    /// Keeps a delivery for its time.
+    fn wait(&self, waiting: Waiting) {
+        self.state.change(|state| state.waiting.push(waiting));
+        self.rescheduled.notify_waiters();
+    }
+
+    /// Tries what is due; gives when the next attempt is.
     pub(super) fn retry_due(&self, now: Timestamp) -> Option<i64> {
         let at = now.as_millisecond();
         if self.state.read(|state| state.waiting.iter().any(|waiting| waiting.due <= at)) {
@@ -103,9 +123,8 @@ impl EventBridge {
                 let due: Vec<Waiting> = due;
                 due
             });
-            for mut waiting in due {
-                waiting.retries += 1;
-                match self.attempt(&waiting) {
+            for waiting in due {
+                match self.attempt(&waiting, Duration::ZERO) {
                     Ok(_) => tracing::info!(
                         event.id = waiting.event_id,
                         rule = waiting.rule,
@@ -119,7 +138,7 @@ impl EventBridge {
         self.state.read(|state| state.waiting.iter().map(|waiting| waiting.due).min())
     }
 
-    fn attempt(&self, waiting: &Waiting) -> Result<String, Failure> {
+    fn attempt(&self, waiting: &Waiting, late: Duration) -> Result<String, Failure> {
         let Waiting { target, input, .. } = waiting;
         let rule_arn = self.rule_arn(&waiting.rule);
         let missing =
@@ -127,14 +146,14 @@ impl EventBridge {
         let none = || missing(&target.arn);
         match target.place().ok_or_else(none)? {
             Place::Queue => {
-                let trace = waiting.trace_header.clone();
-                let sent =
-                    self.sqs.send_for_service(&target.arn, PRINCIPAL, &rule_arn, input, BTreeMap::new(), trace)?;
-                Ok(sent.id)
+                // A queue may have a delay of its own, which a message without one gets.
+                let delay = Some(late).filter(|late| !late.is_zero());
+                let extras = Extras { delay, trace_header: waiting.trace_header.clone(), ..Extras::default() };
+                Ok(self.sqs.send_for(&target.arn, (PRINCIPAL, &rule_arn), input, extras)?.id)
             }
             Place::Topic => {
                 let (sns, _) = self.others.get().ok_or_else(none)?;
-                Ok(sns.publish_for_service(&target.arn, PRINCIPAL, &rule_arn, input)?)
+                Ok(sns.publish_for_service(&target.arn, PRINCIPAL, &rule_arn, None, input)?)
             }
             Place::LogGroup(group) => {
                 let (_, logs) = self.others.get().filter(|(_, logs)| logs.has_group(group)).ok_or_else(none)?;
@@ -146,7 +165,7 @@ impl EventBridge {
     }
 
     /// What becomes of a delivery that failed: it waits for another attempt, or it is over.
-    fn settle(&self, mut waiting: Waiting, failure: Failure, now: Timestamp) -> Outcome {
+    fn settle(&self, waiting: Waiting, failure: Failure, now: Timestamp) -> Outcome {
         let at = now.as_millisecond();
         let (most_retries, oldest) = waiting.target.patience();
         let exhausted = match failure.passes {
@@ -165,9 +184,7 @@ impl EventBridge {
                     wait_ms = wait,
                     "a target did not take an event; it is tried again"
                 );
-                waiting.due = at + wait;
-                self.state.change(|state| state.waiting.push(waiting));
-                self.rescheduled.notify_waiters();
+                self.wait(Waiting { due: at + wait, retries: waiting.retries + 1, ..waiting });
                 return Outcome::Waiting { reason };
             }
         };
@@ -202,8 +219,8 @@ impl EventBridge {
             .into_iter()
             .filter_map(|(name, value)| Some((name.to_owned(), MessageAttribute::string(value?))))
             .collect();
-        let trace = waiting.trace_header.clone();
-        match self.sqs.send_for_service(queue, PRINCIPAL, &rule_arn, &waiting.body, attributes, trace) {
+        let extras = Extras { attributes, trace_header: waiting.trace_header.clone(), ..Extras::default() };
+        match self.sqs.send_for(queue, (PRINCIPAL, &rule_arn), &waiting.body, extras) {
             Ok(_) => {
                 tracing::warn!(
                     event.id = waiting.event_id,

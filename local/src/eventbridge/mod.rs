@@ -19,12 +19,14 @@ mod transform;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::{Notify, broadcast};
 
 pub(crate) use self::matcher::Cidr;
+pub use self::operations::OPERATIONS;
 pub use self::rules::RuleState;
 
 use self::archive::Shelf;
@@ -95,9 +97,9 @@ pub enum Outcome {
         /// The message's id there; the event's own id in a log group.
         message_id: String,
     },
-    /// It failed and will be tried again.
+    /// The target does not have it yet: it will be tried, or tried again.
     Waiting {
-        /// Why it failed.
+        /// Why it waits.
         reason: String,
     },
     /// It failed and lies in the target's dead-letter queue.
@@ -107,9 +109,9 @@ pub enum Outcome {
         /// Why it failed.
         reason: String,
     },
-    /// It failed and is lost.
+    /// It is lost.
     Dropped {
-        /// Why it failed.
+        /// Why.
         reason: String,
     },
 }
@@ -201,12 +203,19 @@ impl EventBridge {
                 rule: rule.clone(),
                 target_id: target.id.clone(),
                 target_arn: target.arn.clone(),
-                outcome: self.deliver(sealed, rule, target),
+                outcome: self.deliver(sealed, rule, target, &self.lateness(sealed, rule)),
             }));
         }
         let rules = matched.iter().map(|(rule, _)| rule.clone()).collect();
         // Nobody has to listen.
         drop(self.listeners.send(Arc::new(Published { event: sealed.event.clone(), rules, deliveries })));
+    }
+
+    /// Each delivery's delay: one without a delay, unless there is chaos.
+    fn lateness(&self, sealed: &Sealed, rule: &str) -> Vec<Duration> {
+        let text = |member| sealed.event.get(member).and_then(Value::as_str).unwrap_or_default();
+        let what = || format!("event {} of rule {rule}", sealed.id);
+        self.world.chaos.deliveries(text("source"), text("detail-type"), what)
     }
 
     /// The ARN of a rule by its name, whether or not it exists.

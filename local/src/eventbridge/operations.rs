@@ -6,11 +6,38 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::rules::{Rule, RuleState, Target, invalid, parse_pattern};
+use super::rules::{Rule, RuleState, Target, check_name, invalid, parse_pattern};
 use super::{EventBridge, no_such_bus, no_such_rule};
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
-use crate::paging::page;
+use crate::paging::Order;
+
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &[
+    "CancelReplay",
+    "CreateArchive",
+    "DeleteArchive",
+    "DeleteRule",
+    "DescribeArchive",
+    "DescribeEventBus",
+    "DescribeReplay",
+    "DescribeRule",
+    "DisableRule",
+    "EnableRule",
+    "ListArchives",
+    "ListEventBuses",
+    "ListReplays",
+    "ListRuleNamesByTarget",
+    "ListRules",
+    "ListTargetsByRule",
+    "PutEvents",
+    "PutRule",
+    "PutTargets",
+    "RemoveTargets",
+    "StartReplay",
+    "TestEventPattern",
+    "UpdateArchive",
+];
 
 /// The largest page of a listing, as on AWS.
 const LARGEST_PAGE: usize = 100;
@@ -50,8 +77,7 @@ struct DeleteRule {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct ListRules {
-    #[serde(default)]
-    name_prefix: String,
+    name_prefix: Option<String>,
     event_bus_name: Option<String>,
     next_token: Option<String>,
     limit: Option<i64>,
@@ -102,8 +128,7 @@ struct DescribeEventBus {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct ListEventBuses {
-    #[serde(default)]
-    name_prefix: String,
+    name_prefix: Option<String>,
     next_token: Option<String>,
     limit: Option<i64>,
 }
@@ -134,7 +159,7 @@ struct ShownRule<'a> {
 }
 
 pub(super) fn parse<T: DeserializeOwned>(input: Value) -> Answer<T> {
-    serde_json::from_value(input).map_err(|error| invalid(format!("the local cloud does not take this input: {error}")))
+    crate::input::read(input, "ValidationException")
 }
 
 pub(super) fn required<T>(value: Option<T>, name: &str) -> Answer<T> {
@@ -195,15 +220,22 @@ impl EventBridge {
     }
 
     fn describe_event_bus(&self, input: &DescribeEventBus) -> Answer<Value> {
+        if let Some(name) = &input.name {
+            check_bus_name("name", name, 1600)?;
+        }
         self.check_bus(input.name.as_deref())?;
         Ok(self.default_bus())
     }
 
     fn list_event_buses(&self, input: ListEventBuses) -> Answer<Value> {
         let prefix = input.name_prefix;
+        if let Some(prefix) = &prefix {
+            check_bus_name("namePrefix", prefix, 256)?;
+        }
+        let prefix = prefix.unwrap_or_default();
         let buses = [("default".to_owned(), self.default_bus())];
         let buses = buses.into_iter().filter(|(name, _)| name.starts_with(&prefix)).collect();
-        listed("EventBuses", &format!("ListEventBuses {prefix}"), buses, input.limit, input.next_token.as_deref())
+        self.listed(("EventBuses", "ListEventBuses", &[&prefix]), buses, input.limit, input.next_token.as_deref())
     }
 
     fn default_bus(&self) -> Value {
@@ -248,11 +280,15 @@ impl EventBridge {
     fn list_rules(&self, input: ListRules) -> Answer<Value> {
         self.check_bus(input.event_bus_name.as_deref())?;
         let prefix = input.name_prefix;
+        if let Some(prefix) = &prefix {
+            check_name("namePrefix", prefix)?;
+        }
+        let prefix = prefix.unwrap_or_default();
         let rules: Vec<(String, Value)> = self.state.read(|state| {
             let named = state.rules.iter().filter(|(name, _)| name.starts_with(&prefix));
             named.map(|(name, rule)| Ok((name.clone(), rendered(self.show(name, rule))?))).collect::<Answer<_>>()
         })?;
-        listed("Rules", &format!("ListRules {prefix}"), rules, input.limit, input.next_token.as_deref())
+        self.listed(("Rules", "ListRules", &[&prefix]), rules, input.limit, input.next_token.as_deref())
     }
 
     fn set_state(&self, input: OneRule, state: RuleState) -> Answer<Value> {
@@ -268,6 +304,7 @@ impl EventBridge {
     fn delete_rule(&self, input: DeleteRule) -> Answer<Value> {
         self.check_bus(input.event_bus_name.as_deref())?;
         let name = required(input.name, "name")?;
+        check_name("name", &name)?;
         let has_targets = self.state.read(|state| state.rules.get(&name).is_some_and(|rule| !rule.targets.is_empty()));
         if has_targets {
             return Err(invalid("Rule can't be deleted since it has targets."));
@@ -283,6 +320,8 @@ impl EventBridge {
         if !(1..=10).contains(&targets.len()) {
             return Err(invalid(format!("1 to 10 targets can be put at once, not {}.", targets.len())));
         }
+        let arns = targets.iter().flat_map(|target| std::iter::once(target.arn.as_str()).chain(target.dead_letters()));
+        arns.into_iter().try_for_each(|arn| check_length("targets.member.arn", arn, 1600))?;
         self.store_targets(&rule, targets)?;
         Ok(json!({ "FailedEntryCount": 0, "FailedEntries": [] }))
     }
@@ -291,6 +330,10 @@ impl EventBridge {
         self.check_bus(input.event_bus_name.as_deref())?;
         let rule = required(input.rule, "rule")?;
         let ids = required(input.ids, "ids")?;
+        if !(1..=100).contains(&ids.len()) {
+            return Err(invalid(format!("1 to 100 targets can be removed at once, not {}.", ids.len())));
+        }
+        ids.iter().try_for_each(|id| check_name("ids", id))?;
         self.with_rule(&rule, |rule| rule.targets.retain(|id, _| !ids.contains(id)))?;
         Ok(json!({ "FailedEntryCount": 0, "FailedEntries": [] }))
     }
@@ -302,43 +345,61 @@ impl EventBridge {
             let rule = state.rules.get(&name).ok_or_else(|| no_such_rule(&name))?;
             rule.targets.iter().map(|(id, target)| Ok((id.clone(), rendered(target)?))).collect::<Answer<_>>()
         })?;
-        listed("Targets", &format!("ListTargetsByRule {name}"), targets, input.limit, input.next_token.as_deref())
+        self.listed(("Targets", "ListTargetsByRule", &[&name]), targets, input.limit, input.next_token.as_deref())
     }
 
     fn list_rule_names_by_target(&self, input: ListRuleNames) -> Answer<Value> {
         self.check_bus(input.event_bus_name.as_deref())?;
         let arn = required(input.target_arn, "targetArn")?;
+        check_length("targetArn", &arn, 1600)?;
         let names: Vec<(String, Value)> = self.state.read(|state| {
             let feeds = |rule: &Rule| rule.targets.values().any(|target| target.arn == arn);
             state.rules.iter().filter(|(_, rule)| feeds(rule)).map(|(name, _)| (name.clone(), json!(name))).collect()
         });
-        let listing = format!("ListRuleNamesByTarget {arn}");
-        listed("RuleNames", &listing, names, input.limit, input.next_token.as_deref())
+        self.listed(("RuleNames", "ListRuleNamesByTarget", &[&arn]), names, input.limit, input.next_token.as_deref())
+    }
+
+    /// One page of what an operation lists, sorted by the items' names, as its `member`.
+    pub(super) fn listed(
+        &self,
+        (member, operation, filters): (&str, &str, &[&str]),
+        items: Vec<(String, Value)>,
+        limit: Option<i64>,
+        token: Option<&str>,
+    ) -> Answer<Value> {
+        let most = match limit {
+            None => LARGEST_PAGE,
+            Some(limit) => {
+                usize::try_from(limit).ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit)).ok_or_else(|| {
+                    invalid(format!(
+                        "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have a value from 1 to {LARGEST_PAGE}"
+                    ))
+                })?
+            }
+        };
+        let listing = self.world.listing(&format!("events:{operation}"), filters);
+        let (items, next) = listing
+            .page(items, Order::Ascending, most, token)
+            .map_err(|_| invalid("Parameter NextToken is not valid. Reason: it is no token of this listing."))?;
+        let mut output = Map::from_iter([(member.to_owned(), Value::Array(items))]);
+        if let Some(next) = next {
+            output.insert("NextToken".to_owned(), json!(next));
+        }
+        Ok(Value::Object(output))
     }
 }
 
-pub(super) fn listed(
-    member: &str,
-    listing: &str,
-    items: Vec<(String, Value)>,
-    limit: Option<i64>,
-    token: Option<&str>,
-) -> Answer<Value> {
-    let most = match limit {
-        None => LARGEST_PAGE,
-        Some(limit) => usize::try_from(limit).ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit)).ok_or_else(|| {
-            invalid(format!(
-                "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have a value from 1 to {LARGEST_PAGE}"
-            ))
-        })?,
-    };
-    let (items, next) = page(listing, items, most, token)
-        .map_err(|_| invalid("Parameter NextToken is not valid. Reason: it is no token of this listing."))?;
-    let mut output = Map::from_iter([(member.to_owned(), Value::Array(items))]);
-    if let Some(next) = next {
-        output.insert("NextToken".to_owned(), json!(next));
+pub(super) fn check_length(member: &str, text: &str, most: usize) -> Answer<()> {
+    crate::input::check_length("ValidationException", member, Some(text), 1..=most)
+}
+
+/// Whether a text can be the name of a bus or its ARN.
+pub(super) fn check_bus_name(member: &str, bus: &str, most: usize) -> Answer<()> {
+    check_length(member, bus, most)?;
+    if bus.chars().all(|c| c.is_ascii_alphanumeric() || "/.-_:".contains(c)) {
+        return Ok(());
     }
-    Ok(Value::Object(output))
+    Err(invalid(format!("1 validation error detected: Value '{bus}' at '{member}' is neither a name nor an ARN")))
 }
 
 fn test_event_pattern(input: TestEventPattern) -> Answer<Value> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::EventBridge;
 use super::envelope::Draft;
-use super::operations::required;
+use super::operations::{check_bus_name, check_length, required};
 use super::rules::invalid;
 use crate::error::Answer;
 
@@ -51,6 +51,7 @@ impl EventBridge {
                 entries.len()
             )));
         }
+        entries.iter().try_for_each(Entry::check)?;
         let size: usize = entries.iter().map(Entry::size).sum();
         if size > LARGEST_REQUEST {
             return Err(invalid(format!(
@@ -124,6 +125,12 @@ impl EventBridge {
 }
 
 impl Entry {
+    /// What the model says of an entry: anything else that is wrong with one fails that entry alone.
+    fn check(&self) -> Answer<()> {
+        self.resources.iter().try_for_each(|resource| check_length("entries.member.resources", resource, 2048))?;
+        self.event_bus_name.as_deref().map_or(Ok(()), |bus| check_bus_name("entries.member.eventBusName", bus, 1600))
+    }
+
     /// What AWS counts: 14 bytes for a time, and the length of every text.
     fn size(&self) -> usize {
         let texts = [&self.source, &self.detail_type, &self.detail];

@@ -2,7 +2,7 @@
 
 use super::message::invalid;
 use super::subscriptions::{Confirmation, Subscription};
-use super::{PAGE, Sns, element, not_found, page_of};
+use super::{Sns, element, not_found};
 use crate::error::{Answer, ServiceError};
 use crate::http::Parameters;
 
@@ -71,7 +71,8 @@ impl Sns {
     pub(super) fn list_subscriptions(&self, parameters: &Parameters) -> Answer<String> {
         self.forget_unanswered();
         self.kept.read(|state| {
-            let (page, next) = page_of(state.subscriptions.iter(), parameters.get("NextToken"), PAGE)?;
+            let (page, next) =
+                self.page_of(("ListSubscriptions", ""), state.subscriptions.iter(), parameters.get("NextToken"))?;
             Ok(list(&page, &self.world.account) + &next)
         })
     }
@@ -82,7 +83,8 @@ impl Sns {
         self.kept.read(|state| {
             state.topic(topic)?;
             let of_topic = state.subscriptions.iter().filter(|(_, one)| one.topic == topic);
-            let (page, next) = page_of(of_topic, parameters.get("NextToken"), PAGE)?;
+            let (page, next) =
+                self.page_of(("ListSubscriptionsByTopic", topic), of_topic, parameters.get("NextToken"))?;
             Ok(list(&page, &self.world.account) + &next)
         })
     }

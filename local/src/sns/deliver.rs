@@ -103,7 +103,7 @@ impl Sns {
             (self.notification(arn, one, id, message).to_string(), BTreeMap::new())
         };
         let send = |queue: &str, attributes: BTreeMap<String, MessageAttribute>| {
-            queues.send_for_service(queue, PRINCIPAL, &one.topic, &body, attributes, None)
+            queues.send_for_service(queue, PRINCIPAL, &one.topic, &body, attributes)
         };
         let failed = if attributes.len() > MOST_RAW_ATTRIBUTES {
             "a raw message has more than ten attributes".to_owned()

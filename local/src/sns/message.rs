@@ -87,14 +87,16 @@ impl Message {
     }
 
     /// A message of an AWS service: one text for every protocol.
-    pub(super) fn of_text(text: &str) -> Answer<Self> {
+    pub(super) fn of_text(subject: Option<&str>, text: &str) -> Answer<Self> {
+        subject.map_or(Ok(()), check_subject)?;
         match text.len() {
             0 => return Err(invalid("Empty message")),
             size if size > LARGEST_MESSAGE => return Err(invalid("Message too long")),
             _ => {}
         }
         let texts = BTreeMap::from([("default".to_owned(), text.to_owned())]);
-        Ok(Self { subject: None, texts, attributes: BTreeMap::new(), size: text.len() })
+        let subject = subject.map(str::to_owned);
+        Ok(Self { subject, texts, attributes: BTreeMap::new(), size: text.len() })
     }
 
     /// The bytes that SNS counts: the text and the names, types and values of the attributes.

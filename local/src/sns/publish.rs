@@ -8,7 +8,7 @@ use super::subscriptions::{Protocol, Subscription};
 use super::{Sns, element};
 use crate::error::{Answer, ServiceError};
 use crate::http::Parameters;
-use crate::sqs::{Sender, may};
+use crate::iam::Need;
 
 /// The most messages of one `PublishBatch`.
 const MOST_ENTRIES: usize = 10;
@@ -39,6 +39,9 @@ impl Sns {
         let prefix = |number: usize| format!("PublishBatchRequestEntries.member.{number}.");
         let ids: Vec<&str> = (1..).map_while(|number| parameters.get(&format!("{}Id", prefix(number)))).collect();
         check_ids(&ids)?;
+        for number in 1..=ids.len() {
+            parameters.required(&format!("{}Message", prefix(number)))?;
+        }
         let messages: Vec<Answer<Message>> =
             (1..=ids.len()).map(|number| Message::parse(parameters, &prefix(number))).collect();
         let size: usize = messages.iter().flatten().map(Message::size).sum();
@@ -69,19 +72,26 @@ impl Sns {
         Ok(format!("<Successful>{good}</Successful><Failed>{bad}</Failed>"))
     }
 
-    /// Publishes a text as an AWS service does it: only if the topic's policy lets it. Gives the message's id.
+    /// Publishes as an AWS service does it for one of its resources, a rule or an alarm for instance: only if the topic's
+    /// policy lets it. Gives the message's id.
     ///
     /// # Errors
-    /// `NotFound`, `AuthorizationError` with what is missing in the policy, a text that SNS does not take; the disk.
-    pub fn publish_for_service(&self, topic: &str, service: &str, source_arn: &str, text: &str) -> Answer<String> {
-        let policy = self.kept.read(|state| Ok::<_, ServiceError>(state.topic(topic)?.policy().map(str::to_owned)))?;
-        let sender = Sender { service, source_arn, account: &self.world.account };
-        let judged = match policy {
-            Some(policy) => may("topic", "sns:Publish", &policy, topic, sender),
-            None => Err(format!("the topic has no policy of its own, so {service} may not publish to it")),
-        };
-        judged.map_err(|reason| ServiceError::with_status(403, "AuthorizationError", reason))?;
-        self.send(topic, &Message::of_text(text)?)
+    /// `NotFound`, `AuthorizationError` with what is missing in the policy, a text or a subject that SNS does not take; the
+    /// disk.
+    pub fn publish_for_service(
+        &self,
+        topic: &str,
+        service: &str,
+        source_arn: &str,
+        subject: Option<&str>,
+        text: &str,
+    ) -> Answer<String> {
+        self.kept.read(|state| state.topic(topic).map(|_| ()))?;
+        let policy = self.policy(topic);
+        let checked =
+            self.world.iam.check_service(service, source_arn, &Need::new("sns:Publish", topic), policy.as_deref());
+        checked.map_err(|refusal| refusal.into_service("sns"))?;
+        self.send(topic, &Message::of_text(subject, text)?)
     }
 
     fn send(&self, topic: &str, message: &Message) -> Answer<String> {

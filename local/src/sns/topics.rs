@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::message::invalid;
-use super::{PAGE, Sns, State, attribute_map, element, entries, not_found, page_of};
+use super::{Sns, State, attribute_map, element, entries, not_found};
 use crate::error::Answer;
 use crate::http::Parameters;
+use crate::iam::{Document, Kind};
 
 /// What may be set for a topic. The name is who mail is from, and services need the policy; the rest is kept and given back.
 const SETTABLE: &[&str] = &["DisplayName", "Policy", "KmsMasterKeyId", "SignatureVersion", "TracingConfig"];
@@ -20,11 +21,6 @@ pub(super) struct Topic {
 }
 
 impl Topic {
-    /// The policy that it was given.
-    pub(super) fn policy(&self) -> Option<&str> {
-        self.attributes.get("Policy").map(String::as_str)
-    }
-
     /// Who mail is from, if that was said.
     pub(super) fn display_name(&self) -> Option<&str> {
         self.attributes.get("DisplayName").map(String::as_str).filter(|name| !name.is_empty())
@@ -55,9 +51,13 @@ fn check_attribute(name: &str, value: &str) -> Answer<()> {
     if !SETTABLE.contains(&name) {
         return Err(invalid(format!("AttributeName: the local cloud does not offer {name}")));
     }
+    if name == "Policy" {
+        return Document::parse(value, Kind::Resource)
+            .map(drop)
+            .map_err(|wrong| invalid(format!("Policy Error: {wrong}")));
+    }
     let good = match name {
         "DisplayName" => value.chars().count() <= 100 && !value.chars().any(char::is_control),
-        "Policy" => serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(value).is_ok(),
         "SignatureVersion" => matches!(value, "1" | "2"),
         "TracingConfig" => matches!(value, "PassThrough" | "Active"),
         _ => true,
@@ -113,7 +113,7 @@ impl Sns {
 
     pub(super) fn list_topics(&self, parameters: &Parameters) -> Answer<String> {
         self.kept.read(|state| {
-            let (page, next) = page_of(state.topics.iter(), parameters.get("NextToken"), PAGE)?;
+            let (page, next) = self.page_of(("ListTopics", ""), state.topics.iter(), parameters.get("NextToken"))?;
             let members: String =
                 page.iter().map(|(arn, _)| format!("<member>{}</member>", element("TopicArn", arn))).collect();
             Ok(format!("<Topics>{members}</Topics>{next}"))
@@ -149,6 +149,13 @@ impl Sns {
             }
             Ok(String::new())
         })
+    }
+
+    /// A topic's policy, if there is such a topic.
+    pub(crate) fn policy(&self, topic: &str) -> Option<String> {
+        let own =
+            self.kept.read(|state| state.topics.get(topic).map(|topic| topic.attributes.get("Policy").cloned()))?;
+        Some(own.unwrap_or_else(|| self.default_policy(topic)))
     }
 
     /// The policy that a topic has until it gets another: its owner may do everything.

@@ -79,6 +79,14 @@ impl ResourceKind {
         }
     }
 
+    /// The type as a deployed stack has it, once SAM's transform has run.
+    pub fn deployed_name(self) -> &'static str {
+        match self {
+            Self::Function => "AWS::Lambda::Function",
+            other => other.name(),
+        }
+    }
+
     /// The type of that name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
@@ -174,8 +182,7 @@ pub(super) const FUNCTION: Shape = Members(&[
     only("PackageType", &["Zip"]),
     // The binary is built for this machine, whatever it will be built for on AWS.
     unnoticed("Architectures"),
-    // There is no X-Ray here; the trace header says that nothing is sampled.
-    unnoticed("Tracing"),
+    only("Tracing", &["Active", "PassThrough"]),
     unnoticed("Description"),
     unnoticed("EphemeralStorage"),
     unnoticed("KmsKeyArn"),

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::function::Function;
+use super::roles;
 use crate::auth::Caller;
 use crate::cloud::Cloud;
 use crate::error::{Answer, ServiceError};
@@ -33,6 +35,12 @@ pub(super) trait Services: Send + Sync {
     fn subscribe(&self, subscription: &Subscription) -> impl Future<Output = Answer<String>> + Send;
     /// Makes a bucket, or finds it.
     fn create_bucket(&self, name: &str, versioning: Versioning) -> impl Future<Output = Answer<()>> + Send;
+    /// Makes a role, or changes it.
+    fn role(&self, name: &str, properties: &Value) -> Answer<()>;
+    /// Makes a managed policy, or changes it, and hangs it on its roles.
+    fn managed_policy(&self, arn: &str, properties: &Value) -> Answer<()>;
+    /// What Lambda looks at before it makes a function.
+    fn admit_function(&self, function: &Function) -> Answer<()>;
     /// Gives a bucket its policy.
     fn set_bucket_policy(&self, bucket: &str, policy: &str) -> impl Future<Output = Answer<()>> + Send;
 }
@@ -84,6 +92,21 @@ impl Services for Deployer<'_> {
 
     async fn create_bucket(&self, name: &str, versioning: Versioning) -> Answer<()> {
         self.cloud.s3.create_bucket(name, versioning)
+    }
+
+    fn role(&self, name: &str, properties: &Value) -> Answer<()> {
+        self.cloud.world.iam.put_role(name, roles::definition(properties))
+    }
+
+    fn managed_policy(&self, arn: &str, properties: &Value) -> Answer<()> {
+        let list = properties.get("Roles").and_then(Value::as_array).into_iter().flatten();
+        let names: Vec<String> = list.filter_map(|name| name.as_str().map(str::to_owned)).collect();
+        let document = properties.get("PolicyDocument").unwrap_or(&Value::Null);
+        self.cloud.world.iam.put_managed_policy(arn, document, &names)
+    }
+
+    fn admit_function(&self, function: &Function) -> Answer<()> {
+        roles::admit_function(&self.cloud.world.iam, &self.cloud.sqs, function)
     }
 
     async fn set_bucket_policy(&self, bucket: &str, policy: &str) -> Answer<()> {
@@ -146,7 +169,7 @@ pub(super) async fn archive(services: &impl Services, mut input: Map<String, Val
 }
 
 /// Takes a rule away that the template no longer has.
-pub(super) async fn delete_rule(services: &impl Services, name: &str) -> Answer<()> {
+pub(super) async fn delete_stale_rule(services: &impl Services, name: &str) -> Answer<()> {
     let ids = match target_ids(services, name).await {
         Err(refused) if is_code(&refused, &["ResourceNotFoundException"]) => return Ok(()),
         ids => ids?,
@@ -155,6 +178,11 @@ pub(super) async fn delete_rule(services: &impl Services, name: &str) -> Answer<
         services.events("RemoveTargets", json!({ "Rule": name, "Ids": ids })).await?;
     }
     services.events("DeleteRule", json!({ "Name": name })).await.map(|_| ())
+}
+
+/// Takes a rule away because its stack goes.
+pub(crate) async fn delete_rule(cloud: &Cloud, caller: &Caller, name: &str) -> Answer<()> {
+    delete_stale_rule(&Deployer { cloud, caller: caller.clone() }, name).await
 }
 
 async fn target_ids(services: &impl Services, rule: &str) -> Answer<Vec<String>> {

@@ -122,7 +122,7 @@ impl Stack {
             .collect();
         let before = record.read(|record| record.rules.clone());
         for (id, name) in before.iter().filter(|(_, name)| !rules.values().any(|rule| rule == *name)) {
-            make::delete_rule(&services, name).await.map_err(|source| StackError::Refused {
+            make::delete_stale_rule(&services, name).await.map_err(|source| StackError::Refused {
                 resource: id.clone(),
                 kind: ResourceKind::Rule.name(),
                 source,
@@ -184,11 +184,18 @@ impl Stack {
             |source| StackError::Refused { resource: resource.id.clone(), kind: resource.kind.name(), source };
         let told = Self::tell(services, resource.kind, &name, &properties).await.map_err(refused)?;
         let (reference, attributes) = identity(resource.kind, pseudo, &name, told);
+        if resource.kind == ResourceKind::ManagedPolicy {
+            services.managed_policy(&reference, &properties).map_err(refused)?;
+        }
         if resource.kind == ResourceKind::Function {
-            let role = self.resources.get(&function::role_id(&resource.id)).map(|made| made.name.clone());
+            let role = self
+                .resources
+                .get(&function::role_id(&resource.id))
+                .and_then(|made| made.attributes.get("Arn").cloned());
             let arn = attributes.get("Arn").cloned().unwrap_or_default();
             let function = function::read(resource, properties.clone(), &name, &arn, role.as_deref())
                 .map_err(|what| StackError::Shape { what })?;
+            services.admit_function(&function).map_err(refused)?;
             self.functions.push(function);
         }
         let made = Made { kind: resource.kind, reference, name, attributes, properties };
@@ -256,12 +263,14 @@ impl Stack {
                 make::log_group(services, name).await?;
                 String::new()
             }
-            // Lambda starts functions; roles are read from the stack; alarms and metrics are kept only.
-            ResourceKind::Function
-            | ResourceKind::Role
-            | ResourceKind::ManagedPolicy
-            | ResourceKind::Alarm
-            | ResourceKind::MetricFilter => String::new(),
+            ResourceKind::Role => {
+                services.role(name, properties)?;
+                String::new()
+            }
+            // Lambda starts functions; a managed policy needs its ARN first; alarms and metrics are kept only.
+            ResourceKind::Function | ResourceKind::ManagedPolicy | ResourceKind::Alarm | ResourceKind::MetricFilter => {
+                String::new()
+            }
         };
         Ok(told)
     }

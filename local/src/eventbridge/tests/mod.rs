@@ -140,7 +140,7 @@ async fn without_a_dead_letter_queue_that_takes_it_the_event_is_dropped_and_that
         })
         .collect();
     assert!(
-        reasons[0].contains("does not exist; and its dead-letter queue: the queue has no policy"),
+        reasons[0].contains("does not exist; and its dead-letter queue: ") && reasons[0].contains("has no policy"),
         "{}",
         reasons[0]
     );

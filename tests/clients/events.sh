@@ -1,0 +1,33 @@
+. ./common.sh
+
+ev() { aws events "$@"; }
+
+aws sqs create-queue --queue-name heard >/dev/null
+queue=$(aws sqs get-queue-url --queue-name heard --query QueueUrl --output text)
+arn=arn:aws:sqs:eu-west-1:$ACCOUNT:heard
+rule=arn:aws:events:eu-west-1:$ACCOUNT:rule/strangers
+aws sqs set-queue-attributes --queue-url "$queue" --attributes "$(printf '{"Policy":"{\\"Version\\":\\"2012-10-17\\",\\"Statement\\":[{\\"Effect\\":\\"Allow\\",\\"Principal\\":{\\"Service\\":\\"events.amazonaws.com\\"},\\"Action\\":\\"sqs:SendMessage\\",\\"Resource\\":\\"%s\\"}]}"}' "$arn")"
+
+pattern='{"source":["com.example.stranger"],"detail":{"n":[{"numeric":[">",1]}]}}'
+text "$rule" events put-rule --name strangers --event-pattern "$pattern" --query RuleArn
+refused InvalidEventPatternException PutRule aws events put-rule --name strangers --event-pattern '{"source":"x"}'
+text 0 events put-targets --rule strangers --targets "Id=queue,Arn=$arn" --query FailedEntryCount
+refused ResourceNotFoundException DescribeRule aws events describe-rule --name none
+text ENABLED events describe-rule --name strangers --query State
+ev disable-rule --name strangers
+ev enable-rule --name strangers
+text strangers events list-rules --name-prefix strangers --query 'Rules[].Name'
+refused ValidationException ListRules aws events list-rules --no-paginate --next-token none
+text queue events list-targets-by-rule --rule strangers --query 'Targets[].Id'
+text strangers events list-rule-names-by-target --target-arn "$arn" --query RuleNames
+event='{"id":"1","detail-type":"t","source":"com.example.stranger","account":"111122223333","time":"2026-01-01T00:00:00Z","region":"eu-west-1","resources":[],"detail":{"n":2}}'
+text True events test-event-pattern --event-pattern "$pattern" --event "$event" --query Result
+entry='[{"Source":"com.example.stranger","DetailType":"Greeting","Detail":"{\"n\":2}"},{"Source":"aws.codebuild","DetailType":"x","Detail":"{}"}]'
+text '1 NotAuthorizedForSourceException' events put-events --entries "$entry" --query '[FailedEntryCount,Entries[1].ErrorCode]'
+case $(aws sqs receive-message --queue-url "$queue" --wait-time-seconds 10 --query 'Messages[0].Body' --output text) in
+*'"detail-type":"Greeting"'*) ;;
+*) fail 'the event did not come into the queue' ;;
+esac
+text 0 events remove-targets --rule strangers --ids queue --query FailedEntryCount
+ev delete-rule --name strangers
+aws sqs delete-queue --queue-url "$queue"
