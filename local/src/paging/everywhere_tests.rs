@@ -160,7 +160,9 @@ async fn build(client: &Client) -> String {
 }
 
 async fn subscribe(client: &Client, who: &str) -> String {
-    let parameters = [("TopicArn", TOPIC), ("Protocol", "email"), ("Endpoint", who)];
+    // Who reads mail would be asked first, and is listed without an ARN until then.
+    let queue = format!("arn:aws:sqs:eu-west-1:111122223333:{who}");
+    let parameters = [("TopicArn", TOPIC), ("Protocol", "sqs"), ("Endpoint", &queue)];
     elements(&client.sns("Subscribe", &parameters).await, "SubscriptionArn").pop().unwrap()
 }
 
@@ -203,6 +205,12 @@ async fn make(client: &Client, name: &str, tip: &str) {
         let target = json!([{ "Id": id, "Arn": format!("arn:aws:sqs:eu-west-1:111122223333:{target}") }]);
         good(client, "events", "PutTargets", json!({ "Rule": rule, "Targets": target })).await;
     }
+    let (bus, archive) =
+        ("arn:aws:events:eu-west-1:111122223333:event-bus/default", "arn:aws:events:eu-west-1:111122223333:archive/");
+    good(client, "events", "CreateArchive", json!({ "ArchiveName": name, "EventSourceArn": bus })).await;
+    let replay = json!({ "ReplayName": name, "EventSourceArn": format!("{archive}{name}"), "EventStartTime": 1, "EventEndTime": 2,
+        "Destination": { "Arn": bus } });
+    good(client, "events", "StartReplay", replay).await;
     good(client, "logs", "CreateLogGroup", json!({ "logGroupName": format!("pages-{name}") })).await;
     let stream = json!({ "logGroupName": "pages-streams", "logStreamName": name });
     good(client, "logs", "CreateLogStream", stream).await;
@@ -221,6 +229,7 @@ async fn unmake(client: &Client, name: &str) {
     good(client, "events", "RemoveTargets", json!({ "Rule": name, "Ids": ["x"] })).await;
     good(client, "events", "DeleteRule", json!({ "Name": name })).await;
     good(client, "events", "RemoveTargets", json!({ "Rule": "rule", "Ids": [name] })).await;
+    good(client, "events", "DeleteArchive", json!({ "ArchiveName": name })).await;
     client.sns("DeleteTopic", &[("TopicArn", &TOPIC.replace(":t", &format!(":{name}")))]).await;
     s3(client, "DELETE", &format!("/bucket-{name}"), "").await;
     s3(client, "DELETE", &format!("/bucket-objects/{name}"), "").await;
@@ -296,6 +305,8 @@ fn listings(client: &Client, tip: &str) -> Vec<Listing> {
         builds("ListBuildsForProject", json!({ "projectName": "ps" }), "ids", "", ""),
         events("ListRules", json!({}), "Rules", "/Name", "b d f rule", "d e f rule"),
         events("ListTargetsByRule", json!({ "Rule": "rule" }), "Targets", "/Id", "b d f", "d e f"),
+        events("ListArchives", json!({}), "Archives", "/ArchiveName", "b d f", "d e f"),
+        events("ListReplays", json!({}), "Replays", "/ReplayName", "b d f", "d e f"),
         events("ListRuleNamesByTarget", json!({ "TargetArn": X }), "RuleNames", "", "b d f", "d e f"),
         logs(
             "DescribeLogGroups",
@@ -354,7 +365,7 @@ async fn every_listing_gives_every_item_once_in_order_while_things_come_and_go()
     say(&client, "s", &[(start + 10, "b"), (start + 20, "d"), (start + 30, "f")]).await;
     let builds = [build(&client).await, build(&client).await, build(&client).await];
     let mut subscriptions = Vec::new();
-    for who in ["one@example.com", "two@example.com", "three@example.com"] {
+    for who in ["one", "two", "three"] {
         subscriptions.push(short(&subscribe(&client, who).await));
     }
     subscriptions.sort();
