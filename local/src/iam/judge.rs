@@ -150,7 +150,7 @@ fn whose(paper: &Paper) -> String {
 
 /// The account of an ARN; a bucket's has none.
 fn account_of(arn: &str) -> Option<&str> {
-    arn.splitn(6, ':').nth(4).filter(|account| !account.is_empty())
+    arn.split(':').nth(4).filter(|account| !account.is_empty())
 }
 
 fn missing_guard(asked: &Asked<'_>, papers: &Papers) -> String {

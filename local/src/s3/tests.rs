@@ -347,8 +347,10 @@ fn other_parts_of_the_cloud_use_buckets_directly() {
     assert_eq!(client.s3.get("demo", "policy").unwrap(), None);
     assert_eq!(client.s3.list("demo", "policy/").unwrap(), ["policy/signalbox.yaml"]);
     assert_eq!(client.s3.put("none", "k", b"").unwrap_err().code, "NoSuchBucket");
-    client.s3.set("demo", Setting::Lifecycle, "<LifecycleConfiguration/>").unwrap();
-    assert_eq!(client.get("/demo?lifecycle").text, "<LifecycleConfiguration/>");
+    let policy =
+        r#"{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:DeleteBucket","Resource":"arn:aws:s3:::demo"}}"#;
+    client.s3.set("demo", Setting::Policy, policy).unwrap();
+    assert_eq!(client.get("/demo?policy").text, policy);
 }
 
 #[tokio::test]
