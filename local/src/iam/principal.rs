@@ -194,8 +194,8 @@ mod tests {
         Principal::of("arn:aws:sts::111122223333:assumed-role/trigger/run", path).unwrap()
     }
 
-    fn names(value: Value, principal: &Principal) -> Option<NamedAs> {
-        Principals::parse(&value, false, "Principal").unwrap().names(principal, Effect::Allow)
+    fn names(value: &Value, principal: &Principal) -> Option<NamedAs> {
+        Principals::parse(value, false, "Principal").unwrap().names(principal, Effect::Allow)
     }
 
     #[test]
@@ -207,10 +207,10 @@ mod tests {
             json!({ "AWS": "arn:aws:iam::111122223333:role/jobs/trigger" }),
             json!({ "AWS": ["arn:aws:iam::111122223333:root", "arn:aws:sts::111122223333:assumed-role/trigger/run"] }),
         ] {
-            assert_eq!(names(itself.clone(), &session), Some(NamedAs::Itself), "{itself}");
+            assert_eq!(names(&itself, &session), Some(NamedAs::Itself), "{itself}");
         }
         for account in [json!({ "AWS": ACCOUNT }), json!({ "AWS": "arn:aws:iam::111122223333:root" })] {
-            assert_eq!(names(account.clone(), &session), Some(NamedAs::Account), "{account}");
+            assert_eq!(names(&account, &session), Some(NamedAs::Account), "{account}");
         }
         for nobody in [
             json!({ "Service": "lambda.amazonaws.com" }),
@@ -218,7 +218,7 @@ mod tests {
             json!({ "AWS": "999999999999" }),
             json!({ "Federated": "cognito-identity.amazonaws.com" }),
         ] {
-            assert_eq!(names(nobody.clone(), &session), None, "{nobody}");
+            assert_eq!(names(&nobody, &session), None, "{nobody}");
         }
     }
 
@@ -226,10 +226,10 @@ mod tests {
     fn a_service_is_named_by_its_name_and_not_principal_names_all_others() {
         let lambda = Principal::service("lambda.amazonaws.com");
         assert_eq!(
-            names(json!({ "Service": ["x.amazonaws.com", "lambda.amazonaws.com"] }), &lambda),
+            names(&json!({ "Service": ["x.amazonaws.com", "lambda.amazonaws.com"] }), &lambda),
             Some(NamedAs::Itself)
         );
-        assert_eq!(names(json!({ "AWS": ACCOUNT }), &lambda), None);
+        assert_eq!(names(&json!({ "AWS": ACCOUNT }), &lambda), None);
         let others = Principals::parse(&json!({ "AWS": ACCOUNT }), true, "NotPrincipal").unwrap();
         assert_eq!(others.names(&session(), Effect::Deny), None);
         assert_eq!(others.names(&lambda, Effect::Deny), Some(NamedAs::Itself));

@@ -31,7 +31,7 @@ fn deny(action: &str, resource: &str) -> Value {
     json!({ "Sid": "Denied", "Effect": "Deny", "Action": action, "Resource": resource })
 }
 
-fn resource_policy(effect: &str, principal: Value) -> String {
+fn resource_policy(effect: &str, principal: &Value) -> String {
     json!({ "Version": "2012-10-17", "Statement": [{
         "Sid": "Ours", "Effect": effect, "Principal": principal, "Action": "sqs:SendMessage", "Resource": QUEUE,
     }] })
@@ -60,22 +60,22 @@ fn without_a_statement_nothing_is_allowed_and_the_administrator_may_do_everythin
 #[test]
 fn an_explicit_deny_wins_wherever_it_stands() {
     let own = with_worker(json!([allow("*", "*"), deny("sqs:Send*", "*")]));
-    let refusal = own.check(SESSION, &send(), Some(&resource_policy("Allow", json!("*")))).unwrap_err().to_string();
+    let refusal = own.check(SESSION, &send(), Some(&resource_policy("Allow", &json!("*")))).unwrap_err().to_string();
     assert!(refusal.contains("with an explicit deny in an identity-based policy"), "{refusal}");
     assert!(refusal.contains("the statement Denied of the policy work of the role worker"), "{refusal}");
-    let refusal = iam().check(DEVELOPER, &send(), Some(&resource_policy("Deny", json!("*")))).unwrap_err().to_string();
+    let refusal = iam().check(DEVELOPER, &send(), Some(&resource_policy("Deny", &json!("*")))).unwrap_err().to_string();
     assert!(refusal.contains("with an explicit deny in a resource-based policy (the statement Ours"), "{refusal}");
     // A Deny that names the account names everybody in it.
-    iam().check(DEVELOPER, &send(), Some(&resource_policy("Deny", json!({ "AWS": "111122223333" })))).unwrap_err();
+    iam().check(DEVELOPER, &send(), Some(&resource_policy("Deny", &json!({ "AWS": "111122223333" })))).unwrap_err();
 }
 
 #[test]
 fn in_one_account_either_policy_is_enough_but_naming_the_account_is_not() {
     let bare = with_worker(allow("s3:GetObject", "*"));
     for named in [json!({ "AWS": "arn:aws:iam::111122223333:role/worker" }), json!({ "AWS": SESSION }), json!("*")] {
-        bare.check(SESSION, &send(), Some(&resource_policy("Allow", named))).unwrap();
+        bare.check(SESSION, &send(), Some(&resource_policy("Allow", &named))).unwrap();
     }
-    let account = resource_policy("Allow", json!({ "AWS": "arn:aws:iam::111122223333:root" }));
+    let account = resource_policy("Allow", &json!({ "AWS": "arn:aws:iam::111122223333:root" }));
     bare.check(SESSION, &send(), Some(&account)).unwrap_err();
     with_worker(allow("sqs:SendMessage", QUEUE)).check(SESSION, &send(), Some(&account)).unwrap();
 }

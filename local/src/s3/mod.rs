@@ -276,6 +276,7 @@ fn run(asking: Asking<'_>, request: &Request) -> Outcome<Reply> {
     use route::Operation as Op;
     let Asking { store, world, .. } = asking;
     let operation = request.operation()?;
+    tracing::trace!(operation = operation.name(), bucket = request.bucket, "S3 is called");
     if let Some(owner) = request.header("x-amz-expected-bucket-owner")
         && owner != world.account
     {

@@ -350,6 +350,10 @@ fn other_parts_of_the_cloud_use_buckets_directly() {
     assert_eq!(client.get("/demo?lifecycle").text, kept);
     let refused = client.s3.set("demo", Setting::Lifecycle, "<LifecycleConfiguration/>").unwrap_err();
     assert_eq!(refused.code, "MalformedXML");
+    let policy =
+        r#"{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:DeleteBucket","Resource":"arn:aws:s3:::demo"}}"#;
+    client.s3.set("demo", Setting::Policy, policy).unwrap();
+    assert_eq!(client.get("/demo?policy").text, policy);
 }
 
 #[tokio::test]
