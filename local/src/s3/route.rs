@@ -83,7 +83,6 @@ pub(super) enum Operation {
 
 impl Operation {
     /// AWS's name of it.
-    #[cfg(test)]
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::ListBuckets => "ListBuckets",

@@ -21,11 +21,6 @@ pub(super) struct Topic {
 }
 
 impl Topic {
-    /// The policy that it was given.
-    pub(super) fn policy(&self) -> Option<&str> {
-        self.attributes.get("Policy").map(String::as_str)
-    }
-
     /// Who mail is from, if that was said.
     pub(super) fn display_name(&self) -> Option<&str> {
         self.attributes.get("DisplayName").map(String::as_str).filter(|name| !name.is_empty())

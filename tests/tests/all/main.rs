@@ -1,6 +1,11 @@
 //! Scenarios: the functions over the local cloud, and the template held against the code.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a scenario that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a scenario that cannot go on has failed; a member of a JSON value that is not there is null"
+)]
 
 mod account;
 mod carry_out;

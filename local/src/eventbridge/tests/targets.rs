@@ -64,7 +64,7 @@ async fn a_topic_gets_events_only_from_a_rule_that_its_policy_names() {
     let letter = bench.received("dead").await.remove(0);
     let attribute = |name: &str| letter.attributes[name].string_value.clone().unwrap();
     assert_eq!((attribute("ERROR_CODE"), attribute("TARGET_ARN")), ("NO_PERMISSIONS".to_owned(), TOPIC.to_owned()));
-    assert!(attribute("ERROR_MESSAGE").contains("the topic's policy does not let events.amazonaws.com"));
+    assert!(attribute("ERROR_MESSAGE").contains("because no resource-based policy allows the SNS:Publish action"));
     assert!(letter.body.contains("c0ffee"), "a dead letter is the event itself: {}", letter.body);
     assert_eq!(bench.sns.inbox().len(), 1);
 }
@@ -80,6 +80,24 @@ async fn a_log_group_gets_a_line_an_event_and_must_be_there() {
     let lines: Vec<String> =
         bench.logs.events("/aws/events/pushes", "pushes").into_iter().map(|event| event.message).collect();
     assert_eq!(lines, ["\"c0ffee\""]);
+}
+
+#[tokio::test]
+async fn chaos_drops_doubles_and_holds_back_what_goes_to_a_topic() {
+    for (chaos, mails, waits) in [("drop", 0, false), ("duplicate", 2, false), ("delay", 1, true)] {
+        let bench = bench();
+        bench.topic().await;
+        bench.target(json!({"Id": "1", "Arn": TOPIC})).await;
+        bench.world.chaos.set(Some(format!("{chaos}=1").parse().unwrap()));
+        let outcome = bench.push("aws.codecommit").deliveries[0].outcome.clone();
+        let is_lost = matches!(&outcome, Outcome::Dropped { reason } if reason == "chaos dropped it");
+        assert_eq!((is_lost, matches!(outcome, Outcome::Waiting { .. })), (mails == 0, waits), "{chaos}: {outcome:?}");
+        if waits {
+            assert!(bench.sns.inbox().is_empty());
+            bench.bus.retry_due(bench.world.now() + jiff::SignedDuration::from_hours(1));
+        }
+        assert_eq!(bench.sns.inbox().len(), mails, "{chaos}");
+    }
 }
 
 #[tokio::test]
