@@ -187,7 +187,8 @@ pub(super) fn objects_before_v2(store: &Store, world: &World, request: &Request)
         group if !delimiter.is_empty() && group.ends_with(delimiter) => Some(After::Group(group.to_owned())),
         key => Some(After::Key(key.to_owned())),
     };
-    let page = bucket.read(|keys| page(keys, Listed::Objects, (prefix, delimiter), after.as_ref(), limit));
+    let size = world.page_size(limit);
+    let page = bucket.read(|keys| page(keys, Listed::Objects, (prefix, delimiter), after.as_ref(), size));
     let mut content = element("Name", &bucket.name) + &element("Prefix", &encode(prefix));
     content.push_str(&element("Marker", &encode(marker)));
     if !delimiter.is_empty() {

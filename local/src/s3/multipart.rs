@@ -163,7 +163,7 @@ pub(super) fn list_parts(store: &Store, world: &World, request: &Request) -> Out
         Refused::invalid_argument("part-number-marker", marker, "Argument part-number-marker must be an integer")
     })?;
     let there = parts(&folder)?;
-    let page: Vec<(&usize, &Part)> = there.range(after + 1..).take(limit).collect();
+    let page: Vec<(&usize, &Part)> = there.range(after + 1..).take(world.page_size(limit)).collect();
     let more = there.range(after + 1..).count() > page.len();
     let mut content = element("Bucket", &bucket.name) + &element("Key", &upload.key);
     content.push_str(&element("UploadId", request.query("uploadId").unwrap_or_default()));
@@ -202,8 +202,9 @@ pub(super) fn list_uploads(store: &Store, world: &World, request: &Request) -> O
         };
         upload.key.starts_with(prefix) && (key_marker.is_empty() || behind)
     });
-    let more = all.len() > limit;
-    all.truncate(limit);
+    let size = world.page_size(limit);
+    let more = all.len() > size;
+    all.truncate(size);
     let mut content = element("Bucket", &bucket.name) + &element("KeyMarker", key_marker);
     content.push_str(&element("UploadIdMarker", id_marker));
     if let (true, Some((id, upload))) = (more, all.last()) {
