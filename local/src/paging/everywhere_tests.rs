@@ -205,17 +205,12 @@ async fn make(client: &Client, name: &str, tip: &str) {
         let target = json!([{ "Id": id, "Arn": format!("arn:aws:sqs:eu-west-1:111122223333:{target}") }]);
         good(client, "events", "PutTargets", json!({ "Rule": rule, "Targets": target })).await;
     }
-<<<<<<< HEAD
     let (bus, archive) =
         ("arn:aws:events:eu-west-1:111122223333:event-bus/default", "arn:aws:events:eu-west-1:111122223333:archive/");
     good(client, "events", "CreateArchive", json!({ "ArchiveName": name, "EventSourceArn": bus })).await;
     let replay = json!({ "ReplayName": name, "EventSourceArn": format!("{archive}{name}"), "EventStartTime": 1, "EventEndTime": 2,
         "Destination": { "Arn": bus } });
     good(client, "events", "StartReplay", replay).await;
-=======
-    let bus = "arn:aws:events:eu-west-1:111122223333:event-bus/default";
-    good(client, "events", "CreateArchive", json!({ "ArchiveName": name, "EventSourceArn": bus })).await;
->>>>>>> wt-pages
     good(client, "logs", "CreateLogGroup", json!({ "logGroupName": format!("pages-{name}") })).await;
     let stream = json!({ "logGroupName": "pages-streams", "logStreamName": name });
     good(client, "logs", "CreateLogStream", stream).await;
@@ -313,7 +308,6 @@ fn listings(client: &Client, tip: &str) -> Vec<Listing> {
         events("ListArchives", json!({}), "Archives", "/ArchiveName", "b d f", "d e f"),
         events("ListReplays", json!({}), "Replays", "/ReplayName", "b d f", "d e f"),
         events("ListRuleNamesByTarget", json!({ "TargetArn": X }), "RuleNames", "", "b d f", "d e f"),
-        events("ListArchives", json!({ "State": "ENABLED" }), "Archives", "/ArchiveName", "b d f", "d e f"),
         logs(
             "DescribeLogGroups",
             json!({ "logGroupNamePrefix": "pages-" }),
