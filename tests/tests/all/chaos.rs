@@ -379,8 +379,8 @@ async fn under_all_trouble_at_once_no_start_is_lost_and_none_doubled() {
 async fn no_mail_is_doubled_where_the_notifier_hears_the_answer_and_can_write_it_down() {
     // Nobody dies after a mail, its answer comes, and the ledger takes the record at the third try at the latest.
     let trial = Trial {
-        chaos: "rough,drop=0,duplicate=0.3,delay=0.3,reorder=0.3,delay-for=300ms,slow-for=100ms,redeliver=0.2,\
-                kill@notifier=0,kill-late@notifier=0,time-out@notifier=0,kill-early@notifier=0.1,\
+        chaos: "rough,drop=0,duplicate=0.3,delay=0.3,reorder=0.3,delay-for=300ms,slow-for=100ms,\
+                kill=0,kill-late=0,time-out=0,kill-early=0.1,\
                 fail-after@sns=0,cut-answer@sns=0,throttle@sns=0.2,cut@sns=0.1,\
                 throttle@s3:PutObject=0,fail@s3:PutObject=0,cut@s3:PutObject=0,\
                 fail-after@s3:PutObject=0.05,cut-answer@s3:PutObject=0.05,seed=11",
