@@ -1,24 +1,31 @@
-//! The cloud as a whole: all services of one world, wired together, with the server in front.
+//! The cloud as a whole: all services of each region, wired together, with the server in front.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::task::JoinSet;
 
 use crate::auth::Keys;
+use crate::chaos::Chaos;
+use crate::cloudformation::CloudFormation;
 use crate::codebuild::CodeBuild;
 use crate::codecommit::CodeCommit;
 use crate::eventbridge::EventBridge;
 use crate::http;
 use crate::logs::Logs;
+use crate::paging::Pages;
 use crate::s3::S3;
 use crate::sns::Sns;
 use crate::sqs::Sqs;
 use crate::sts::Sts;
-use crate::world::World;
+use crate::world::{World, check_region};
+
+/// How long a client may say nothing, unless told otherwise.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// How a cloud is started.
 #[derive(Debug)]
@@ -27,19 +34,42 @@ pub struct Settings {
     pub dir: PathBuf,
     /// The port on loopback; 0 takes any that is free.
     pub port: u16,
-    /// The region that is played.
-    pub region: String,
+    /// The regions that are played; the first is the home region, where the stack lives.
+    pub regions: Vec<String>,
     /// The seed of all ids.
     pub seed: u64,
+    /// The most items that a page of any listing holds, where AWS would give more.
+    pub page_size: Option<usize>,
+    /// How long a client may say nothing before its connection ends.
+    pub silence: Duration,
+    /// What goes wrong on purpose.
+    pub chaos: Option<Chaos>,
 }
 
-/// All services of one world.
+impl Settings {
+    /// A cloud below `dir` in eu-west-1, at any free port, with the ids of the seed 1: change what is to be otherwise.
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            port: 0,
+            regions: vec!["eu-west-1".to_owned()],
+            seed: 1,
+            page_size: None,
+            silence: SILENCE,
+            chaos: None,
+        }
+    }
+}
+
+/// All services of one region.
 #[derive(Debug)]
 pub struct Cloud {
     /// What all services share.
     pub world: Arc<World>,
     /// The keys that are good here.
     pub keys: Arc<Keys>,
+    /// The stack.
+    pub cloudformation: Arc<CloudFormation>,
     /// Repositories and git over HTTP.
     pub codecommit: Arc<CodeCommit>,
     /// Projects and builds.
@@ -48,7 +78,7 @@ pub struct Cloud {
     pub eventbridge: Arc<EventBridge>,
     /// Log groups and streams.
     pub logs: Arc<Logs>,
-    /// Buckets.
+    /// Buckets: those of all regions, as a bucket's name is taken everywhere.
     pub s3: Arc<S3>,
     /// Topics and the inbox.
     pub sns: Arc<Sns>,
@@ -58,11 +88,46 @@ pub struct Cloud {
     pub sts: Arc<Sts>,
 }
 
+/// The regions of one account, behind one endpoint.
+#[derive(Debug, Clone)]
+pub struct Regions {
+    /// The home region.
+    pub home: Arc<Cloud>,
+    others: Vec<Arc<Cloud>>,
+}
+
+impl Regions {
+    /// All of them, the home region first.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Cloud>> {
+        std::iter::once(&self.home).chain(&self.others)
+    }
+
+    /// The region of that name, if it is played.
+    pub fn find(&self, name: &str) -> Option<&Arc<Cloud>> {
+        self.iter().find(|cloud| cloud.world.region == name)
+    }
+
+    /// Their names, for a sentence.
+    pub(crate) fn names(&self) -> String {
+        self.iter().map(|cloud| cloud.world.region.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Writes all state that changed to the disk.
+    ///
+    /// # Errors
+    /// The disk is full or the folder is gone; what could be written was.
+    pub fn save(&self) -> anyhow::Result<()> {
+        self.iter().map(|cloud| cloud.save()).fold(Ok(()), anyhow::Result::and)
+    }
+}
+
 /// A cloud that runs; dropped, its server ends.
 #[derive(Debug)]
 pub struct Running {
-    /// The cloud.
+    /// The cloud of the home region.
     pub cloud: Arc<Cloud>,
+    /// The clouds of all regions.
+    pub regions: Regions,
     tasks: JoinSet<()>,
     _lock: FolderLock,
 }
@@ -101,34 +166,80 @@ fn take_folder(dir: &Path) -> anyhow::Result<(PathBuf, FolderLock)> {
     }
 }
 
+/// Holds the folder to the home region that it was made with: what lies at its top is that region's.
+fn keep_home(dir: &Path, home: &str) -> anyhow::Result<()> {
+    let file = dir.join("region");
+    match std::fs::read_to_string(&file) {
+        Ok(text) if text.trim() == home => Ok(()),
+        Ok(text) => {
+            let was = text.trim();
+            bail!(
+                "the home region in {} is {was}, not {home}: give --region {was} first, or choose another folder with --dir",
+                dir.display()
+            )
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            std::fs::write(&file, format!("{home}\n")).with_context(|| format!("cannot write {}", file.display()))
+        }
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+}
+
 impl Cloud {
     /// Opens the world in `settings.dir` and starts to listen.
     ///
     /// # Errors
-    /// A port that is taken, a folder that cannot be used or is in use, a spoilt state file, no git.
+    /// A region that AWS could not have, a port that is taken, a folder that cannot be used or is in use, a spoilt state
+    /// file, no git.
     pub async fn start(settings: Settings) -> anyhow::Result<Running> {
+        let (home, others) = settings.regions.split_first().context("a local cloud needs a region")?;
+        for region in &settings.regions {
+            check_region(region)?;
+        }
         // The port and the folder first: a second cloud must not touch what the first one keeps there.
         let listener = http::listen(settings.port).await?;
         let (dir, lock) = take_folder(&settings.dir)?;
-        let world = Arc::new(World::new(dir, &settings.region, settings.seed));
+        keep_home(&dir, home)?;
+        let world = Arc::new(World::new(dir, home, settings.seed));
+        world.cuts_pages(Pages::draw(settings.page_size)?);
+        world.chaos.set(settings.chaos);
         let keys = Arc::new(Keys::draw()?);
-        let logs = Arc::new(Logs::open(&world)?);
-        let sqs = Arc::new(Sqs::open(&world)?);
-        let sns = Arc::new(Sns::open(&world)?);
-        sns.delivers_to(&sqs);
-        let s3 = Arc::new(S3::open(&world)?);
-        let sts = Arc::new(Sts::new(&world, &keys));
-        let eventbridge = Arc::new(EventBridge::open(&world, &sqs)?);
-        let codecommit = Arc::new(CodeCommit::open(&world, &eventbridge)?);
-        let codebuild = Arc::new(CodeBuild::open(&world, &keys, &eventbridge, &logs)?);
-        let cloud = Arc::new(Self { world, keys, codecommit, codebuild, eventbridge, logs, s3, sns, sqs, sts });
+        let s3 = S3::open(&world)?;
+        let mut regions = Regions { home: Self::open(&world, &keys, s3)?, others: Vec::new() };
+        for region in others {
+            if regions.find(region).is_none() {
+                let world = Arc::new(world.in_region(region));
+                let s3 = regions.home.s3.in_region(&world);
+                regions.others.push(Self::open(&world, &keys, s3)?);
+            }
+        }
 
         let address = listener.local_addr().context("the listener has no address")?;
-        cloud.world.listens_at(format!("http://{address}"));
+        world.listens_at(format!("http://{address}"));
+        let acceptor = http::secure(&regions)?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(http::serve(listener, Arc::clone(&cloud)));
-        tasks.spawn(Arc::clone(&cloud.eventbridge).run_schedules());
-        Ok(Running { cloud, tasks, _lock: lock })
+        let front = http::Front { regions: regions.clone(), silence: settings.silence };
+        tasks.spawn(http::serve(listener, acceptor, front));
+        for cloud in regions.iter() {
+            tasks.spawn(Arc::clone(&cloud.eventbridge).run_schedules());
+        }
+        Ok(Running { cloud: Arc::clone(&regions.home), regions, tasks, _lock: lock })
+    }
+
+    /// Opens one region.
+    fn open(world: &Arc<World>, keys: &Arc<Keys>, s3: S3) -> anyhow::Result<Arc<Self>> {
+        let logs = Arc::new(Logs::open(world)?);
+        let sqs = Arc::new(Sqs::open(world)?);
+        let sns = Arc::new(Sns::open(world)?);
+        sns.delivers_to(&sqs);
+        let sts = Arc::new(Sts::new(world, keys));
+        let eventbridge = Arc::new(EventBridge::open(world, &sqs)?);
+        eventbridge.delivers_to(&sns, &logs);
+        let codecommit = Arc::new(CodeCommit::open(world, &eventbridge)?);
+        let codebuild = Arc::new(CodeBuild::open(world, keys, &eventbridge, &logs)?);
+        let cloudformation = Arc::new(CloudFormation::open(world)?);
+        let (world, keys, s3) = (Arc::clone(world), Arc::clone(keys), Arc::new(s3));
+        Ok(Arc::new(Self { world, keys, cloudformation, codecommit, codebuild, eventbridge, logs, s3, sns, sqs, sts }))
     }
 
     /// Writes all state that changed to the disk.
@@ -141,13 +252,14 @@ impl Cloud {
         self.sns.save()?;
         self.s3.save()?;
         self.eventbridge.save()?;
+        self.cloudformation.save()?;
         self.codecommit.save()?;
         self.codebuild.save()
     }
 
-    /// A page for a browser, if there is one at this path.
-    pub(crate) fn page(&self, path: &str) -> Option<http::Response> {
-        self.sns.page(path).or_else(|| self.logs.page(path))
+    /// A page for a browser, if there is one at this address.
+    pub(crate) fn page(&self, uri: &hyper::Uri) -> Option<http::Response> {
+        self.sns.page(uri).or_else(|| self.logs.page(uri.path()))
     }
 }
 
@@ -157,12 +269,10 @@ impl Running {
     /// # Errors
     /// The state cannot be written.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        self.codebuild_stop().await;
+        for cloud in self.regions.iter() {
+            cloud.codebuild.stop_all().await;
+        }
         self.tasks.shutdown().await;
-        self.cloud.save()
-    }
-
-    async fn codebuild_stop(&self) {
-        self.cloud.codebuild.stop_all().await;
+        self.regions.save()
     }
 }

@@ -92,7 +92,7 @@ pub fn answer(
     let path = question.path.filter(|path| !path.is_empty()).ok_or(CredentialError::NoPath)?;
     let path = format!("/{}", path.trim_start_matches('/'));
     // A signature is no password, but it opens the repository for a quarter of an hour: nobody else gets one.
-    let is_aws = aws_region(host).is_some() && question.protocol == Some("https");
+    let is_aws = region_of(host).is_some() && question.protocol == Some("https");
     if !path.starts_with("/v1/repos/") || !(is_aws || is_loopback(host)) {
         return Ok(String::new());
     }
@@ -101,7 +101,7 @@ pub fn answer(
     let id = needed("AWS_ACCESS_KEY_ID")?;
     let secret = needed("AWS_SECRET_ACCESS_KEY")?;
     let token = given("AWS_SESSION_TOKEN");
-    let region = match aws_region(host) {
+    let region = match region_of(host) {
         Some(region) => region.to_owned(),
         None => given("AWS_REGION")
             .map_or_else(|| needed("AWS_DEFAULT_REGION"), Ok)
@@ -114,13 +114,15 @@ pub fn answer(
 /// Whether the host is this machine: only the local cloud is asked over plain HTTP.
 fn is_loopback(host: &str) -> bool {
     let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
-    matches!(name, "127.0.0.1" | "localhost")
+    matches!(name, "127.0.0.1" | "localhost") || name.ends_with(".localhost")
 }
 
-/// The region in `git-codecommit.REGION.amazonaws.com`: AWS checks a signature for that one and no other.
-fn aws_region(host: &str) -> Option<&str> {
+/// The region in `git-codecommit.REGION.amazonaws.com`, and in `git-codecommit.REGION.localhost` with or without a port: a
+/// signature is checked for that one and no other.
+pub(crate) fn region_of(host: &str) -> Option<&str> {
     let rest = host.strip_prefix("git-codecommit.").or_else(|| host.strip_prefix("git-codecommit-fips."))?;
-    rest.strip_suffix(".amazonaws.com").or_else(|| rest.strip_suffix(".amazonaws.com.cn"))
+    let local = || rest.split(':').next().and_then(|name| name.strip_suffix(".localhost"));
+    rest.strip_suffix(".amazonaws.com").or_else(|| rest.strip_suffix(".amazonaws.com.cn")).or_else(local)
 }
 
 #[cfg(test)]
@@ -128,7 +130,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::auth::{Credentials, Keys};
+    use crate::auth::{Credentials, Dialect, Keys, Refusal};
     use crate::world::World;
 
     const INPUT: &str =
@@ -162,14 +164,14 @@ mod tests {
             };
             let path = "/v1/repos/demo";
             assert_eq!(check(&password, "127.0.0.1:4566", path, "eu-west-1", now).unwrap(), credentials.arn);
-            let code = |answer: Result<String, crate::error::ServiceError>| answer.unwrap_err().code;
-            let wrong = "InvalidSignatureException";
+            let code = |answer: Result<String, Refusal>| answer.unwrap_err().told(Dialect::S3).code;
+            let wrong = "SignatureDoesNotMatch";
             assert_eq!(code(check(&password, "127.0.0.1", path, "eu-west-1", now)), wrong);
             assert_eq!(code(check(&password, "127.0.0.1:4566", "/v1/repos/other", "eu-west-1", now)), wrong);
             assert_eq!(code(check(&password, "127.0.0.1:4566", path, "us-east-1", now)), wrong);
-            assert_eq!(code(check("secret", "127.0.0.1:4566", path, "eu-west-1", now)), wrong);
+            assert_eq!(code(check("secret", "127.0.0.1:4566", path, "eu-west-1", now)), "AuthorizationHeaderMalformed");
             let later = now + jiff::SignedDuration::from_mins(16);
-            assert_eq!(code(check(&password, "127.0.0.1:4566", path, "eu-west-1", later)), "RequestExpired");
+            assert_eq!(code(check(&password, "127.0.0.1:4566", path, "eu-west-1", later)), "RequestTimeTooSkewed");
         }
     }
 

@@ -4,7 +4,9 @@
 //! module with its own state; what one service does to another goes through that service's own operations.
 
 pub mod auth;
+pub mod chaos;
 pub mod cloud;
+pub mod cloudformation;
 pub mod codebuild;
 pub mod codecommit;
 pub mod command;
@@ -12,6 +14,8 @@ pub mod error;
 pub mod eventbridge;
 pub mod git_credential;
 mod http;
+pub mod iam;
+mod input;
 pub mod kept;
 pub mod lambda;
 pub mod logs;
@@ -24,3 +28,5 @@ pub mod story;
 pub mod sts;
 pub mod template;
 pub mod world;
+
+pub use http::operations;

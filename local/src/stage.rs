@@ -10,16 +10,16 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use crate::auth::{Caller, Credentials};
-use crate::cloud::{Cloud, Running, Settings};
+use crate::cloud::{Cloud, Regions, Running, Settings};
 use crate::error::Answer;
-use crate::lambda::{Functions, binaries};
+use crate::lambda::{Functions, Settings as FunctionSettings, binaries};
 use crate::template::{Problems, Pseudo, Stack, Template};
 
 /// The name of the stack in the local cloud.
 pub const STACK: &str = "signalbox";
 
 /// Where the policy lies in the stack's bucket.
-const POLICY_KEY: &str = "policy/signalbox.yaml";
+pub const POLICY_KEY: &str = "policy/signalbox.yaml";
 
 /// How the stage is set.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct Setting {
     pub parameters: BTreeMap<String, String>,
     /// What runs behind the queues.
     pub programs: Programs,
+    /// How it is run.
+    pub functions: FunctionSettings,
 }
 
 /// What runs behind the queues.
@@ -64,7 +66,8 @@ impl Stage {
         let file = &setting.template;
         let text =
             std::fs::read_to_string(file).with_context(|| format!("cannot read the template {}", file.display()))?;
-        let pseudo = Pseudo::new(crate::world::ACCOUNT, &setting.cloud.region, STACK);
+        let home = setting.cloud.regions.first().context("a stage needs a region")?;
+        let pseudo = Pseudo::new(crate::world::ACCOUNT, home, STACK);
         let template = match Template::parse(&text, &setting.parameters, &pseudo) {
             Ok(template) => template,
             Err(problems) => {
@@ -75,10 +78,12 @@ impl Stage {
         let running = Cloud::start(setting.cloud).await?;
         let cloud = Arc::clone(&running.cloud);
         let stack = Stack::create(&cloud, &template).await.context("the stack could not be made from the template")?;
+        cloud.cloudformation.remember(&text, &template, &stack)?;
         let functions = match &setting.programs {
-            Programs::Run(binaries) => Functions::start(&cloud, &stack.functions, binaries)?,
+            Programs::Run(binaries) => Functions::start_with(&cloud, &stack.functions, binaries, setting.functions)?,
             Programs::None => Functions::start(&cloud, &[], &BTreeMap::new())?,
         };
+        cloud.cloudformation.runs(functions.switches());
         let developer = cloud.keys.user(&cloud.world, "developer");
         Ok(Self { running, stack, functions, developer })
     }
@@ -86,6 +91,11 @@ impl Stage {
     /// The cloud.
     pub fn cloud(&self) -> &Arc<Cloud> {
         &self.running.cloud
+    }
+
+    /// The clouds of all regions; the stack is in the home region's.
+    pub fn regions(&self) -> &Regions {
+        &self.running.regions
     }
 
     /// The stack's bucket.
@@ -200,6 +210,17 @@ impl Stage {
             ("AWS_REGION", world.region.clone()),
             ("AWS_DEFAULT_REGION", world.region.clone()),
             ("AWS_ENDPOINT_URL", world.endpoint().to_owned()),
+        ]
+    }
+
+    /// What a program that speaks HTTPS needs besides: whom to trust, and where git-remote-codecommit finds repositories.
+    pub fn https_environment(&self) -> Vec<(&'static str, String)> {
+        let world = &self.cloud().world;
+        let ca = world.dir.join(crate::http::tls::CA_FILE).display().to_string();
+        vec![
+            ("AWS_CA_BUNDLE", ca.clone()),
+            ("CODE_COMMIT_ENDPOINT", world.endpoint().trim_start_matches("http://").to_owned()),
+            ("GIT_SSL_CAINFO", ca),
         ]
     }
 

@@ -8,7 +8,11 @@ use sha2::{Digest, Sha256};
 use crate::auth::{Caller, Keys};
 use crate::error::{Answer, ServiceError};
 use crate::http::Parameters;
+use crate::iam::Context;
 use crate::world::World;
+
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &["AssumeRole", "GetCallerIdentity"];
 
 /// A session's length unless told otherwise, in seconds.
 const USUAL_SESSION: i64 = 3600;
@@ -49,11 +53,15 @@ impl Sts {
 
     pub(crate) async fn call(&self, action: &str, parameters: &Parameters, caller: &Caller) -> Answer<String> {
         match action {
-            "GetCallerIdentity" => Ok(self.caller_identity(caller)),
+            "GetCallerIdentity" => {
+                known(parameters, &[])?;
+                Ok(self.caller_identity(caller))
+            }
             "AssumeRole" => {
                 if let Some(name) = UNSUPPORTED.iter().find(|name| parameters.get(name).is_some()) {
                     return Err(invalid(format!("the local cloud does not support AssumeRole with {name}")));
                 }
+                known(parameters, &["RoleArn", "RoleSessionName", "DurationSeconds", "ExternalId"])?;
                 let asked = AssumeRole {
                     role_arn: parameters.get("RoleArn"),
                     session_name: parameters.get("RoleSessionName"),
@@ -75,10 +83,17 @@ impl Sts {
         )
     }
 
-    /// Hands out a session's keys. Whether the role trusts the caller is not asked yet: that comes with IAM.
+    /// Hands out a session's keys, if the role trusts the caller.
     fn assume_role(&self, asked: AssumeRole<'_>, caller: &Caller, now: Timestamp) -> Answer<String> {
         let role_arn = asked.role_arn.ok_or_else(|| missing("roleArn"))?;
         let session = asked.session_name.ok_or_else(|| missing("roleSessionName"))?;
+        let is_arn_text = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{ff}');
+        if !(20..=2048).contains(&role_arn.chars().count()) || !role_arn.chars().all(is_arn_text) {
+            let shown: String = role_arn.chars().take(100).collect();
+            return Err(invalid(format!(
+                "1 validation error detected: Value '{shown}' at 'roleArn' failed to satisfy constraint: Member must have a length of 20 to 2048 and be printable"
+            )));
+        }
         let good_session = (2..=64).contains(&session.len()) && session.chars().all(is_word_character);
         if !good_session {
             return Err(invalid(format!(
@@ -107,25 +122,20 @@ impl Sts {
                 "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
             ));
         }
-        let prefix = format!("arn:aws:iam::{}:role/", self.world.account);
-        let Some(path) = role_arn.strip_prefix(&prefix) else {
-            return Err(if role_arn.starts_with("arn:aws:iam::") && role_arn.contains(":role/") {
-                ServiceError::with_status(
-                    403,
-                    "AccessDenied",
-                    format!(
-                        "User: {} is not authorized to perform: sts:AssumeRole on resource: {role_arn}",
-                        caller.arn
-                    ),
-                )
-            } else {
-                invalid(format!("{role_arn} is invalid: a role's ARN such as {prefix}NAME was expected"))
-            });
-        };
+        if !role_arn.starts_with("arn:aws:iam::") || !role_arn.contains(":role/") || role_arn.ends_with('/') {
+            let account = &self.world.account;
+            return Err(invalid(format!(
+                "{role_arn} is invalid: a role's ARN such as arn:aws:iam::{account}:role/NAME was expected"
+            )));
+        }
+        let said = Context::default().with("sts:RoleSessionName", session).with_if("sts:ExternalId", asked.external_id);
+        // A role that does not exist, here or in another account, is refused alike: nobody learns which there are.
+        let trusted = self.world.iam.check_assume(caller, role_arn, said);
+        trusted.map_err(|refusal| refusal.into_service("sts"))?;
         // A role's path is no part of its sessions' names.
-        let role = path.rsplit('/').next().unwrap_or(path);
-        if role.is_empty() {
-            return Err(invalid(format!("{role_arn} is invalid: it names no role")));
+        let role = role_arn.rsplit('/').next().unwrap_or(role_arn);
+        if seconds > self.world.iam.longest_session(role) {
+            return Err(invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role."));
         }
         let expires = now.checked_add(SignedDuration::from_secs(seconds)).map_err(ServiceError::internal)?;
         let keys = self.keys.session(&self.world, role, session, Some(expires));
@@ -169,6 +179,14 @@ fn invalid(message: impl Into<String>) -> ServiceError {
     ServiceError::bad("ValidationError", message)
 }
 
+/// Refuses a member that nothing looks at.
+fn known(parameters: &Parameters, members: &[&str]) -> Answer<()> {
+    match parameters.unknown(members) {
+        Some(member) => Err(invalid(format!("the local cloud does not take the member {member}"))),
+        None => Ok(()),
+    }
+}
+
 fn missing(member: &str) -> ServiceError {
     invalid(format!(
         "1 validation error detected: Value at '{member}' failed to satisfy constraint: Member must not be null"
@@ -179,12 +197,35 @@ fn missing(member: &str) -> ServiceError {
 mod tests {
     use std::path::PathBuf;
 
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::iam::Definition;
 
     const ROLE: &str = "arn:aws:iam::111122223333:role/signalbox/checks";
 
     fn sts() -> Sts {
-        Sts::new(&Arc::new(World::new(PathBuf::new(), "eu-west-1", 1)), &Arc::new(Keys::default()))
+        let world = World::new(PathBuf::new(), "eu-west-1", 1);
+        let trust = |principal: &str, condition: Value| {
+            json!({ "Version": "2012-10-17", "Statement": [{
+                "Sid": "Callers", "Effect": "Allow", "Principal": { "AWS": principal }, "Action": "sts:AssumeRole",
+                "Condition": condition,
+            }] })
+        };
+        let role = |path: &str, trust: Value| Definition {
+            path: path.to_owned(),
+            trust: Some(trust),
+            longest_session: Some(7200),
+            ..Definition::default()
+        };
+        let iam = &world.iam;
+        iam.put_role("checks", role("/signalbox/", trust("111122223333", json!({})))).unwrap();
+        iam.put_role("chained", role("/", trust("arn:aws:iam::111122223333:role/signalbox/checks", json!({}))))
+            .unwrap();
+        let secret = json!({ "StringEquals": { "sts:ExternalId": "a:b/c" } });
+        iam.put_role("guarded", role("/", trust("arn:aws:iam::111122223333:user/developer", secret))).unwrap();
+        iam.put_user("stranger", Definition::default()).unwrap();
+        Sts::new(&Arc::new(world), &Arc::new(Keys::default()))
     }
 
     fn caller(arn: &str) -> Caller {
@@ -221,16 +262,49 @@ mod tests {
         ] {
             assert_eq!(code(wrong), "ValidationError", "{wrong:?}");
         }
-        let foreign = AssumeRole { role_arn: Some("arn:aws:iam::999999999999:role/x"), ..asked() };
-        assert_eq!(code(foreign), "AccessDenied");
+        for nobody in [
+            "arn:aws:iam::999999999999:role/x",
+            "arn:aws:iam::111122223333:role/none",
+            "arn:aws:iam::111122223333:role/checks",
+        ] {
+            assert_eq!(code(AssumeRole { role_arn: Some(nobody), ..asked() }), "AccessDenied", "{nobody}");
+        }
+        let long = AssumeRole { duration: Some("7201"), ..asked() };
+        assert!(assume(long).unwrap_err().message.contains("MaxSessionDuration"));
+    }
+
+    #[test]
+    fn only_whom_the_role_trusts_may_assume_it() {
+        let stranger = caller("arn:aws:iam::111122223333:user/stranger");
+        let by = |caller: &Caller, asked| sts().assume_role(asked, caller, Timestamp::UNIX_EPOCH);
+        let refused = by(&stranger, asked()).unwrap_err();
+        assert_eq!((refused.status, refused.code.as_str()), (403, "AccessDenied"));
+        // The role trusts the account, and the account lets the administrator only.
+        assert!(
+            refused.message.contains("because no identity-based policy allows the sts:AssumeRole action"),
+            "{refused}"
+        );
+        let guarded = AssumeRole { role_arn: Some("arn:aws:iam::111122223333:role/guarded"), ..asked() };
+        let refused = assume(guarded).unwrap_err().message;
+        assert!(
+            refused.contains("no role trust policy allows") && refused.contains("the statement Callers"),
+            "{refused}"
+        );
+        assert!(refused.contains("its condition StringEquals on sts:ExternalId does not hold"), "{refused}");
+        assume(AssumeRole { external_id: Some("a:b/c"), ..guarded }).unwrap();
+        let developer = caller("arn:aws:iam::111122223333:user/developer");
+        let chained = AssumeRole { role_arn: Some("arn:aws:iam::111122223333:role/chained"), ..asked() };
+        by(&developer, chained).unwrap_err();
+        by(&caller("arn:aws:sts::111122223333:assumed-role/checks/x1"), chained).unwrap();
     }
 
     #[test]
     fn a_session_may_not_assume_a_role_for_more_than_an_hour() {
-        let session = caller("arn:aws:sts::111122223333:assumed-role/a/b");
-        let long = AssumeRole { duration: Some("7200"), ..asked() };
+        let session = caller("arn:aws:sts::111122223333:assumed-role/checks/b");
+        let chained = AssumeRole { role_arn: Some("arn:aws:iam::111122223333:role/chained"), ..asked() };
+        let long = AssumeRole { duration: Some("7200"), ..chained };
         assert_eq!(sts().assume_role(long, &session, Timestamp::UNIX_EPOCH).unwrap_err().code, "ValidationError");
-        sts().assume_role(asked(), &session, Timestamp::UNIX_EPOCH).unwrap();
+        sts().assume_role(chained, &session, Timestamp::UNIX_EPOCH).unwrap();
     }
 
     #[test]

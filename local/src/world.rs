@@ -1,10 +1,14 @@
 //! What all services share: the account, the region, the folder, the clock and the ids.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+
+use crate::chaos;
+use crate::iam::Iam;
+use crate::paging::{Listing, Pages};
 
 /// The account that the local cloud plays.
 pub const ACCOUNT: &str = "111122223333";
@@ -18,9 +22,58 @@ pub struct World {
     pub account: String,
     /// The folder that everything is kept below.
     pub dir: PathBuf,
+    /// The account's users and roles, and what they may do.
+    pub iam: Iam,
+    /// What goes wrong on purpose, in all regions; nothing until it is switched on.
+    pub chaos: Arc<chaos::Source>,
+    is_home: bool,
+    shared: Arc<Shared>,
+}
+
+/// What the worlds of several regions have in common.
+#[derive(Debug)]
+struct Shared {
     seed: u64,
     drawn: Mutex<u64>,
     endpoint: OnceLock<String>,
+    pages: OnceLock<Pages>,
+}
+
+/// Why a region cannot be played.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegionError {
+    /// It is not of the form that AWS's names have.
+    #[error("{0:?} is no region: AWS's are named like eu-west-1, us-east-1 or ap-southeast-2")]
+    NoName(String),
+    /// It is in China, GovCloud or another part of AWS that is kept apart.
+    #[error("{0} is not in the partition `aws`, the only one that the local cloud plays; take one like eu-west-1")]
+    OtherPartition(String),
+}
+
+/// Looks whether AWS could have a region of that name.
+///
+/// # Errors
+/// Another form, another partition.
+pub fn check_region(name: &str) -> Result<(), RegionError> {
+    let parts: Vec<&str> = name.split('-').collect();
+    let letters = |part: &str| !part.is_empty() && part.chars().all(|letter| letter.is_ascii_lowercase());
+    let well_formed = match parts.as_slice() {
+        [place, direction @ .., number] => {
+            place.len() == 2
+                && letters(place)
+                && !direction.is_empty()
+                && direction.iter().all(|part| letters(part))
+                && matches!(number.as_bytes(), [b'1'..=b'9'] | [b'1'..=b'9', b'0'..=b'9'])
+        }
+        _ => false,
+    };
+    if !well_formed {
+        return Err(RegionError::NoName(name.to_owned()));
+    }
+    if ["cn-", "us-gov-", "us-iso", "eu-isoe-"].iter().any(|other| name.starts_with(other)) {
+        return Err(RegionError::OtherPartition(name.to_owned()));
+    }
+    Ok(())
 }
 
 impl World {
@@ -30,10 +83,44 @@ impl World {
             region: region.to_owned(),
             account: ACCOUNT.to_owned(),
             dir,
-            seed,
-            drawn: Mutex::new(0),
-            endpoint: OnceLock::new(),
+            iam: Iam::new(ACCOUNT, region),
+            chaos: Arc::default(),
+            is_home: true,
+            shared: Arc::new(Shared { seed, drawn: Mutex::new(0), endpoint: OnceLock::new(), pages: OnceLock::new() }),
         }
+    }
+
+    /// The world of another region of the same account: the same endpoint and ids, a folder of its own.
+    pub fn in_region(&self, region: &str) -> Self {
+        Self {
+            region: region.to_owned(),
+            account: self.account.clone(),
+            dir: self.dir.join("regions").join(region),
+            iam: self.iam.in_region(region),
+            chaos: Arc::clone(&self.chaos),
+            is_home: false,
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Says how pages are cut; the first word stands. Without one their tokens are signed with a key that anyone knows.
+    pub(crate) fn cuts_pages(&self, pages: Pages) {
+        let _first_word_stands = self.shared.pages.set(pages);
+    }
+
+    fn paging(&self) -> &Pages {
+        self.shared.pages.get_or_init(Pages::default)
+    }
+
+    /// The size of a page that AWS would give `size` items.
+    pub(crate) fn page_size(&self, size: usize) -> usize {
+        self.paging().size(size)
+    }
+
+    /// A listing of this account and region: the operation as `codecommit:ListBranches`, and everything that chooses or
+    /// orders its items.
+    pub(crate) fn listing(&self, operation: &str, filters: &[&str]) -> Listing<'_> {
+        self.paging().listing(&[&[self.account.as_str(), self.region.as_str(), operation][..], filters].concat())
     }
 
     /// The moment, in UTC.
@@ -43,20 +130,40 @@ impl World {
 
     /// `http://127.0.0.1:PORT`, once the server listens; empty before.
     pub fn endpoint(&self) -> &str {
-        self.endpoint.get().map_or("", String::as_str)
+        self.shared.endpoint.get().map_or("", String::as_str)
     }
 
     /// Says where the server listens; the first word stands.
     pub fn listens_at(&self, endpoint: String) {
         // A second call could only repeat the first: there is one server.
-        let _first_word_stands = self.endpoint.set(endpoint);
+        let _first_word_stands = self.shared.endpoint.set(endpoint);
+    }
+
+    /// Where a browser finds this region's pages. The home region has the endpoint itself; another is told by the host,
+    /// which every browser looks for on this machine.
+    pub fn pages(&self) -> String {
+        self.at_host(&format!("{}.localhost", self.region))
+    }
+
+    /// Where git finds this region's repositories: what is there on AWS as `git-codecommit.REGION.amazonaws.com`. The home
+    /// region has the endpoint itself.
+    pub fn git_endpoint(&self) -> String {
+        self.at_host(&format!("git-codecommit.{}.localhost", self.region))
+    }
+
+    fn at_host(&self, host: &str) -> String {
+        match self.endpoint().rsplit_once(':') {
+            Some((_, port)) if !self.is_home => format!("http://{host}:{port}"),
+            _ => self.endpoint().to_owned(),
+        }
     }
 
     /// `count` lower-case hex digits, at most 64, never the same twice.
     pub fn hex(&self, count: usize) -> String {
-        let mut drawn = self.drawn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut drawn = self.shared.drawn.lock().unwrap_or_else(PoisonError::into_inner);
         *drawn += 1;
-        let digest = Sha256::new().chain_update(self.seed.to_be_bytes()).chain_update(drawn.to_be_bytes()).finalize();
+        let digest =
+            Sha256::new().chain_update(self.shared.seed.to_be_bytes()).chain_update(drawn.to_be_bytes()).finalize();
         hex::encode(digest).chars().take(count).collect()
     }
 
@@ -76,6 +183,33 @@ impl World {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_region_is_named_as_aws_names_them() {
+        for good in ["eu-west-1", "us-east-1", "ap-southeast-2", "mx-central-1", "il-central-1"] {
+            check_region(good).unwrap();
+        }
+        for wrong in ["", "eu", "EU-WEST-1", "eu-west", "eu-west-0", "eu-west-1a", "../up-1", "eu--1", "europe-west-1"]
+        {
+            assert_eq!(check_region(wrong), Err(RegionError::NoName(wrong.to_owned())));
+        }
+        for other in ["cn-north-1", "us-gov-west-1", "us-iso-east-1", "us-isob-east-1"] {
+            assert_eq!(check_region(other), Err(RegionError::OtherPartition(other.to_owned())));
+        }
+    }
+
+    #[test]
+    fn regions_share_ids_and_the_port_but_not_the_folder() {
+        let home = World::new(PathBuf::from("/cloud"), "eu-west-1", 1);
+        let other = home.in_region("us-east-1");
+        assert_ne!(home.uuid(), other.uuid());
+        home.listens_at("http://127.0.0.1:4600".to_owned());
+        assert_eq!(other.endpoint(), "http://127.0.0.1:4600");
+        assert_eq!(home.git_endpoint(), "http://127.0.0.1:4600");
+        assert_eq!(other.git_endpoint(), "http://git-codecommit.us-east-1.localhost:4600");
+        assert_eq!(other.pages(), "http://us-east-1.localhost:4600");
+        assert_eq!(other.dir, PathBuf::from("/cloud/regions/us-east-1"));
+    }
 
     #[test]
     fn the_same_seed_draws_the_same_ids_and_never_one_twice() {

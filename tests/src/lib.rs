@@ -12,9 +12,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use signalbox_aws::{Aws, AwsEnvironment};
 use signalbox_glue::{Invocation, Settings, Setup};
-use signalbox_local::auth::Caller;
+use signalbox_local::auth::{Caller, Credentials};
 use signalbox_local::cloud::{Cloud, Settings as CloudSettings};
 use signalbox_local::eventbridge::Published;
+use signalbox_local::lambda::Settings as FunctionSettings;
 use signalbox_local::stage::{Programs, Setting, Stage};
 use tempfile::TempDir;
 use tokio::sync::broadcast;
@@ -39,7 +40,7 @@ impl Ground {
     /// # Errors
     /// As [`Stage::set`].
     pub async fn without_functions() -> anyhow::Result<Self> {
-        Self::with(&template(), Programs::None).await
+        Self::with(&template(), Programs::None, FunctionSettings::default()).await
     }
 
     /// A stage with the real programs behind the queues.
@@ -47,7 +48,7 @@ impl Ground {
     /// # Errors
     /// As [`Stage::set`], or a build that fails.
     pub async fn with_functions() -> anyhow::Result<Self> {
-        Self::with(&template(), Programs::Run(programs().await?)).await
+        Self::with(&template(), Programs::Run(programs().await?), FunctionSettings::default()).await
     }
 
     /// The same with functions that may run for six seconds instead of two minutes: the claim of one that died is free
@@ -56,22 +57,59 @@ impl Ground {
     /// # Errors
     /// As [`Ground::with_functions`], or a template whose time-outs are not found.
     pub async fn with_hasty_functions() -> anyhow::Result<Self> {
+        Self::with_functions_for(Duration::from_secs(6), FunctionSettings::default()).await
+    }
+
+    /// The same with another time-out and other settings.
+    ///
+    /// # Errors
+    /// As [`Ground::with_hasty_functions`].
+    pub async fn with_functions_for(time_out: Duration, functions: FunctionSettings) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("no temporary folder")?;
         let text = std::fs::read_to_string(template())?;
-        let hasty = text.replace("Timeout: 120\n", "Timeout: 6\n");
+        let hasty = text.replace("Timeout: 120\n", &format!("Timeout: {}\n", time_out.as_secs()));
         anyhow::ensure!(hasty != text, "the template has no `Timeout: 120`");
         let file = dir.path().join("template.yaml");
         std::fs::write(&file, hasty)?;
-        Self::with(&file, Programs::Run(programs().await?)).await
+        Self::with(&file, Programs::Run(programs().await?), functions).await
     }
 
-    async fn with(template: &Path, programs: Programs) -> anyhow::Result<Self> {
+    /// A stage with a template of the test's own.
+    ///
+    /// # Errors
+    /// As [`Stage::set`].
+    pub async fn with_template(text: &str, programs: Programs) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir().context("no temporary folder")?;
+        let file = dir.path().join("template.yaml");
+        std::fs::write(&file, text)?;
+        Self::with(&file, programs, FunctionSettings::default()).await
+    }
+
+    /// The same as [`Ground::with_functions`] or [`Ground::without_functions`] in a cloud whose listings hold one item a page.
+    ///
+    /// # Errors
+    /// As [`Ground::with_functions`].
+    pub async fn in_pages_of_one(programs: Programs) -> anyhow::Result<Self> {
+        Self::of(&template(), programs, FunctionSettings::default(), Some(1)).await
+    }
+
+    async fn with(template: &Path, programs: Programs, functions: FunctionSettings) -> anyhow::Result<Self> {
+        Self::of(template, programs, functions, None).await
+    }
+
+    async fn of(
+        template: &Path,
+        programs: Programs,
+        functions: FunctionSettings,
+        page_size: Option<usize>,
+    ) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("no temporary folder")?;
         let stage = Stage::set(Setting {
-            cloud: CloudSettings { dir: dir.path().join("cloud"), port: 0, region: "eu-west-1".to_owned(), seed: 7 },
+            cloud: CloudSettings { seed: 7, page_size, ..CloudSettings::new(dir.path().join("cloud")) },
             template: template.to_owned(),
             parameters: BTreeMap::from([("Email".to_owned(), "team@example.com".to_owned())]),
             programs,
+            functions,
         })
         .await?;
         let events = stage.cloud().eventbridge.subscribe();
@@ -93,11 +131,17 @@ impl Ground {
         self.stage.caller()
     }
 
+    /// Keys of a session of a function's role; of a role that does not exist where the template has no such function.
+    pub fn keys(&self, function: &str) -> Credentials {
+        let name = self.stage.function(function);
+        let made = self.stage.stack.functions.iter().find(|made| made.name == name);
+        let role = made.map_or("none", |made| made.role.as_str());
+        self.cloud().keys.session(&self.cloud().world, role, &name, None)
+    }
+
     /// The SDK clients of a function's role, at this cloud.
     pub fn aws(&self, function: &str) -> Aws {
-        let world = &self.cloud().world;
-        let name = self.stage.function(function);
-        let keys = self.cloud().keys.session(world, &name, &name, None);
+        let (world, keys) = (&self.cloud().world, self.keys(function));
         Aws::new(AwsEnvironment {
             region: world.region.clone(),
             access_key_id: keys.access_key_id,
@@ -267,10 +311,17 @@ impl Ground {
     /// # Errors
     /// `CodeBuild`'s refusal.
     pub async fn builds(&self, project: &str) -> anyhow::Result<Vec<String>> {
-        let input = json!({ "projectName": project });
-        let found = self.cloud().codebuild.call("ListBuildsForProject", input, &self.developer()).await?;
-        let ids = found.get("ids").and_then(Value::as_array).into_iter().flatten();
-        Ok(ids.filter_map(|id| id.as_str().map(str::to_owned)).collect())
+        let mut builds = Vec::new();
+        let mut input = json!({ "projectName": project });
+        loop {
+            let found = self.cloud().codebuild.call("ListBuildsForProject", input, &self.developer()).await?;
+            let ids = found.get("ids").and_then(Value::as_array).into_iter().flatten();
+            builds.extend(ids.filter_map(|id| id.as_str().map(str::to_owned)));
+            match found.get("nextToken") {
+                Some(token) => input = json!({ "projectName": project, "nextToken": token }),
+                None => return Ok(builds),
+            }
+        }
     }
 
     /// Waits until `look` finds something.

@@ -8,7 +8,7 @@ mod gather;
 use serde_json::json;
 use signalbox_aws::{CodeBuild, CodeCommit, Failure, Logs, Topic};
 use signalbox_events::{Parsed, parse_event};
-use signalbox_glue::{Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out};
+use signalbox_glue::{Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
 use signalbox_ledger::{Ledger, Report, State};
 use signalbox_notifier_rules::{Decision, Facts, Verdict, decide, needs, render_reason};
 
@@ -52,8 +52,8 @@ impl Notifier {
 }
 
 impl Handle for Notifier {
-    async fn handle(&self, event: &[u8], invocation: Invocation) -> Result<Handled, Failure> {
-        let event = match parse_event(event) {
+    async fn handle(&self, bytes: &[u8], invocation: Invocation) -> Result<Handled, Failure> {
+        let event = match parse_event(bytes) {
             Ok(Parsed::Ours(event)) => event,
             Ok(Parsed::NotOurs(_)) => return Ok(Handled::NotOurs),
             Err(error) => return Err(Failure::refused("reading the event", error.to_string())),
@@ -62,9 +62,10 @@ impl Handle for Notifier {
         let needs = needs(&event, &policy);
         let facts = gather::gather(self, &event, &needs, &policy, invocation.now).await?;
         let decision = decide(&facts, &policy);
-        let report = |actions| report(&facts, &decision, actions, version.clone(), invocation);
+        let report = |actions| report(bytes, &facts, &decision, actions, version.clone(), invocation);
 
-        if decision.verdict == Verdict::NotConcerned {
+        // An event that is run once more has an entry, which must be finished again.
+        if decision.verdict == Verdict::NotConcerned && event.envelope.again.is_none() {
             return Ok(Handled::Reported(Box::new(report(Vec::new()))));
         }
         let id = &event.envelope.id;
@@ -79,6 +80,7 @@ impl Handle for Notifier {
 }
 
 fn report(
+    bytes: &[u8],
     facts: &Facts,
     decision: &Decision,
     actions: Vec<String>,
@@ -97,6 +99,6 @@ fn report(
         .to_owned(),
         reasons: decision.reasons.iter().map(render_reason).collect(),
         actions,
-        replay: json!({ "facts": facts, "decision": decision }),
+        replay: json!({ "received": received(bytes), "facts": facts, "decision": decision }),
     }
 }

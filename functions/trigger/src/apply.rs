@@ -19,26 +19,28 @@ impl Apply<Action> for Trigger {
         Step { key: action.key(), told: render_action(action), order }
     }
 
-    async fn apply(&self, action: &Action, attempts: u32, invocation: Invocation) -> Result<String, Failure> {
+    async fn apply(&self, action: &Action, attempts: u32, _invocation: Invocation) -> Result<String, Failure> {
         match action {
             Action::Settle { state_key, settled } => {
                 let change = |state: Option<&RefState>| state.cloned().unwrap_or_default().settle(settled);
                 self.state.change(state_key, change).await?;
                 Ok("done".to_owned())
             }
-            Action::Start(start) => self::start(self, start, attempts, invocation.now).await,
+            Action::Start(start) => self::start(self, start, attempts).await,
             Action::Stop(stop) => self::stop(self, stop).await,
         }
     }
 }
 
-async fn start(with: &Trigger, start: &StartBuild, attempts: u32, now: Timestamp) -> Result<String, Failure> {
+async fn start(with: &Trigger, start: &StartBuild, attempts: u32) -> Result<String, Failure> {
     if start.only_if == OnlyIf::StillTip {
         let tip = with.codecommit.branch_tip(&start.repository, start.reference.short()).await?;
         if tip.as_ref() != Some(&start.commit) {
             return Ok("not started: the branch has moved on".to_owned());
         }
     }
+    // Not before the tip was read: a push that moved it there is answered by this start, and sees so by the time.
+    let at = Timestamp::now();
     // A build of this token may be there already where an invocation died, and where events of two pushes meet in one tip.
     let may_be_there = attempts > 1 || start.only_if == OnlyIf::StillTip;
     let earlier = if may_be_there { earlier_build(with, start).await? } else { None };
@@ -55,7 +57,7 @@ async fn start(with: &Trigger, start: &StartBuild, attempts: u32, now: Timestamp
         previous: start.previous.clone(),
         pusher: start.pusher.clone(),
         attempt: start.attempt,
-        at: now,
+        at,
         superseded_by: None,
     };
     // Two events that meet in one tip may differ in the pusher; the first word stands.
@@ -66,7 +68,9 @@ async fn start(with: &Trigger, start: &StartBuild, attempts: u32, now: Timestamp
         reference: start.reference.clone(),
         attempt: start.attempt,
         status: BuildStatus::InProgress,
-        at: now,
+        at,
+        again: start.again.clone(),
+        id: start.id.clone(),
     };
     let change = |state: Option<&RefState>| state.cloned().unwrap_or_default().with_start(past.clone());
     with.state.change(&start.state_key, change).await?;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use signalbox_aws::Failure;
-use signalbox_events::{BuildId, BuildStatus, CommitId, Event, RefKind};
+use signalbox_events::{Again, BuildId, BuildStatus, CommitId, Event, EventId, RefKind};
 use signalbox_ledger::Kept;
 use signalbox_trigger_rules::{
-    Base, Difference, Facts, Head, Needs, Push, PushNeeds, RefState, Target, TriggerFacts, TriggerNeeds, WhichFiles,
-    push_of,
+    Base, Difference, Facts, Head, Needs, Origin, Push, PushNeeds, RefState, Target, TriggerFacts, TriggerNeeds,
+    WhichFiles, push_of,
 };
 
 use crate::Trigger;
@@ -17,8 +17,16 @@ use crate::Trigger;
 const LONGEST_BUILD: SignedDuration = SignedDuration::from_hours(48);
 
 /// Reads what the decision will want. What is refused for one trigger is a fact about that trigger, not the end of all.
-pub(crate) async fn gather(needs: &Needs, event: &Event, from: &Trigger, now: Timestamp) -> Result<Facts, Failure> {
-    let mut facts = Facts { push: push_of(event), ..Facts::default() };
+pub(crate) async fn gather(
+    needs: &Needs,
+    (event, origin, under): (&Event, Origin, &EventId),
+    from: &Trigger,
+    now: Timestamp,
+) -> Result<Facts, Failure> {
+    let envelope = &event.envelope;
+    let (push, again) = (push_of(event), envelope.again.clone());
+    let (id, pushed_at) = (Some(under.clone()), envelope.time);
+    let mut facts = Facts { push, origin, again, id, pushed_at, ..Facts::default() };
     let Some(PushNeeds { push, triggers }) = &needs.push else { return Ok(facts) };
     // All states are read before the branch's tip is: then no state can know of a newer commit than the tip.
     let mut states = Vec::new();
@@ -26,7 +34,15 @@ pub(crate) async fn gather(needs: &Needs, event: &Event, from: &Trigger, now: Ti
         let state: Option<Kept<RefState>> = from.state.read(&wanted.state_key).await?;
         states.push(state.map(|kept| kept.value).unwrap_or_default());
     }
-    let mut reader = Reader { from, push, now, tip: None, heads: BTreeMap::new(), merge_base: None };
+    let mut reader = Reader {
+        from,
+        push,
+        again: event.envelope.again.as_ref(),
+        now,
+        tip: None,
+        heads: BTreeMap::new(),
+        merge_base: None,
+    };
     for (wanted, state) in triggers.iter().zip(states) {
         let known = match reader.trigger(wanted, state, &mut facts.differences).await {
             Ok(known) => known,
@@ -44,6 +60,7 @@ pub(crate) async fn gather(needs: &Needs, event: &Event, from: &Trigger, now: Ti
 struct Reader<'a> {
     from: &'a Trigger,
     push: &'a Push,
+    again: Option<&'a Again>,
     now: Timestamp,
     tip: Option<Option<CommitId>>,
     heads: BTreeMap<CommitId, Option<Head>>,
@@ -130,6 +147,8 @@ impl Reader<'_> {
         target: &CommitId,
         differences: &mut Vec<Difference>,
     ) -> Result<usize, Failure> {
+        // A green commit that is built once more differs from itself in nothing.
+        let green = green.filter(|green| self.again.is_none() || green != target);
         if let Some(green) = green
             && let Some(index) = self.compare(Base::Green(green), target, differences).await?
         {

@@ -1,17 +1,23 @@
 //! The trigger function: starts builds, pipelines and deployments.
 //!
-//! In this version: CodeBuild builds for pushes.
+//! In this version: CodeBuild builds for pushes, and the sweep that finds pushes whose event was lost.
 
 mod apply;
 mod gather;
+mod sweep;
 
-use serde_json::json;
+use std::time::Duration;
+
+use serde_json::{Value, json};
 use signalbox_aws::{CodeBuild, CodeCommit, Failure};
-use signalbox_events::{Event, Parsed, parse_event};
-use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out};
+use signalbox_events::{Arn, Detail, Event, EventId, Parsed, RefKind, RepositoryName, parse_event};
+use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
 use signalbox_ledger::{Ledger, Report, State};
-use signalbox_policy::Mode;
-use signalbox_trigger_rules::{Decision, Facts, Verdict, decide, needs, render_action, render_reason};
+use signalbox_policy::{ArnPattern, Mode};
+use signalbox_trigger_rules::{
+    Arrival, Decision, Facts, Journal, Known, Needs, Origin, Reason, Verdict, decide, needs, render_action,
+    render_reason,
+};
 
 /// The function with its clients.
 #[derive(Debug)]
@@ -21,17 +27,22 @@ pub struct Trigger {
     state: State,
     codecommit: CodeCommit,
     codebuild: CodeBuild,
+    readable: Option<ArnPattern>,
+    sweep_time: Duration,
 }
 
 impl Trigger {
     /// The function over this setup.
     pub fn new(setup: &Setup) -> Self {
+        let readable = setup.settings.repositories.as_ref();
         Self {
             policy: setup.policy.clone(),
             ledger: setup.ledger.clone(),
             state: setup.state.clone(),
             codecommit: CodeCommit::new(&setup.aws),
             codebuild: CodeBuild::new(&setup.aws),
+            readable: readable.and_then(|pattern| ArnPattern::parse(pattern.as_str()).ok()),
+            sweep_time: sweep::TIME,
         }
     }
 
@@ -40,29 +51,46 @@ impl Trigger {
     pub fn with_page_size(self, items: i32) -> Self {
         Self { codecommit: self.codecommit.with_page_size(items), ..self }
     }
-}
 
-impl Handle for Trigger {
-    async fn handle(&self, event: &[u8], invocation: Invocation) -> Result<Handled, Failure> {
-        let event = match parse_event(event) {
-            Ok(Parsed::Ours(event)) => event,
-            Ok(Parsed::NotOurs(_)) => return Ok(Handled::NotOurs),
-            Err(error) => return Err(Failure::refused("reading the event", error.to_string())),
-        };
-        let InForce { policy, version } = self.policy.current().await?;
-        let needs = needs(&event, &policy);
-        let facts = gather::gather(&needs, &event, self, invocation.now).await?;
-        let decision = decide(&facts, &policy);
-        let id = &event.envelope.id;
-        let report = |actions| report(&event, &facts, &decision, actions, version.clone(), invocation);
+    /// The same function, whose sweep looks no further after this time: for tests of how the next one goes on.
+    #[must_use]
+    pub fn with_sweep_time(self, sweep_time: Duration) -> Self {
+        Self { sweep_time, ..self }
+    }
 
-        if decision.verdict == Verdict::NotConcerned {
+    /// Whether the template lets the function read this repository.
+    fn may_read(&self, repository: &RepositoryName) -> bool {
+        self.readable.as_ref().is_none_or(|pattern| {
+            let place = pattern.as_str().rsplit_once(':').map_or("", |(place, _)| place);
+            Arn::parse(format!("{place}:{repository}")).is_ok_and(|arn| pattern.matches(&arn))
+        })
+    }
+
+    /// Takes up a push, does what it asks for, and reports it in the ledger.
+    ///
+    /// `received` is what came in, as a report keeps it; a push that the sweep found never came in.
+    async fn push(
+        &self,
+        (event, received): (&Event, Option<Value>),
+        origin: Origin,
+        needs: &Needs,
+        in_force: &InForce,
+        under: &EventId,
+        invocation: Invocation,
+    ) -> Result<Handled, Failure> {
+        let facts = gather::gather(needs, (event, origin, under), self, invocation.now).await?;
+        let decision = decide(&facts, &in_force.policy);
+        let report =
+            |actions| report((event, &received), &facts, &decision, actions, in_force.version.clone(), invocation);
+
+        // An event that is run once more has an entry, which must be finished again.
+        if decision.verdict == Verdict::NotConcerned && event.envelope.again.is_none() {
             return Ok(Handled::Reported(Box::new(report(Vec::new()))));
         }
         if decision.mode == Mode::Observe {
             let would = decision.actions.iter().map(|action| format!("would {}", render_action(action)));
             let report = report(would.collect());
-            self.ledger.note(id, report.clone(), invocation.now).await?;
+            self.ledger.note(under, report.clone(), invocation.now).await?;
             return Ok(Handled::Reported(Box::new(report)));
         }
         let ending = if decision.is_complete() { Ending::Done } else { Ending::Refused };
@@ -74,15 +102,74 @@ impl Handle for Trigger {
                 done.push(format!("{}: {outcome}", self.step(action).told));
             }
             let report = report(done);
-            self.ledger.note(id, report.clone(), invocation.now).await?;
+            self.ledger.note(under, report.clone(), invocation.now).await?;
             return Ok(Handled::Reported(Box::new(report)));
         }
-        carry_out(self, &self.ledger, id, invocation, ending, &decision.actions, report).await
+        carry_out(self, &self.ledger, under, invocation, ending, &decision.actions, report).await
+    }
+
+    /// Takes a push up in its branch's journal; gives the id to act under: its own, or that of whoever came first.
+    async fn take_up(&self, needs: &Needs, arrival: &Arrival) -> Result<EventId, Failure> {
+        // No sweep ever sees a tag, so there is nobody to meet.
+        let on_branch = needs.push.as_ref().filter(|needs| needs.push.reference.kind() == RefKind::Branch);
+        let Some(needs) = on_branch else { return Ok(arrival.id.clone()) };
+        let enter = |journal: Option<&Journal>| journal.cloned().unwrap_or_default().with(arrival);
+        let journal = self.state.change(&Journal::key(&needs.push), enter).await?;
+        Ok(journal.entry(arrival).map_or_else(|| arrival.id.clone(), |entry| entry.id.clone()))
+    }
+}
+
+impl Handle for Trigger {
+    async fn handle(&self, bytes: &[u8], invocation: Invocation) -> Result<Handled, Failure> {
+        let event = match parse_event(bytes) {
+            Ok(Parsed::Ours(event)) => event,
+            Ok(Parsed::NotOurs(_)) => return Ok(Handled::NotOurs),
+            Err(error) => return Err(Failure::refused("reading the event", error.to_string())),
+        };
+        let in_force = self.policy.current().await?;
+        // Nobody but the template's own rule can send one: the queue takes no others.
+        if let Detail::Scheduled(_) = event.detail {
+            return self.sweep(&event, &in_force, invocation).await;
+        }
+        let needs = needs(&event, &in_force.policy);
+        let id = &event.envelope.id;
+        let Some(push) = &needs.push else {
+            return self.push((&event, Some(received(bytes))), Origin::Event, &needs, &in_force, id, invocation).await;
+        };
+        let known = Known::Pushed(event.envelope.time);
+        let arrival = Arrival { commit: push.push.commit.clone(), id: id.clone(), at: invocation.now, known };
+        // An event that is run once more is meant itself, whoever came first.
+        let under = if event.envelope.again.is_some() { id.clone() } else { self.take_up(&needs, &arrival).await? };
+        let came_in = (&*event, Some(received(bytes)));
+        let handled = self.push(came_in, Origin::Event, &needs, &in_force, &under, invocation).await?;
+        if under != *id {
+            // The sweep was faster. Whoever looks for this event finds where to look on.
+            let told = Report {
+                at: invocation.now,
+                policy_version: in_force.version.clone(),
+                mode: in_force.policy.mode.name().to_owned(),
+                verdict: verdict(Verdict::Nothing).to_owned(),
+                reasons: vec![render_reason(&Reason::SweptBefore { id: under })],
+                actions: Vec::new(),
+                replay: json!({ "received": received(bytes), "event": event }),
+            };
+            self.ledger.note(id, told, invocation.now).await?;
+        }
+        Ok(handled)
+    }
+}
+
+fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Start => "start",
+        Verdict::Found => "found",
+        Verdict::Nothing => "nothing",
+        Verdict::NotConcerned => "not concerned",
     }
 }
 
 fn report(
-    event: &Event,
+    (event, received): (&Event, &Option<Value>),
     facts: &Facts,
     decision: &Decision,
     actions: Vec<String>,
@@ -93,14 +180,9 @@ fn report(
         at: invocation.now,
         policy_version,
         mode: decision.mode.name().to_owned(),
-        verdict: match decision.verdict {
-            Verdict::Start => "start",
-            Verdict::Nothing => "nothing",
-            Verdict::NotConcerned => "not concerned",
-        }
-        .to_owned(),
+        verdict: verdict(decision.verdict).to_owned(),
         reasons: decision.reasons.iter().map(render_reason).collect(),
         actions,
-        replay: json!({ "event": event, "facts": facts.for_report(), "decision": decision }),
+        replay: json!({ "received": received, "event": event, "facts": facts.for_report(), "decision": decision }),
     }
 }

@@ -6,7 +6,6 @@
 mod buildspec;
 mod events;
 mod model;
-mod paging;
 mod projects;
 mod run;
 mod shell;
@@ -20,6 +19,7 @@ mod tests;
 mod tests_support;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,8 +35,30 @@ use crate::error::{Answer, ServiceError};
 use crate::eventbridge::EventBridge;
 use crate::kept::Kept;
 use crate::logs::Logs;
+use crate::paging::BadToken;
 use crate::world::World;
 use model::{Build, Context, PhaseType, Project, Status};
+
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &[
+    "BatchGetBuilds",
+    "BatchGetProjects",
+    "CreateProject",
+    "DeleteProject",
+    "ListBuilds",
+    "ListBuildsForProject",
+    "ListProjects",
+    "RetryBuild",
+    "StartBuild",
+    "StopBuild",
+    "UpdateProject",
+];
+
+/// How long changes are gathered before the state is written: it is written whole, and a build changes it ten times.
+const SAVE_AFTER: Duration = Duration::from_millis(500);
+
+/// The documented size of a page.
+const PAGE: usize = 100;
 
 /// How many builds are remembered; AWS forgets them after a year.
 const REMEMBERED_BUILDS: usize = 1000;
@@ -48,13 +70,11 @@ pub struct Pace {
     pub minute: Duration,
     /// How many builds run at once: the account's concurrency quota. Others wait in the queue.
     pub at_once: usize,
-    /// How many items a listing gives at once; AWS gives 100.
-    pub page: usize,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { minute: Duration::from_secs(60), at_once: 2, page: 100 }
+        Self { minute: Duration::from_secs(60), at_once: 2 }
     }
 }
 
@@ -73,7 +93,11 @@ struct Inner {
     pace: Pace,
     state: Kept<State>,
     slots: Arc<Semaphore>,
+    /// How many places there are beyond [`Pace::at_once`].
+    raised: AtomicUsize,
     running: Mutex<HashMap<String, Handle>>,
+    /// A write of the state is on its way.
+    save_is_due: AtomicBool,
     /// The seam for tests: where repositories are cloned from instead of this cloud's own git server.
     repositories: Option<String>,
     #[cfg(test)]
@@ -171,6 +195,12 @@ impl CodeBuild {
         }
     }
 
+    /// Lets so many more builds run at once, and five times as many wait: the account's concurrency quota is raised.
+    pub fn raise_quota(&self, by: usize) {
+        self.inner.raised.fetch_add(by, Ordering::Relaxed);
+        self.inner.slots.add_permits(by);
+    }
+
     /// Ends every build that still runs, with its process group.
     pub async fn stop_all(&self) {
         // Whoever waits in the queue, or starts from now on, gets no place any more.
@@ -230,7 +260,9 @@ impl Inner {
             pace,
             state,
             slots: Arc::new(Semaphore::new(pace.at_once)),
+            raised: AtomicUsize::new(0),
             running: Mutex::new(HashMap::new()),
+            save_is_due: AtomicBool::new(false),
             repositories: None,
             #[cfg(test)]
             published: Mutex::default(),
@@ -247,12 +279,21 @@ impl Inner {
 
     /// Writes the state without holding up who asks; the next save tries again what fails.
     fn save_soon(self: &Arc<Self>) {
+        if self.save_is_due.swap(true, Ordering::AcqRel) {
+            return;
+        }
         let inner = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = inner.save() {
-                tracing::warn!(error = format!("{error:#}"), "the state of CodeBuild is not on disk yet");
-            }
+        tokio::spawn(async move {
+            tokio::time::sleep(SAVE_AFTER).await;
+            inner.save_is_due.store(false, Ordering::Release);
+            tokio::task::spawn_blocking(move || inner.save_or_warn());
         });
+    }
+
+    fn save_or_warn(&self) {
+        if let Err(error) = self.save() {
+            tracing::warn!(error = format!("{error:#}"), "the state of CodeBuild is not on disk yet");
+        }
     }
 
     fn build(&self, id: &str) -> Option<Build> {
@@ -310,6 +351,16 @@ fn invalid(message: impl Into<String>) -> ServiceError {
     ServiceError::bad("InvalidInputException", message)
 }
 
+/// What the listings of this service answer to a token that is none of theirs.
+fn no_such_page(_: BadToken) -> ServiceError {
+    invalid("The nextToken is not one that this listing gave")
+}
+
+/// A key that sorts by time, and names of one moment by themselves.
+fn moment(time: Timestamp, name: &str) -> String {
+    format!("{:020} {name}", time.as_microsecond())
+}
+
 fn no_project(name: &str) -> ServiceError {
     ServiceError::bad("ResourceNotFoundException", format!("Project cannot be found: {name}"))
 }
@@ -319,7 +370,20 @@ fn no_build(id: &str) -> ServiceError {
 }
 
 fn input<T: DeserializeOwned>(value: Value) -> Answer<T> {
-    serde_json::from_value(value).map_err(|error| invalid(format!("the local cloud does not take this input: {error}")))
+    crate::input::read(value, "InvalidInputException")
+}
+
+/// The documented length of a member.
+fn check_length(member: &str, text: Option<&str>, lengths: std::ops::RangeInclusive<usize>) -> Answer<()> {
+    crate::input::check_length("InvalidInputException", member, text, lengths)
+}
+
+/// Names or ids to look up: 1 to 100, none of them empty.
+fn check_batch(member: &str, items: &[String]) -> Answer<()> {
+    if !(1..=100).contains(&items.len()) {
+        return Err(invalid(format!("{member} must be 1 to 100, not {}", items.len())));
+    }
+    items.iter().try_for_each(|item| check_length(member, Some(item), 1..=usize::MAX))
 }
 
 fn shown(what: &impl Serialize) -> Answer<Value> {

@@ -6,13 +6,24 @@ use serde_json::{Value, json};
 use signalbox_events::RepositoryName;
 
 use super::model::{Artifacts, Cache, Environment, LogsConfig, Project, Source, SourceType, Tag};
-use super::paging::{SortOrder, page};
-use super::{Inner, input, invalid, no_project, shown};
+use super::{Inner, PAGE, check_batch, check_length, input, invalid, moment, no_project, no_such_page, shown};
 use crate::error::{Answer, ServiceError};
+use crate::paging::Order;
 
 /// The documented ranges, in minutes.
 const TIMEOUT: std::ops::RangeInclusive<u32> = 5..=2160;
 const QUEUED_TIMEOUT: std::ops::RangeInclusive<u32> = 5..=480;
+
+/// The documented most tags of a project.
+const MOST_TAGS: usize = 50;
+/// What a container may be as large as; each is this machine here.
+const COMPUTE_TYPES: [&str; 5] = [
+    "BUILD_GENERAL1_SMALL",
+    "BUILD_GENERAL1_MEDIUM",
+    "BUILD_GENERAL1_LARGE",
+    "BUILD_GENERAL1_XLARGE",
+    "BUILD_GENERAL1_2XLARGE",
+];
 
 /// What CreateProject and UpdateProject take.
 #[derive(Deserialize)]
@@ -52,7 +63,7 @@ struct Names {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ListProjects {
     sort_by: Option<ProjectOrder>,
-    sort_order: Option<SortOrder>,
+    sort_order: Option<Order>,
     next_token: Option<String>,
 }
 
@@ -100,6 +111,7 @@ impl Inner {
         };
         apply(asked, &mut project, now)?;
         check(&project)?;
+        self.check_role(&project.service_role)?;
         self.state.change(|state| {
             if state.projects.contains_key(&name) {
                 return Err(ServiceError::bad(
@@ -107,7 +119,7 @@ impl Inner {
                     format!("Project already exists: {}", project.arn),
                 ));
             }
-            let answer = json!({ "project": shown(&project)? });
+            let answer = json!({ "project": shown_project(&project)? });
             state.projects.insert(name, project);
             Ok(answer)
         })
@@ -121,14 +133,25 @@ impl Inner {
             let mut changed = project.clone();
             apply(asked, &mut changed, now)?;
             check(&changed)?;
+            self.check_role(&changed.service_role)?;
             *project = changed;
-            Ok(json!({ "project": shown(project)? }))
+            Ok(json!({ "project": shown_project(project)? }))
+        })
+    }
+
+    /// Whether CodeBuild may assume a project's role.
+    pub(super) fn check_role(&self, role_arn: &str) -> Answer<()> {
+        let trusted = self.world.iam.check_assume_by_service("codebuild.amazonaws.com", role_arn);
+        trusted.map_err(|refusal| {
+            let told = refusal.told();
+            invalid(format!("CodeBuild is not authorized to perform: sts:AssumeRole on {role_arn} ({told})"))
         })
     }
 
     /// Deleting what is not there succeeds, as on AWS; builds stay.
     pub(super) fn delete_project(&self, value: Value) -> Answer<Value> {
         let OneName { name } = input(value)?;
+        check_length("name", Some(&name), 1..=usize::MAX)?;
         self.state.change(|state| {
             let name = short_name(&name);
             state.projects.remove(name);
@@ -139,14 +162,12 @@ impl Inner {
 
     pub(super) fn batch_get_projects(&self, value: Value) -> Answer<Value> {
         let Names { names } = input(value)?;
-        if !(1..=100).contains(&names.len()) {
-            return Err(invalid(format!("names must be 1 to 100, not {}", names.len())));
-        }
+        check_batch("names", &names)?;
         self.state.read(|state| {
             let (mut found, mut missing) = (Vec::new(), Vec::new());
             for name in &names {
                 match state.projects.get(short_name(name)) {
-                    Some(project) => found.push(shown(project)?),
+                    Some(project) => found.push(shown_project(project)?),
                     None => missing.push(name),
                 }
             }
@@ -157,21 +178,21 @@ impl Inner {
     pub(super) fn list_projects(&self, value: Value) -> Answer<Value> {
         let asked: ListProjects = input(value)?;
         let order = asked.sort_by.unwrap_or(ProjectOrder::Name);
-        let direction = asked.sort_order.unwrap_or(SortOrder::Ascending);
-        let names: Vec<String> = self.state.read(|state| {
-            let mut projects: Vec<_> = state.projects.values().collect();
-            match order {
-                ProjectOrder::Name => {}
-                ProjectOrder::CreatedTime => projects.sort_by_key(|project| project.created),
-                ProjectOrder::LastModifiedTime => projects.sort_by_key(|project| project.last_modified),
-            }
-            if direction == SortOrder::Descending {
-                projects.reverse();
-            }
-            projects.iter().map(|project| project.name.clone()).collect()
-        });
-        let listing = format!("projects {order:?} {direction:?}");
-        let (names, next) = page(&listing, &names, asked.next_token.as_deref(), self.pace.page)?;
+        let direction = asked.sort_order.unwrap_or(Order::Ascending);
+        let key = |project: &Project| match order {
+            ProjectOrder::Name => project.name.clone(),
+            ProjectOrder::CreatedTime => moment(project.created, &project.name),
+            ProjectOrder::LastModifiedTime => moment(project.last_modified, &project.name),
+        };
+        let mut names: Vec<(String, String)> = self
+            .state
+            .read(|state| state.projects.values().map(|project| (key(project), project.name.clone())).collect());
+        names.sort();
+        if direction == Order::Descending {
+            names.reverse();
+        }
+        let listing = self.world.listing("codebuild:ListProjects", &[&format!("{order:?} {direction:?}")]);
+        let (names, next) = listing.page(names, direction, PAGE, asked.next_token.as_deref()).map_err(no_such_page)?;
         Ok(match next {
             Some(next) => json!({ "projects": names, "nextToken": next }),
             None => json!({ "projects": names }),
@@ -219,6 +240,16 @@ fn apply(asked: ProjectInput, project: &mut Project, now: Timestamp) -> Answer<(
 }
 
 /// What the local cloud can do for a project; everything else is refused here, not when a build runs.
+/// A project with what AWS says of every one: no badge that anybody could see, and nothing public.
+fn shown_project(project: &Project) -> Answer<Value> {
+    let mut value = shown(project)?;
+    if let Some(members) = value.as_object_mut() {
+        members.insert("badge".to_owned(), json!({ "badgeEnabled": false }));
+        members.insert("projectVisibility".to_owned(), json!("PRIVATE"));
+    }
+    Ok(value)
+}
+
 pub(super) fn check(project: &Project) -> Answer<()> {
     check_source(&project.source)?;
     if project.artifacts.kind != "NO_ARTIFACTS" {
@@ -236,6 +267,9 @@ pub(super) fn check(project: &Project) -> Answer<()> {
             project.cache.kind
         )));
     }
+    check_length("description", project.description.as_deref(), 0..=255)?;
+    check_length("encryptionKey", Some(&project.encryption_key), 1..=usize::MAX)?;
+    check_tags(&project.tags)?;
     check_environment(&project.environment)?;
     role_name(&project.service_role)?;
     check_timeouts(project.timeout_in_minutes, project.queued_timeout_in_minutes)?;
@@ -248,6 +282,21 @@ pub(super) fn check_timeouts(timeout: u32, queued: u32) -> Answer<()> {
     {
         if !range.contains(&minutes) {
             return Err(invalid(format!("{name} {minutes} is not {} to {}", range.start(), range.end())));
+        }
+    }
+    Ok(())
+}
+
+fn check_tags(tags: &[Tag]) -> Answer<()> {
+    if tags.len() > MOST_TAGS {
+        return Err(invalid(format!("a project has at most {MOST_TAGS} tags, not {}", tags.len())));
+    }
+    let allowed = |c: char| c.is_alphanumeric() || c == ' ' || "_.:/=@+-".contains(c);
+    for tag in tags {
+        check_length("tags.key", Some(&tag.key), 1..=127)?;
+        check_length("tags.value", Some(&tag.value), 0..=255)?;
+        if !tag.key.chars().chain(tag.value.chars()).all(allowed) {
+            return Err(invalid(format!("the tag {:?} may hold letters, digits, spaces and _.:/=@+- only", tag.key)));
         }
     }
     Ok(())
@@ -291,6 +340,18 @@ pub(super) fn check_environment(environment: &Environment) -> Answer<()> {
             "environment type {} is not offered by the local cloud; use LINUX_CONTAINER",
             environment.kind
         )));
+    }
+    check_length("environment.image", Some(&environment.image), 1..=usize::MAX)?;
+    if !COMPUTE_TYPES.contains(&environment.compute_type.as_str()) {
+        return Err(invalid(format!(
+            "compute type {} is not offered by the local cloud; it knows {}",
+            environment.compute_type,
+            COMPUTE_TYPES.join(", ")
+        )));
+    }
+    if !matches!(environment.image_pull_credentials_type.as_str(), "CODEBUILD" | "SERVICE_ROLE") {
+        let kind = &environment.image_pull_credentials_type;
+        return Err(invalid(format!("imagePullCredentialsType {kind} is neither CODEBUILD nor SERVICE_ROLE")));
     }
     for variable in &environment.environment_variables {
         if variable.kind != "PLAINTEXT" {

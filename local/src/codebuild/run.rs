@@ -17,6 +17,7 @@ use super::source::{Places, Remote, buildspec_path, download};
 use super::transcript::Transcript;
 use super::{Inner, Stop};
 use crate::auth::{Credentials, git_credentials};
+use crate::iam::gate;
 use crate::logs::page;
 
 /// How an undisturbed build ended.
@@ -58,6 +59,9 @@ impl Inner {
             Err(interrupt) => return self.interrupted(id, &interrupt),
         };
         self.advance(id, Status::Succeeded, None, PhaseType::Provisioning);
+        if let Err(context) = self.check_service_role(&build) {
+            return self.complete(id, Status::Failed, Some(context), Status::Failed);
+        }
         self.locate_logs(id, &build);
 
         let folder = self.world.dir.join("builds").join(build.uuid());
@@ -104,7 +108,7 @@ impl Inner {
         let Some(target) = self.log_target(build) else { return };
         let arn = format!("log-group:{}:log-stream:{}", target.group, target.stream);
         let logs = LogsLocation {
-            deep_link: page::address(self.world.endpoint(), &target.group, &target.stream),
+            deep_link: page::address(&self.world.pages(), &target.group, &target.stream),
             cloud_watch_logs_arn: Some(self.world.arn("logs", &arn)),
             group_name: Some(target.group),
             stream_name: Some(target.stream),
@@ -240,13 +244,28 @@ impl Inner {
         }
     }
 
+    /// Whether CodeBuild may assume the project's role, and write the build's log with it.
+    fn check_service_role(&self, build: &Build) -> Result<(), Context> {
+        let role_arn = &build.service_role;
+        let denied = |what: String| Context::new("ACCESS_DENIED", what);
+        self.check_role(role_arn).map_err(|refused| denied(refused.message))?;
+        let Some(target) = self.log_target(build) else { return Ok(()) };
+        let role = role_name(role_arn).map_err(|refused| denied(refused.message))?;
+        let session = session_name(build);
+        gate::admit_log_stream(&self.world, role, &session, &target.group, &target.stream).map_err(|refusal| {
+            denied(format!(
+                "Service role {role_arn} does not allow AWS CodeBuild to create Amazon CloudWatch Logs log streams for build {}. Error message: {refusal}",
+                build.arn
+            ))
+        })
+    }
+
     /// A session of the project's role that ends with the build's time-out.
     fn session(&self, build: &Build) -> anyhow::Result<Credentials> {
         let role = role_name(&build.service_role)?;
         let minutes = i64::from(build.timeout_in_minutes) + 5;
         let expires = self.world.now().checked_add(SignedDuration::from_mins(minutes))?;
-        let name = format!("AWSCodeBuild-{}", build.uuid());
-        Ok(self.keys.session(&self.world, role, &name, Some(expires)))
+        Ok(self.keys.session(&self.world, role, &session_name(build), Some(expires)))
     }
 
     /// Everything that the commands see; the later wins. Nothing of our own environment but PATH.
@@ -296,6 +315,10 @@ impl Inner {
         set("CODEBUILD_START_TIME", build.start_time.as_millisecond().to_string());
         all
     }
+}
+
+fn session_name(build: &Build) -> String {
+    format!("AWSCodeBuild-{}", build.uuid())
 }
 
 /// Waits for the word to stop; for ever where nobody can say it any more.

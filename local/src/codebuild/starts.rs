@@ -9,14 +9,15 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::model::{Build, BuildArtifacts, LogsLocation, PhaseType, Project, Status, Variable};
-use super::paging::{SortOrder, page};
 use super::projects::{check_environment, check_timeouts, is_inline, short_name};
 use super::transcript::LogTarget;
 use super::{
-    Handle, Inner, Over, REMEMBERED_BUILDS, State, Stop, UsedToken, events, input, invalid, no_build, no_project, shown,
+    Handle, Inner, Over, PAGE, REMEMBERED_BUILDS, State, Stop, UsedToken, check_batch, events, input, invalid, moment,
+    no_build, no_project, no_such_page, shown,
 };
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
+use crate::paging::Order;
 
 /// How long an idempotency token is good, in minutes; documented.
 const TOKEN_MINUTES: u32 = 5;
@@ -61,7 +62,7 @@ struct Ids {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ListBuilds {
-    sort_order: Option<SortOrder>,
+    sort_order: Option<Order>,
     next_token: Option<String>,
 }
 
@@ -69,7 +70,7 @@ struct ListBuilds {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ListBuildsForProject {
     project_name: String,
-    sort_order: Option<SortOrder>,
+    sort_order: Option<Order>,
     next_token: Option<String>,
 }
 
@@ -236,7 +237,8 @@ impl Inner {
         {
             return full(format!("Cannot have more than {limit} active builds for the project"));
         }
-        let places = self.pace.at_once * QUEUE_FACTOR;
+        let quota = self.pace.at_once + self.raised.load(std::sync::atomic::Ordering::Relaxed);
+        let places = quota * QUEUE_FACTOR;
         if waiting().count() >= places {
             return full(format!("Cannot have more than {places} builds in queue for the account"));
         }
@@ -267,9 +269,7 @@ impl Inner {
 
     pub(super) fn batch_get_builds(&self, value: Value) -> Answer<Value> {
         let Ids { ids } = input(value)?;
-        if !(1..=100).contains(&ids.len()) {
-            return Err(invalid(format!("ids must be 1 to 100, not {}", ids.len())));
-        }
+        check_batch("ids", &ids)?;
         let (mut found, mut missing) = (Vec::new(), Vec::new());
         for id in &ids {
             match self.build(build_id(id)) {
@@ -282,7 +282,7 @@ impl Inner {
 
     pub(super) fn list_builds(&self, value: Value) -> Answer<Value> {
         let asked: ListBuilds = input(value)?;
-        self.ids("builds", asked.sort_order, asked.next_token.as_deref(), |_| true)
+        self.ids(("ListBuilds", ""), asked.sort_order, asked.next_token.as_deref(), |_| true)
     }
 
     pub(super) fn list_builds_for_project(&self, value: Value) -> Answer<Value> {
@@ -294,26 +294,28 @@ impl Inner {
         if !known {
             return Err(no_project(&asked.project_name));
         }
-        let listing = format!("builds of {name}");
-        self.ids(&listing, asked.sort_order, asked.next_token.as_deref(), |build| build.project_name == name)
+        let listing = ("ListBuildsForProject", name);
+        self.ids(listing, asked.sort_order, asked.next_token.as_deref(), |build| build.project_name == name)
     }
 
     /// The newest first unless asked otherwise.
     fn ids(
         &self,
-        listing: &str,
-        order: Option<SortOrder>,
+        (operation, project): (&str, &str),
+        order: Option<Order>,
         token: Option<&str>,
         wanted: impl Fn(&Build) -> bool,
     ) -> Answer<Value> {
-        let mut ids: Vec<String> = self
-            .state
-            .read(|state| state.builds.iter().filter(|build| wanted(build)).map(|build| build.id.clone()).collect());
-        let order = order.unwrap_or(SortOrder::Descending);
-        if order == SortOrder::Descending {
+        let keyed = |build: &Build| (moment(build.start_time, &build.id), build.id.clone());
+        let mut ids: Vec<(String, String)> =
+            self.state.read(|state| state.builds.iter().filter(|build| wanted(build)).map(keyed).collect());
+        let order = order.unwrap_or(Order::Descending);
+        if order == Order::Descending {
             ids.reverse();
         }
-        let (ids, next) = page(&format!("{listing} {order:?}"), &ids, token, self.pace.page)?;
+        let filters = [project, &format!("{order:?}")];
+        let listing = self.world.listing(&format!("codebuild:{operation}"), &filters);
+        let (ids, next) = listing.page(ids, order, PAGE, token).map_err(no_such_page)?;
         Ok(match next {
             Some(next) => json!({ "ids": ids, "nextToken": next }),
             None => json!({ "ids": ids }),

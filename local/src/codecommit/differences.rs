@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::git::GitFailure;
 use super::names::{ObjectId, check_folder};
-use super::pages::page;
-use super::repositories::{Repositories, Repository};
+use super::repositories::{Repositories, Repository, no_such_page};
 use crate::error::{Answer, ServiceError};
+use crate::paging::Order;
 
 /// The largest page, and the page of an input that says nothing; AWS documents none.
 const PAGE: usize = 1000;
@@ -90,9 +90,14 @@ impl Repositories {
         let arguments = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", &before, after.as_str()];
         let output = self.git.run(&*repository.dir, &arguments, b"").await?;
         let all = parse_raw(&output)?;
-        let all = all.into_iter().filter(|one| one.is_below(before_path.as_deref(), after_path.as_deref())).collect();
-        let listing = format!("differences {} {before} {after} {before_path:?} {after_path:?}", repository.id);
-        let (differences, next_token) = page(all, input.next_token.as_deref(), size, &listing)?;
+        let all = all.into_iter().filter(|one| one.is_below(before_path.as_deref(), after_path.as_deref()));
+        // The commits are part of it: a token is stale once a branch that was named has moved.
+        let paths = format!("{before_path:?} {after_path:?}");
+        let filters = [&*repository.id, &*before, after.as_str(), &*paths];
+        let listing = self.world.listing("codecommit:GetDifferences", &filters);
+        let all = all.map(|one| (one.path().to_owned(), one));
+        let (differences, next_token) =
+            listing.page(all, Order::Ascending, size, input.next_token.as_deref()).map_err(no_such_page)?;
         Ok(Output { differences, next_token })
     }
 
@@ -111,6 +116,10 @@ impl Repositories {
 }
 
 impl Difference {
+    fn path(&self) -> &str {
+        self.after_blob.as_ref().or(self.before_blob.as_ref()).map_or("", |blob| &blob.path)
+    }
+
     /// Whether it is at or below one of the paths. A single path speaks for both sides; two follow a folder that moved.
     fn is_below(&self, before: Option<&str>, after: Option<&str>) -> bool {
         let (before, after) = match (before, after) {

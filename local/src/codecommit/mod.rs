@@ -13,7 +13,6 @@ mod merge;
 mod names;
 #[cfg(test)]
 mod operations_tests;
-mod pages;
 mod receive;
 mod refs;
 mod repositories;
@@ -32,12 +31,39 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use signalbox_events::RepositoryName;
 
-use crate::auth::{Caller, Keys};
+use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
 use crate::eventbridge::EventBridge;
 use crate::http::Response;
 use crate::world::World;
 use repositories::Repositories;
+pub(crate) use smart_http::Refusal as GitRefusal;
+
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &[
+    "BatchGetCommits",
+    "BatchGetRepositories",
+    "CreateBranch",
+    "CreateCommit",
+    "CreateRepository",
+    "DeleteBranch",
+    "DeleteFile",
+    "DeleteRepository",
+    "GetBlob",
+    "GetBranch",
+    "GetCommit",
+    "GetDifferences",
+    "GetFile",
+    "GetFolder",
+    "GetMergeCommit",
+    "GetRepository",
+    "ListBranches",
+    "ListRepositories",
+    "PutFile",
+    "UpdateDefaultBranch",
+    "UpdateRepositoryDescription",
+    "UpdateRepositoryName",
+];
 
 /// Repositories below `DIR/repositories`.
 #[derive(Debug)]
@@ -65,9 +91,9 @@ impl CodeCommit {
         task.await.unwrap_or_else(|ended| Err(ServiceError::internal(format!("the operation ended early: {ended}"))))
     }
 
-    /// Answers one request of git's smart HTTP protocol, below `/v1/repos/`.
-    pub(crate) async fn git_http(&self, request: hyper::Request<Incoming>, keys: &Keys) -> Response {
-        smart_http::serve(&self.repositories, request, keys).await
+    /// Answers one request of git's smart HTTP protocol, below `/v1/repos/`, of a caller whose password was good.
+    pub(crate) async fn git_http(&self, request: hyper::Request<Incoming>, caller: Caller) -> Response {
+        smart_http::serve(&self.repositories, request, caller).await
     }
 
     /// The bare repository of that name, if there is one.
@@ -128,10 +154,9 @@ impl Repositories {
 #[derive(Debug, Serialize)]
 struct Nothing {}
 
-/// Members that the model does not have are refused: ignored, they would be a silent difference to AWS.
 fn parse<T: DeserializeOwned>(input: Value) -> Answer<T> {
-    serde_json::from_value(input)
-        .map_err(|error| ServiceError::bad("SerializationException", format!("the input does not fit: {error}")))
+    // CodeCommit has a code for each of its members, and none for what is no member at all.
+    crate::input::read(input, "SerializationException")
 }
 
 fn render(output: impl Serialize) -> Answer<Value> {

@@ -9,10 +9,10 @@ use super::Nothing;
 use super::events::{Move, RefChange, SOURCE, STATE_CHANGE, Subject, event_commit_id, state_change};
 use super::git::GitFailure;
 use super::names::{BranchName, ObjectId, is_ref_name};
-use super::pages::page;
-use super::repositories::{Repositories, Repository};
+use super::repositories::{Repositories, Repository, no_such_page};
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
+use crate::paging::Order;
 
 /// The page of `ListBranches`; AWS does not document one.
 const PAGE: usize = 1000;
@@ -270,8 +270,10 @@ impl Repositories {
     pub(super) async fn list_branches(&self, input: List) -> Answer<BranchList> {
         let repository = self.named(input.repository_name)?;
         let branches = self.all_branches(&repository).await?;
-        let listing = format!("branches {}", repository.id);
-        let (branches, next_token) = page(branches, input.next_token.as_deref(), PAGE, &listing)?;
+        let listing = self.world.listing("codecommit:ListBranches", &[&repository.id]);
+        let branches = branches.into_iter().map(|name| (name.clone(), name));
+        let (branches, next_token) =
+            listing.page(branches, Order::Ascending, PAGE, input.next_token.as_deref()).map_err(no_such_page)?;
         Ok(BranchList { branches, next_token })
     }
 

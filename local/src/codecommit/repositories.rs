@@ -13,10 +13,10 @@ use signalbox_events::RepositoryName;
 use super::Nothing;
 use super::git::Git;
 use super::names::{BranchName, check_repository};
-use super::pages::page;
 use crate::error::{Answer, ServiceError};
 use crate::eventbridge::EventBridge;
 use crate::kept::Kept;
+use crate::paging::{BadToken, Order};
 use crate::world::World;
 
 /// The branch that the HEAD of an empty repository names until the first branch comes: `git clone` of it starts there.
@@ -312,6 +312,9 @@ impl Repositories {
         let mut output =
             ManyRepositories { repositories: Vec::new(), repositories_not_found: Vec::new(), errors: Vec::new() };
         for name in names {
+            if name.is_empty() {
+                return Err(ServiceError::bad("InvalidRepositoryNameException", "a repository name is empty"));
+            }
             let name = check_repository(Some(name))?;
             match self.metadata(&name).await {
                 Ok(metadata) => output.repositories.push(metadata),
@@ -327,24 +330,32 @@ impl Repositories {
     pub(super) fn list_repositories(&self, input: List) -> Answer<RepositoryList> {
         let sort_by = input.sort_by.unwrap_or_else(|| "repositoryName".to_owned());
         let order = input.order.unwrap_or_else(|| "ascending".to_owned());
-        let mut all: Vec<(String, Record)> =
-            self.records.read(|records| records.iter().map(|(name, record)| (name.clone(), record.clone())).collect());
-        match sort_by.as_str() {
-            "repositoryName" => {}
-            "lastModifiedDate" => all.sort_by_key(|(_, record)| record.modified),
+        let key = match sort_by.as_str() {
+            "repositoryName" => |name: &str, _: &Record| name.to_owned(),
+            "lastModifiedDate" => {
+                |name: &str, record: &Record| format!("{:020} {name}", record.modified.as_millisecond())
+            }
             other => return Err(ServiceError::bad("InvalidSortByException", format!("cannot sort by {other:?}"))),
-        }
-        match order.as_str() {
-            "ascending" => {}
-            "descending" => all.reverse(),
+        };
+        let direction = match order.as_str() {
+            "ascending" => Order::Ascending,
+            "descending" => Order::Descending,
             other => return Err(ServiceError::bad("InvalidOrderException", format!("there is no order {other:?}"))),
+        };
+        let mut all: Vec<(String, NameAndId)> = self.records.read(|records| {
+            let named = |(name, record): (&String, &Record)| {
+                let shown = NameAndId { repository_name: name.clone(), repository_id: record.id.clone() };
+                (key(name, record), shown)
+            };
+            records.iter().map(named).collect()
+        });
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        if direction == Order::Descending {
+            all.reverse();
         }
-        let listing = format!("repositories {sort_by} {order}");
-        let (records, next_token) = page(all, input.next_token.as_deref(), PAGE, &listing)?;
-        let repositories = records
-            .into_iter()
-            .map(|(repository_name, record)| NameAndId { repository_name, repository_id: record.id })
-            .collect();
+        let listing = self.world.listing("codecommit:ListRepositories", &[&sort_by, &order]);
+        let (repositories, next_token) =
+            listing.page(all, direction, PAGE, input.next_token.as_deref()).map_err(no_such_page)?;
         Ok(RepositoryList { repositories, next_token })
     }
 
@@ -420,9 +431,9 @@ impl Record {
     }
 }
 
-/// Where git finds the repository. On AWS it is `https://git-codecommit.REGION.amazonaws.com/v1/repos/NAME`.
+/// Where git finds the repository: a host for each region, as on AWS, but for the home region.
 fn clone_url(world: &World, name: &RepositoryName) -> String {
-    format!("{}/v1/repos/{name}", world.endpoint())
+    format!("{}/v1/repos/{name}", world.git_endpoint())
 }
 
 /// The JSON protocol writes a time as seconds, with milliseconds behind the point.
@@ -467,6 +478,11 @@ fn check_description(description: Option<String>) -> Answer<Option<String>> {
         ));
     }
     Ok(description.filter(|text| !text.is_empty()))
+}
+
+/// What the listings of this service answer to a token that is none of theirs.
+pub(super) fn no_such_page(_: BadToken) -> ServiceError {
+    ServiceError::bad("InvalidContinuationTokenException", "The continuation token is not one that this listing gave")
 }
 
 fn does_not_exist(name: &RepositoryName) -> ServiceError {

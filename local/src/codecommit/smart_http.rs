@@ -5,8 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Frame, Incoming};
@@ -21,8 +19,9 @@ use super::events::{Move, RefChange};
 use super::git::{Backend, GitFailure};
 use super::receive::{CommandReader, Commands, MOST_REFS, ReportReader};
 use super::repositories::{Repositories, Repository};
-use crate::auth::{Caller, Keys};
+use crate::auth::Caller;
 use crate::http::{Response, whole};
+use crate::iam::gate;
 
 /// How much is read from git at once; four such pieces wait for a slow client at most.
 const PIECE: usize = 32 * 1024;
@@ -63,13 +62,13 @@ impl Service {
 
 /// An answer without git: the status and a sentence, which git shows to its user.
 #[derive(Debug)]
-struct Refusal {
+pub(crate) struct Refusal {
     status: StatusCode,
     text: String,
 }
 
 impl Refusal {
-    fn new(status: StatusCode, text: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
         Self { status, text: text.into() }
     }
 
@@ -78,7 +77,7 @@ impl Refusal {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, format!("the local cloud failed: {what}"))
     }
 
-    fn render(self) -> Response {
+    pub(crate) fn render(self) -> Response {
         let mut response = hyper::Response::new(whole(format!("{}\n", self.text)));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
@@ -90,23 +89,31 @@ impl Refusal {
     }
 }
 
-/// Answers one request below `/v1/repos/`.
+/// Answers one request below `/v1/repos/` of a caller whose password was good.
 pub(super) async fn serve(
     repositories: &Arc<Repositories>,
     request: hyper::Request<Incoming>,
-    keys: &Keys,
+    caller: Caller,
 ) -> Response {
-    answer(repositories, request, keys).await.unwrap_or_else(Refusal::render)
+    answer(repositories, request, caller).await.unwrap_or_else(Refusal::render)
 }
 
 async fn answer(
     repositories: &Arc<Repositories>,
     request: hyper::Request<Incoming>,
-    keys: &Keys,
+    caller: Caller,
 ) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     let (name, wanted) = parse_target(&head.method, head.uri.path(), head.uri.query().unwrap_or_default())?;
-    let caller = check_caller(repositories, keys, &head.headers, &name)?;
+    let admitted = match wanted {
+        Wanted::Refs(Service::UploadPack) | Wanted::Exchange(Service::UploadPack) => {
+            gate::admit_pull(&repositories.world, &name, &caller)
+        }
+        Wanted::Refs(Service::ReceivePack) => gate::admit_push(&repositories.world, &name, Vec::new(), &caller),
+        // Which references it is about is only known once its commands are read.
+        Wanted::Exchange(Service::ReceivePack) => Ok(()),
+    };
+    admitted.map_err(|refused| Refusal::new(StatusCode::FORBIDDEN, refused.to_string()))?;
     let repository = RepositoryName::parse(name.clone())
         .ok()
         .and_then(|name| repositories.find(&name).ok())
@@ -137,29 +144,6 @@ fn parse_target(method: &Method, path: &str, query: &str) -> Result<(String, Wan
         _ => return Err(nothing()),
     };
     Ok((name.to_owned(), wanted))
-}
-
-/// Checks the password that the credential helper made. The signature is over the host as the client saw it, so each
-/// form that it may have had is tried.
-fn check_caller(repositories: &Repositories, keys: &Keys, headers: &HeaderMap, name: &str) -> Result<Caller, Refusal> {
-    let world = &repositories.world;
-    let missing = || {
-        Refusal::new(
-            StatusCode::UNAUTHORIZED,
-            "a user name and a password are needed; see `signalbox git-credential --help`",
-        )
-    };
-    let given = text(headers, "authorization").ok_or_else(missing)?;
-    let encoded = given.strip_prefix("Basic ").ok_or_else(missing)?;
-    let plain = STANDARD.decode(encoded.trim()).ok().and_then(|plain| String::from_utf8(plain).ok());
-    let plain = plain.ok_or_else(missing)?;
-    let (user, password) = plain.split_once(':').ok_or_else(missing)?;
-    let host = text(headers, "host").unwrap_or_default();
-    let bare_host = host.rsplit_once(':').map_or(host, |(bare, _)| bare);
-    let aws_host = format!("git-codecommit.{}.amazonaws.com", world.region);
-    let path = format!("/v1/repos/{name}");
-    keys.check_git(user, password, &[host, bare_host, &aws_host], &path, &world.region, world.now())
-        .map_err(|refused| Refusal::new(StatusCode::FORBIDDEN, refused.message))
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -232,6 +216,11 @@ impl Exchange {
         if commands.list.len() > MOST_REFS {
             let reason = format!("at most {MOST_REFS} references in one push");
             return self.refuse(&commands, &reason, body).await;
+        }
+        let references = commands.list.iter().map(|command| command.name().to_owned()).collect();
+        let name = self.repository.name.as_str();
+        if let Err(refused) = gate::admit_push(&self.repositories.world, name, references, &self.caller) {
+            return self.refuse(&commands, &refused.to_string(), body).await;
         }
         let backend = self.backend(Wanted::Exchange(Service::ReceivePack), headers)?;
         self.stream(backend, first, body, Some(commands)).await

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::super::names::ObjectId;
 use super::super::testing::Site;
+use crate::auth::git_credentials;
+use crate::iam::Definition;
 
 fn show(events: &[Value]) -> Vec<String> {
     let mut shown: Vec<String> = events
@@ -136,12 +138,51 @@ async fn strangers_are_told_apart_from_callers_of_what_is_not_there() {
 async fn a_session_pushes_under_its_own_name() {
     let site = Site::with_demo().await;
     let cloud = &site.running.cloud;
+    let trust = json!({ "Statement": { "Effect": "Allow", "Principal": { "AWS": "111122223333" }, "Action": "sts:AssumeRole" } });
+    let role = Definition { trust: Some(trust), ..Definition::default() };
+    let push = json!({ "Statement": { "Effect": "Allow", "Action": "codecommit:GitPush", "Resource": "*" } });
+    cloud.world.iam.put_role("Deployer", role.with_policy("push", push)).unwrap();
     let session = cloud.keys.session(&cloud.world, "Deployer", "release-7", None);
     let tree = site.work_tree("tree").await;
     tree.commit("a", "1").await;
     tree.git(&["push", "-q", &site.url_for(&session, "demo"), "main"]).await;
     let arn = "arn:aws:sts::111122223333:assumed-role/Deployer/release-7";
     assert_eq!(site.events()[0]["callerUserArn"], arn);
+}
+
+#[tokio::test]
+async fn a_push_that_a_policy_denies_changes_nothing_and_names_the_statement() {
+    let site = Site::with_demo().await;
+    let cloud = &site.running.cloud;
+    let work = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": ["codecommit:GitPull", "codecommit:GitPush"], "Resource": "*" },
+        {
+            "Sid": "ProtectMain", "Effect": "Deny", "Action": "codecommit:GitPush", "Resource": "*",
+            "Condition": {
+                "StringEqualsIfExists": { "codecommit:References": ["refs/heads/main"] },
+                "Null": { "codecommit:References": "false" },
+            },
+        },
+    ] });
+    cloud.world.iam.put_user("author", Definition::default().with_policy("work", work)).unwrap();
+    let author = cloud.keys.user(&cloud.world, "author");
+    let tree = site.work_tree("tree").await;
+    tree.commit("a", "1").await;
+    let url = site.url_for(&author, "demo");
+    let said = tree.git_fails(&["push", &url, "main"]).await;
+    assert!(said.contains("remote rejected") && said.contains("the statement ProtectMain"), "{said}");
+    let said = tree.git_fails(&["push", &url, "main:dev", "main:main"]).await;
+    assert!(said.contains("remote rejected"), "{said}");
+    assert!(site.events().is_empty(), "nothing was changed");
+    tree.git(&["push", "-q", &url, "main:dev"]).await;
+    assert_eq!(site.events().len(), 1);
+
+    cloud.world.iam.put_user("stranger", Definition::default()).unwrap();
+    let stranger = cloud.keys.user(&cloud.world, "stranger");
+    let said = tree.git_fails(&["ls-remote", &site.url_for(&stranger, "demo")]).await;
+    assert!(said.contains("is not authorized to perform: codecommit:GitPull"), "{said}");
+    let said = tree.git_fails(&["push", &site.url_for(&stranger, "demo"), "main:dev"]).await;
+    assert!(said.contains("is not authorized to perform: codecommit:GitPush"), "{said}");
 }
 
 #[tokio::test]
@@ -250,6 +291,8 @@ async fn a_push_that_is_larger_than_a_buffer_comes_in_chunks() {
 async fn of_two_pushes_at_once_one_wins_and_each_event_names_who_did_it() {
     let site = Site::with_demo().await;
     let cloud = &site.running.cloud;
+    let administrator = Definition::default().with_managed("arn:aws:iam::aws:policy/AdministratorAccess");
+    cloud.world.iam.put_user("pusher", administrator).unwrap();
     let pusher = cloud.keys.user(&cloud.world, "pusher");
     let (one, other) = (site.work_tree("one").await, site.work_tree("other").await);
     one.commit("a", "0").await;
@@ -369,4 +412,44 @@ async fn what_is_no_push_and_what_is_cut_off_changes_nothing_and_breaks_nothing(
     tree.git(&["push", "-q", "origin", "main"]).await;
     assert_eq!(show(&site.events()), ["referenceUpdated refs/heads/main"]);
     assert!(!tree.git(&["ls-remote", "origin"]).await.contains("cut"));
+}
+
+#[tokio::test]
+async fn repositories_of_one_name_in_two_regions_are_told_apart_by_the_password_and_by_the_host() {
+    let site = Site::start_with(tempfile::tempdir().unwrap(), &["eu-west-1", "us-east-1"]).await;
+    let other = site.running.regions.find("us-east-1").unwrap();
+    let mut events = other.eventbridge.subscribe();
+    let input = json!({ "repositoryName": "demo" });
+    site.call("CreateRepository", input.clone()).await.unwrap();
+    let made = other.codecommit.call("CreateRepository", input, &site.caller()).await.unwrap();
+    let url = made["repositoryMetadata"]["cloneUrlHttp"].as_str().unwrap().to_owned();
+    let host = url.split('/').nth(2).unwrap();
+
+    let keys = (&*site.developer.access_key_id, &*site.developer.secret_access_key, None);
+    let signed = |host: &str, region: &str| {
+        let (user, password) = git_credentials(keys, host, "/v1/repos/demo", region, jiff::Timestamp::now());
+        format!("http://{user}:{password}@{host}/v1/repos/demo")
+    };
+    let tree = site.work_tree("tree").await;
+    let commit = tree.commit("a", "1").await;
+    // Not every resolver knows that all of `localhost` is this machine.
+    let resolve = format!("http.curloptResolve={host}:127.0.0.1");
+    tree.git(&["-c", &resolve, "push", &signed(host, "us-east-1"), "main"]).await;
+    assert_eq!(tree.git(&["ls-remote", &signed(site.address(), "eu-west-1")]).await, "", "the other demo is empty");
+    let seen = tree.git(&["ls-remote", &signed(site.address(), "us-east-1"), "refs/heads/main"]).await;
+    assert!(seen.starts_with(&commit), "{seen}");
+    let said = tree.git_fails(&["-c", &resolve, "ls-remote", &signed(host, "eu-west-1")]).await;
+    assert!(said.contains("403"), "the host says us-east-1: {said}");
+    let said = tree.git_fails(&["ls-remote", &signed(site.address(), "ap-east-1")]).await;
+    assert!(said.contains("403"), "{said}");
+
+    let push = loop {
+        let event = events.recv().await.unwrap();
+        if event.event["detail-type"] == "CodeCommit Repository State Change" {
+            break event;
+        }
+    };
+    assert_eq!(push.event["region"], "us-east-1");
+    assert!(push.event["resources"][0].as_str().unwrap().contains(":us-east-1:"), "{:?}", push.event);
+    assert!(site.events().is_empty(), "nothing happened in the home region");
 }

@@ -26,8 +26,12 @@ impl Site {
     }
 
     pub(super) async fn start_in(folder: tempfile::TempDir) -> Self {
-        let dir = folder.path().join("cloud");
-        let settings = Settings { dir, port: 0, region: "eu-west-1".to_owned(), seed: 1 };
+        Self::start_with(folder, &["eu-west-1"]).await
+    }
+
+    pub(super) async fn start_with(folder: tempfile::TempDir, regions: &[&str]) -> Self {
+        let regions = regions.iter().map(|&region| region.to_owned()).collect();
+        let settings = Settings { regions, ..Settings::new(folder.path().join("cloud")) };
         let running = Cloud::start(settings).await.unwrap();
         let developer = running.cloud.keys.user(&running.cloud.world, "developer");
         Self { running, developer, folder }

@@ -44,10 +44,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     voice.line("Everything below happens on this machine: real git, real builds, the real functions, no AWS account.");
     block_on(async {
         let setting = Setting {
-            cloud: Settings { dir: dir.join("cloud"), port: 0, region: "eu-west-1".to_owned(), seed: 1 },
+            cloud: Settings::new(dir.join("cloud")),
             template: template()?,
             parameters: [("Email".to_owned(), "team@example.com".to_owned())].into(),
             programs: Programs::Run(programs),
+            functions: Default::default(),
         };
         let stage = Stage::set(setting).await?;
         let signalbox = std::env::current_exe().context("cannot find this program's own file")?;

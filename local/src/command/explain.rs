@@ -23,9 +23,9 @@ pub(super) struct Arguments {
     /// The policy file; without one the stack only observes.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// The event, as EventBridge delivers it.
-    #[arg(long, value_name = "FILE")]
-    event: PathBuf,
+    /// The event, as EventBridge delivers it; a ledger entry given with --facts has it in it.
+    #[arg(long, value_name = "FILE", required_unless_present = "facts")]
+    event: Option<PathBuf>,
     /// The facts that the functions gathered.
     #[arg(long, value_name = "FILE")]
     facts: Option<PathBuf>,
@@ -65,9 +65,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         }
         None => Policy::none(),
     };
-    let event = match parse_event(read(&arguments.event)?.as_bytes()) {
-        Ok(Parsed::Ours(event)) => event,
-        Ok(Parsed::NotOurs(other)) => {
+    let event = match read_event(arguments)? {
+        Parsed::Ours(event) => event,
+        Parsed::NotOurs(other) => {
             if arguments.json {
                 tell(&format!("{}", json!({ "not_ours": other })));
             } else {
@@ -78,7 +78,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             }
             return Ok(Outcome::Good);
         }
-        Err(error) => bail!("{}: {error}", arguments.event.display()),
     };
     let facts = arguments.facts.as_deref().map(read_facts).transpose()?.unwrap_or_default();
     let explained = [explain_trigger(&event, &policy, &facts)?, explain_notifier(&event, &policy, &facts)?];
@@ -138,6 +137,19 @@ fn read(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
+/// The event of `--event`, or else the one that the ledger entry of `--facts` is about.
+fn read_event(arguments: &Arguments) -> anyhow::Result<Parsed> {
+    if let Some(file) = &arguments.event {
+        return parse_event(read(file)?.as_bytes()).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()));
+    }
+    let Some(file) = &arguments.facts else { bail!("give --event, or a ledger entry with --facts") };
+    let entry: Value = serde_json::from_str(&read(file)?).with_context(|| format!("{} is not JSON", file.display()))?;
+    let event = entry.pointer("/report/replay/event");
+    let event = event.with_context(|| format!("{} holds no event: give it with --event", file.display()))?;
+    let event = serde_json::from_value(event.clone());
+    event.map(Parsed::Ours).with_context(|| format!("the event in {} cannot be read", file.display()))
+}
+
 /// The facts in a file, under the names of the functions they are for.
 fn read_facts(file: &Path) -> anyhow::Result<Map<String, Value>> {
     let value: Value = serde_json::from_str(&read(file)?).with_context(|| format!("{} is not JSON", file.display()))?;
@@ -150,7 +162,7 @@ fn read_facts(file: &Path) -> anyhow::Result<Map<String, Value>> {
     if object.contains_key("trigger") || object.contains_key("notifier") {
         return Ok(object);
     }
-    if object.contains_key("push") {
+    if object.contains_key("push") || object.contains_key("sweep") {
         return Ok(Map::from_iter([("trigger".to_owned(), Value::Object(object))]));
     }
     if object.contains_key("event") {

@@ -1,11 +1,20 @@
 //! The `signalbox` command: what can be asked of it, and how it answers.
 
+mod account;
+mod apply;
+mod ask;
 mod check;
+mod dead_letters;
 mod demo;
 mod explain;
 mod git_credential;
+mod meaning;
 mod paint;
+mod redrive;
+mod schema;
 mod serve;
+mod status;
+mod uninstall;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -35,8 +44,18 @@ enum Command {
     Serve(serve::Arguments),
     /// Check a policy file; all its problems at once.
     Check(check::Arguments),
+    /// Print the JSON Schema of the policy file, for editors.
+    Schema(schema::Arguments),
     /// Show what every function would decide on an event, and why.
     Explain(explain::Arguments),
+    /// Put a policy file into force, after showing what it changes.
+    Apply(apply::Arguments),
+    /// Show how the stack fares: queues, dead letters with their reasons, the last events, the policy in force.
+    Status(status::Arguments),
+    /// Send events again that a function gave up on, or run a finished event once more.
+    Redrive(redrive::Arguments),
+    /// Remove the stack, and the bucket and log groups that it leaves behind.
+    Uninstall(uninstall::Arguments),
     /// Answer git's question for the password of a CodeCommit repository (a git credential helper).
     GitCredential(git_credential::Arguments),
 }
@@ -64,7 +83,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Apply(arguments) => apply::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Redrive(arguments) => redrive::run(&arguments),
+        Command::Uninstall(arguments) => uninstall::run(&arguments),
         Command::GitCredential(arguments) => git_credential::run(&arguments),
     };
     match outcome {

@@ -8,16 +8,19 @@ use serde_json::{Value, json};
 use signalbox_events::{Parsed, parse_event};
 
 use super::{Outcome, Paint, block_on, tell};
+use crate::chaos::{self, Chaos};
 use crate::cloud::Settings;
 use crate::git_credential::{credential_helper, quoted};
 use crate::lambda::binaries;
 use crate::stage::{Programs, Setting, Stage, template};
+use crate::world::{RegionError, check_region};
 
 /// How often changed state is written to the disk.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
 
 /// Keep the local cloud up, for git and the AWS SDKs.
 #[derive(Debug, clap::Args)]
+#[command(after_help = chaos::HELP)]
 pub(super) struct Arguments {
     /// The port on 127.0.0.1; 0 takes any that is free.
     #[arg(long, default_value_t = 4600)]
@@ -31,9 +34,15 @@ pub(super) struct Arguments {
     /// The address that the stack's mail is subscribed for.
     #[arg(long, default_value = "team@example.com")]
     email: String,
-    /// The region that is played.
-    #[arg(long, default_value = "eu-west-1")]
-    region: String,
+    /// A region that is played; the first is the home region, where the stack lives. May be given several times.
+    #[arg(long = "region", value_name = "REGION", default_value = "eu-west-1", value_parser = region)]
+    regions: Vec<String>,
+    /// Let things go wrong on purpose, as they may on AWS: events, calls, functions. `rough` if nothing is said; see below.
+    #[arg(long, value_name = "CHAOS", num_args = 0..=1, require_equals = true, default_missing_value = "rough")]
+    chaos: Option<Chaos>,
+    /// The most items that a page of any listing holds, where AWS would give more; to see whether a client reads on.
+    #[arg(long, value_name = "N")]
+    page_size: Option<std::num::NonZeroUsize>,
     /// Show the functions' logs and what happens inside.
     #[arg(long)]
     verbose: bool,
@@ -46,14 +55,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         let programs = binaries::find().await?;
         let setting = Setting {
             cloud: Settings {
-                dir: arguments.dir.clone(),
                 port: arguments.port,
-                region: arguments.region.clone(),
+                regions: arguments.regions.clone(),
                 seed: seed(),
+                page_size: arguments.page_size.map(usize::from),
+                chaos: arguments.chaos.clone(),
+                ..Settings::new(&arguments.dir)
             },
             template: template()?,
             parameters: [("Email".to_owned(), arguments.email.clone())].into(),
             programs: Programs::Run(programs),
+            functions: Default::default(),
         };
         let stage = Stage::set(setting).await?;
         if let (Some(file), Some(text)) = (&arguments.policy, &policy) {
@@ -62,11 +74,19 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         furnish(&stage).await.context("the first repository could not be made")?;
         greet(&stage, arguments)?;
         let watched = watch(&stage, arguments, policy).await;
+        if let Some(chaos) = &arguments.chaos {
+            tell(&format!("\nchaos, with seed {}: {}", chaos.seed, stage.cloud().world.chaos.told()));
+        }
         tell("\nstopping: builds and functions are ended, the state is written");
         stage.clear().await?;
         watched
     })?;
     Ok(Outcome::Good)
+}
+
+/// A region's name, as `--region` takes it.
+fn region(name: &str) -> Result<String, RegionError> {
+    check_region(name).map(|()| name.to_owned())
 }
 
 /// A seed of its own for each start: ids must not come again in a folder that is kept.
@@ -106,11 +126,28 @@ fn greet(stage: &Stage, arguments: &Arguments) -> anyhow::Result<()> {
     for (name, value) in stage.environment() {
         tell(&format!("  export {name}={value}"));
     }
+    let secure = endpoint.replacen("http://", "https://", 1);
+    tell(&format!(
+        "\nFor git-remote-codecommit, and for {secure}, which is the same cloud (git then trusts no other https host here):\n"
+    ));
+    for (name, value) in stage.https_environment() {
+        tell(&format!("  export {name}={}", quoted(&value)));
+    }
     tell(
         "\nThe repository `demo` and the build project `demo-unit` are there. Clone, add something with a buildspec.yml, push:\n",
     );
     tell(&format!("  git clone -c credential.helper= -c credential.helper={helper} \\"));
     tell(&format!("    -c credential.useHttpPath=true {endpoint}/v1/repos/demo"));
+    tell(&format!("\nor, with git-remote-codecommit: git clone codecommit::{}://demo", stage.cloud().world.region));
+    for cloud in stage.regions().iter().skip(1) {
+        let world = &cloud.world;
+        tell(&format!(
+            "\nThe region {} is there, too: --region {}, pages at {}/inbox",
+            world.region,
+            world.region,
+            world.pages()
+        ));
+    }
     tell("\nThe AWS CLI, version 2, works with these variables (of version 1, `aws sqs` needs --endpoint-url):\n");
     tell("  aws codecommit create-repository --repository-name another");
     tell(&format!("  aws s3 ls --recursive s3://{bucket}/ledger/      # what was decided, and why"));
@@ -120,6 +157,16 @@ fn greet(stage: &Stage, arguments: &Arguments) -> anyhow::Result<()> {
         Some(file) => tell(&format!("  policy   {} (put into force again whenever it changes)", file.display())),
         None => {
             tell("  policy   as it was, or none: then it only observes. Start with --policy local/demo/signalbox.yaml")
+        }
+    }
+    if let Some(chaos) = &arguments.chaos {
+        tell(&format!(
+            "\n{}",
+            paint.bad(&format!("Chaos is on: the local cloud makes trouble, with seed {}.", chaos.seed))
+        ));
+        tell(&format!("  again    --chaos={chaos}"));
+        if !arguments.verbose {
+            tell("  --verbose tells of each act; they are counted at the end");
         }
     }
     tell("\nCtrl-C ends it. What happens is told below.\n");
@@ -142,7 +189,7 @@ async fn watch(stage: &Stage, arguments: &Arguments, policy: Option<String>) -> 
         tokio::select! {
             signal = &mut ended => return signal,
             _ = save.tick() => {
-                match cloud.save() {
+                match stage.regions().save() {
                     Ok(()) if unsaved => {
                         unsaved = false;
                         tell(&paint.good("the state can be written again"));

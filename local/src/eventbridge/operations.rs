@@ -2,25 +2,45 @@
 //!
 //! Every input is a struct that knows all members it honours; one that it does not know is refused, never ignored.
 
-use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::rules::{Rule, RuleState, Target, invalid, parse_pattern};
-use super::{Draft, EventBridge, no_such_rule};
+use super::rules::{Rule, RuleState, Target, check_name, invalid, parse_pattern};
+use super::{EventBridge, no_such_bus, no_such_rule};
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
-use crate::paging::page;
+use crate::paging::Order;
+
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &[
+    "CancelReplay",
+    "CreateArchive",
+    "DeleteArchive",
+    "DeleteRule",
+    "DescribeArchive",
+    "DescribeEventBus",
+    "DescribeReplay",
+    "DescribeRule",
+    "DisableRule",
+    "EnableRule",
+    "ListArchives",
+    "ListEventBuses",
+    "ListReplays",
+    "ListRuleNamesByTarget",
+    "ListRules",
+    "ListTargetsByRule",
+    "PutEvents",
+    "PutRule",
+    "PutTargets",
+    "RemoveTargets",
+    "StartReplay",
+    "TestEventPattern",
+    "UpdateArchive",
+];
 
 /// The largest page of a listing, as on AWS.
 const LARGEST_PAGE: usize = 100;
-
-/// The most entries of one `PutEvents`, as on AWS.
-const MOST_ENTRIES: usize = 10;
-
-/// The most bytes that the entries of one `PutEvents` may have together, as AWS counts them.
-const LARGEST_REQUEST: usize = 256 * 1024;
 
 /// What an event that is tested against a pattern must have.
 const MANDATORY: [&str; 7] = ["id", "account", "source", "time", "region", "resources", "detail-type"];
@@ -57,8 +77,7 @@ struct DeleteRule {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct ListRules {
-    #[serde(default)]
-    name_prefix: String,
+    name_prefix: Option<String>,
     event_bus_name: Option<String>,
     next_token: Option<String>,
     limit: Option<i64>,
@@ -102,21 +121,16 @@ struct ListRuleNames {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct PutEvents {
-    entries: Option<Vec<Entry>>,
+struct DescribeEventBus {
+    name: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Entry {
-    /// Seconds since 1970, as the protocol has it.
-    time: Option<f64>,
-    source: Option<String>,
-    #[serde(default)]
-    resources: Vec<String>,
-    detail_type: Option<String>,
-    detail: Option<String>,
-    event_bus_name: Option<String>,
+struct ListEventBuses {
+    name_prefix: Option<String>,
+    next_token: Option<String>,
+    limit: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -144,17 +158,11 @@ struct ShownRule<'a> {
     created_by: Option<&'a str>,
 }
 
-/// Why an entry of `PutEvents` was not put on the bus.
-struct Refused {
-    code: &'static str,
-    message: String,
+pub(super) fn parse<T: DeserializeOwned>(input: Value) -> Answer<T> {
+    crate::input::read(input, "ValidationException")
 }
 
-fn parse<T: DeserializeOwned>(input: Value) -> Answer<T> {
-    serde_json::from_value(input).map_err(|error| invalid(format!("the local cloud does not take this input: {error}")))
-}
-
-fn required<T>(value: Option<T>, name: &str) -> Answer<T> {
+pub(super) fn required<T>(value: Option<T>, name: &str) -> Answer<T> {
     value.ok_or_else(|| {
         invalid(format!(
             "1 validation error detected: Value at '{name}' failed to satisfy constraint: Member must not be null"
@@ -162,7 +170,7 @@ fn required<T>(value: Option<T>, name: &str) -> Answer<T> {
     })
 }
 
-fn rendered(value: impl Serialize) -> Answer<Value> {
+pub(super) fn rendered(value: impl Serialize) -> Answer<Value> {
     serde_json::to_value(value).map_err(ServiceError::internal)
 }
 
@@ -173,10 +181,19 @@ impl EventBridge {
     /// AWS's codes.
     pub async fn call(&self, operation: &str, input: Value, _caller: &Caller) -> Answer<Value> {
         match operation {
+            "CancelReplay" => self.cancel_replay(parse(input)?),
+            "CreateArchive" => self.create_archive(parse(input)?),
+            "DeleteArchive" => self.delete_archive(parse(input)?),
             "DeleteRule" => self.delete_rule(parse(input)?),
+            "DescribeArchive" => self.describe_archive(parse(input)?),
+            "DescribeEventBus" => self.describe_event_bus(&parse(input)?),
+            "DescribeReplay" => self.describe_replay(parse(input)?),
             "DescribeRule" => self.describe_rule(parse(input)?),
             "DisableRule" => self.set_state(parse(input)?, RuleState::Disabled),
             "EnableRule" => self.set_state(parse(input)?, RuleState::Enabled),
+            "ListArchives" => self.list_archives(&parse(input)?),
+            "ListEventBuses" => self.list_event_buses(parse(input)?),
+            "ListReplays" => self.list_replays(&parse(input)?),
             "ListRuleNamesByTarget" => self.list_rule_names_by_target(parse(input)?),
             "ListRules" => self.list_rules(parse(input)?),
             "ListTargetsByRule" => self.list_targets_by_rule(parse(input)?),
@@ -184,23 +201,45 @@ impl EventBridge {
             "PutRule" => self.put_rule_call(parse(input)?),
             "PutTargets" => self.put_targets(parse(input)?),
             "RemoveTargets" => self.remove_targets(parse(input)?),
+            "StartReplay" => self.start_replay(parse(input)?),
             "TestEventPattern" => test_event_pattern(parse(input)?),
+            "UpdateArchive" => self.update_archive(parse(input)?),
             unknown => Err(ServiceError::unknown_operation("events", unknown)),
         }
     }
 
-    fn is_default_bus(&self, bus: &str) -> bool {
+    pub(super) fn is_default_bus(&self, bus: &str) -> bool {
         bus == "default" || bus == self.world.arn("events", "event-bus/default")
     }
 
     fn check_bus(&self, bus: Option<&str>) -> Answer<()> {
         match bus.filter(|bus| !self.is_default_bus(bus)) {
             None => Ok(()),
-            Some(bus) => Err(ServiceError::bad(
-                "ResourceNotFoundException",
-                format!("Event bus {bus} does not exist. The local cloud has the default bus only."),
-            )),
+            Some(bus) => Err(no_such_bus(bus)),
         }
+    }
+
+    fn describe_event_bus(&self, input: &DescribeEventBus) -> Answer<Value> {
+        if let Some(name) = &input.name {
+            check_bus_name("name", name, 1600)?;
+        }
+        self.check_bus(input.name.as_deref())?;
+        Ok(self.default_bus())
+    }
+
+    fn list_event_buses(&self, input: ListEventBuses) -> Answer<Value> {
+        let prefix = input.name_prefix;
+        if let Some(prefix) = &prefix {
+            check_bus_name("namePrefix", prefix, 256)?;
+        }
+        let prefix = prefix.unwrap_or_default();
+        let buses = [("default".to_owned(), self.default_bus())];
+        let buses = buses.into_iter().filter(|(name, _)| name.starts_with(&prefix)).collect();
+        self.listed(("EventBuses", "ListEventBuses", &[&prefix]), buses, input.limit, input.next_token.as_deref())
+    }
+
+    fn default_bus(&self) -> Value {
+        json!({ "Name": "default", "Arn": self.world.arn("events", "event-bus/default") })
     }
 
     fn put_rule_call(&self, input: PutRule) -> Answer<Value> {
@@ -241,11 +280,15 @@ impl EventBridge {
     fn list_rules(&self, input: ListRules) -> Answer<Value> {
         self.check_bus(input.event_bus_name.as_deref())?;
         let prefix = input.name_prefix;
+        if let Some(prefix) = &prefix {
+            check_name("namePrefix", prefix)?;
+        }
+        let prefix = prefix.unwrap_or_default();
         let rules: Vec<(String, Value)> = self.state.read(|state| {
             let named = state.rules.iter().filter(|(name, _)| name.starts_with(&prefix));
             named.map(|(name, rule)| Ok((name.clone(), rendered(self.show(name, rule))?))).collect::<Answer<_>>()
         })?;
-        listed("Rules", &format!("ListRules {prefix}"), rules, input.limit, input.next_token.as_deref())
+        self.listed(("Rules", "ListRules", &[&prefix]), rules, input.limit, input.next_token.as_deref())
     }
 
     fn set_state(&self, input: OneRule, state: RuleState) -> Answer<Value> {
@@ -261,6 +304,7 @@ impl EventBridge {
     fn delete_rule(&self, input: DeleteRule) -> Answer<Value> {
         self.check_bus(input.event_bus_name.as_deref())?;
         let name = required(input.name, "name")?;
+        check_name("name", &name)?;
         let has_targets = self.state.read(|state| state.rules.get(&name).is_some_and(|rule| !rule.targets.is_empty()));
         if has_targets {
             return Err(invalid("Rule can't be deleted since it has targets."));
@@ -276,6 +320,8 @@ impl EventBridge {
         if !(1..=10).contains(&targets.len()) {
             return Err(invalid(format!("1 to 10 targets can be put at once, not {}.", targets.len())));
         }
+        let arns = targets.iter().flat_map(|target| std::iter::once(target.arn.as_str()).chain(target.dead_letters()));
+        arns.into_iter().try_for_each(|arn| check_length("targets.member.arn", arn, 1600))?;
         self.store_targets(&rule, targets)?;
         Ok(json!({ "FailedEntryCount": 0, "FailedEntries": [] }))
     }
@@ -284,6 +330,10 @@ impl EventBridge {
         self.check_bus(input.event_bus_name.as_deref())?;
         let rule = required(input.rule, "rule")?;
         let ids = required(input.ids, "ids")?;
+        if !(1..=100).contains(&ids.len()) {
+            return Err(invalid(format!("1 to 100 targets can be removed at once, not {}.", ids.len())));
+        }
+        ids.iter().try_for_each(|id| check_name("ids", id))?;
         self.with_rule(&rule, |rule| rule.targets.retain(|id, _| !ids.contains(id)))?;
         Ok(json!({ "FailedEntryCount": 0, "FailedEntries": [] }))
     }
@@ -295,121 +345,61 @@ impl EventBridge {
             let rule = state.rules.get(&name).ok_or_else(|| no_such_rule(&name))?;
             rule.targets.iter().map(|(id, target)| Ok((id.clone(), rendered(target)?))).collect::<Answer<_>>()
         })?;
-        listed("Targets", &format!("ListTargetsByRule {name}"), targets, input.limit, input.next_token.as_deref())
+        self.listed(("Targets", "ListTargetsByRule", &[&name]), targets, input.limit, input.next_token.as_deref())
     }
 
     fn list_rule_names_by_target(&self, input: ListRuleNames) -> Answer<Value> {
         self.check_bus(input.event_bus_name.as_deref())?;
         let arn = required(input.target_arn, "targetArn")?;
+        check_length("targetArn", &arn, 1600)?;
         let names: Vec<(String, Value)> = self.state.read(|state| {
             let feeds = |rule: &Rule| rule.targets.values().any(|target| target.arn == arn);
             state.rules.iter().filter(|(_, rule)| feeds(rule)).map(|(name, _)| (name.clone(), json!(name))).collect()
         });
-        let listing = format!("ListRuleNamesByTarget {arn}");
-        listed("RuleNames", &listing, names, input.limit, input.next_token.as_deref())
+        self.listed(("RuleNames", "ListRuleNamesByTarget", &[&arn]), names, input.limit, input.next_token.as_deref())
     }
 
-    fn put_events(&self, input: PutEvents) -> Answer<Value> {
-        let entries = required(input.entries, "entries")?;
-        if !(1..=MOST_ENTRIES).contains(&entries.len()) {
-            return Err(invalid(format!(
-                "1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have length from 1 to {MOST_ENTRIES}, not {}",
-                entries.len()
-            )));
-        }
-        let size: usize = entries.iter().map(Entry::size).sum();
-        if size > LARGEST_REQUEST {
-            return Err(invalid(format!(
-                "Total size of the entries in the request is over the limit: {size} bytes, {LARGEST_REQUEST} are allowed."
-            )));
-        }
-        let results: Vec<Result<String, Refused>> = entries.into_iter().map(|entry| self.put_entry(entry)).collect();
-        let failed = results.iter().filter(|result| result.is_err()).count();
-        let shown: Vec<Value> = results
-            .into_iter()
-            .map(|result| match result {
-                Ok(id) => json!({ "EventId": id }),
-                Err(refused) => json!({ "ErrorCode": refused.code, "ErrorMessage": refused.message }),
-            })
-            .collect();
-        Ok(json!({ "FailedEntryCount": failed, "Entries": shown }))
-    }
-
-    fn put_entry(&self, entry: Entry) -> Result<String, Refused> {
-        let argument = |message: String| Refused { code: "InvalidArgument", message };
-        let wanted = |value: Option<String>, name: &str| {
-            value.filter(|value| !value.is_empty()).ok_or_else(|| {
-                argument(format!("Parameter {name} is not valid. Reason: {name} is a required argument."))
-            })
+    /// One page of what an operation lists, sorted by the items' names, as its `member`.
+    pub(super) fn listed(
+        &self,
+        (member, operation, filters): (&str, &str, &[&str]),
+        items: Vec<(String, Value)>,
+        limit: Option<i64>,
+        token: Option<&str>,
+    ) -> Answer<Value> {
+        let most = match limit {
+            None => LARGEST_PAGE,
+            Some(limit) => {
+                usize::try_from(limit).ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit)).ok_or_else(|| {
+                    invalid(format!(
+                        "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have a value from 1 to {LARGEST_PAGE}"
+                    ))
+                })?
+            }
         };
-        if let Some(bus) = entry.event_bus_name.filter(|bus| !self.is_default_bus(bus)) {
-            return Err(argument(format!(
-                "Parameter EventBusName is not valid. Reason: the local cloud has the default bus only, not {bus}."
-            )));
+        let listing = self.world.listing(&format!("events:{operation}"), filters);
+        let (items, next) = listing
+            .page(items, Order::Ascending, most, token)
+            .map_err(|_| invalid("Parameter NextToken is not valid. Reason: it is no token of this listing."))?;
+        let mut output = Map::from_iter([(member.to_owned(), Value::Array(items))]);
+        if let Some(next) = next {
+            output.insert("NextToken".to_owned(), json!(next));
         }
-        let source = wanted(entry.source, "Source")?;
-        let detail_type = wanted(entry.detail_type, "DetailType")?;
-        let detail = wanted(entry.detail, "Detail")?;
-        if source.starts_with("aws.") {
-            return Err(Refused {
-                code: "NotAuthorizedForSourceException",
-                message: format!("Not authorized for the source {source}: only AWS itself sends as aws.*."),
-            });
-        }
-        if detail_type.chars().count() > 128 {
-            return Err(argument(
-                "Parameter DetailType is not valid. Reason: it is longer than 128 characters.".to_owned(),
-            ));
-        }
-        let detail: Value = serde_json::from_str(&detail)
-            .ok()
-            .filter(Value::is_object)
-            .ok_or_else(|| Refused { code: "MalformedDetail", message: "Detail is malformed.".to_owned() })?;
-        let time = match entry.time {
-            None => self.world.now(),
-            // Events have no fractions of a second.
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "a float too large becomes the largest integer, which is no time"
-            )]
-            Some(seconds) => Timestamp::from_second(seconds as i64)
-                .map_err(|_| argument("Parameter Time is not valid. Reason: it is no time.".to_owned()))?,
-        };
-        Ok(self.put(&Draft { source: &source, detail_type: &detail_type, resources: entry.resources, time, detail }))
+        Ok(Value::Object(output))
     }
 }
 
-impl Entry {
-    /// What AWS counts: 14 bytes for a time, and the length of every text.
-    fn size(&self) -> usize {
-        let texts = [&self.source, &self.detail_type, &self.detail];
-        let texts = texts.into_iter().flatten().chain(&self.resources);
-        self.time.map_or(0, |_| 14) + texts.map(String::len).sum::<usize>()
-    }
+pub(super) fn check_length(member: &str, text: &str, most: usize) -> Answer<()> {
+    crate::input::check_length("ValidationException", member, Some(text), 1..=most)
 }
 
-fn listed(
-    member: &str,
-    listing: &str,
-    items: Vec<(String, Value)>,
-    limit: Option<i64>,
-    token: Option<&str>,
-) -> Answer<Value> {
-    let most = match limit {
-        None => LARGEST_PAGE,
-        Some(limit) => usize::try_from(limit).ok().filter(|limit| (1..=LARGEST_PAGE).contains(limit)).ok_or_else(|| {
-            invalid(format!(
-                "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have a value from 1 to {LARGEST_PAGE}"
-            ))
-        })?,
-    };
-    let (items, next) = page(listing, items, most, token)
-        .map_err(|_| invalid("Parameter NextToken is not valid. Reason: it is no token of this listing."))?;
-    let mut output = Map::from_iter([(member.to_owned(), Value::Array(items))]);
-    if let Some(next) = next {
-        output.insert("NextToken".to_owned(), json!(next));
+/// Whether a text can be the name of a bus or its ARN.
+pub(super) fn check_bus_name(member: &str, bus: &str, most: usize) -> Answer<()> {
+    check_length(member, bus, most)?;
+    if bus.chars().all(|c| c.is_ascii_alphanumeric() || "/.-_:".contains(c)) {
+        return Ok(());
     }
-    Ok(Value::Object(output))
+    Err(invalid(format!("1 validation error detected: Value '{bus}' at '{member}' is neither a name nor an ARN")))
 }
 
 fn test_event_pattern(input: TestEventPattern) -> Answer<Value> {

@@ -1,24 +1,29 @@
 //! The one endpoint: takes a request in, finds out who calls which service, and answers in that service's protocol.
 
+mod connection;
+mod git;
+mod offered;
 mod protocol;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tls;
 
+pub(crate) use connection::{listen, secure, serve};
+pub use offered::operations;
 pub(crate) use protocol::Parameters;
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited, combinators::BoxBody};
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
+use hyper::http::request::Parts;
 
-use crate::cloud::Cloud;
+use crate::auth::{Caller, Refusal, Scope, SignedParts, is_presigned, unsigned_query};
+use crate::cloud::{Cloud, Regions};
 use crate::error::ServiceError;
 
 /// The largest body that an AWS operation may have here. Git packs are streamed and have no limit.
@@ -39,119 +44,135 @@ pub(crate) fn whole(bytes: impl Into<Bytes>) -> Body {
 #[derive(Debug)]
 pub(crate) struct Call {
     /// Who calls.
-    pub(crate) caller: crate::auth::Caller,
+    pub(crate) caller: Caller,
     /// The request's head.
-    pub(crate) head: hyper::http::request::Parts,
+    pub(crate) head: Parts,
     /// The request's body.
     pub(crate) body: Bytes,
 }
 
-/// Listens on loopback only.
-///
-/// # Errors
-/// A port that is taken, with what to do about it.
-pub(crate) async fn listen(port: u16) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], port))).await.with_context(|| {
-        format!("cannot listen on 127.0.0.1:{port}; is another local cloud running? choose another port with --port, or 0 for any")
-    })
-}
-
-/// Answers until the task is dropped; its connections end with it.
-pub(crate) async fn serve(listener: TcpListener, cloud: Arc<Cloud>) {
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    let cloud = Arc::clone(&cloud);
-                    connections.spawn(async move {
-                        let service = service_fn(move |request| {
-                            let cloud = Arc::clone(&cloud);
-                            async move { Ok::<_, Infallible>(route(&cloud, request).await) }
-                        });
-                        let served = hyper_util::server::conn::auto::Builder::new(TokioExecutor::new())
-                            .serve_connection(TokioIo::new(stream), service)
-                            .await;
-                        if let Err(error) = served {
-                            tracing::debug!(%error, "a connection ended early");
-                        }
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            },
-            Some(_) = connections.join_next() => {}
-        }
-    }
-}
-
-/// Whether a browser asked for this machine by its own name: a page of somebody else, whose name was made to point
-/// here, must not read the inbox.
-fn is_loopback(host: Option<&hyper::header::HeaderValue>) -> bool {
+/// The region whose pages a browser asks for: by this machine's own name the home region's, by `REGION.localhost` that
+/// one's. A page of somebody else, whose name was made to point here, must not read the inbox.
+fn browsed<'a>(regions: &'a Regions, host: Option<&hyper::header::HeaderValue>) -> Option<&'a Arc<Cloud>> {
     let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
-    matches!(name, "127.0.0.1" | "localhost")
+    match host.rsplit_once(':').map_or(host, |(name, _port)| name) {
+        "127.0.0.1" | "localhost" => Some(&regions.home),
+        name => regions.find(name.strip_suffix(".localhost")?),
+    }
 }
 
-async fn route(cloud: &Arc<Cloud>, request: hyper::Request<Incoming>) -> Response {
-    let path = request.uri().path().to_owned();
-    if path.starts_with("/v1/repos/") {
-        return cloud.codecommit.git_http(request, &cloud.keys).await;
+/// The front of a cloud: what its connections need to answer.
+#[derive(Debug)]
+pub(crate) struct Front {
+    pub(crate) regions: Regions,
+    /// How long a client may say nothing in the middle of something.
+    pub(crate) silence: Duration,
+}
+
+/// Answers whatever comes: git, a browser, an AWS client.
+async fn route(front: &Front, request: hyper::Request<Incoming>) -> Response {
+    let regions = &front.regions;
+    let (head, body) = request.into_parts();
+    if head.uri.path().starts_with(git::PREFIX) {
+        let (cloud, caller) = match git::authenticate(regions, &head) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return refusal.render(),
+        };
+        let trouble = cloud.world.chaos.on_git(head.uri.path());
+        let work = cloud.codecommit.git_http(hyper::Request::from_parts(head, body), caller);
+        return match trouble {
+            None => work.await,
+            Some(trouble) => trouble.befall(work, protocol::render_plain).await,
+        };
     }
-    let anonymous_get = !request.headers().contains_key("authorization") && request.method() == hyper::Method::GET;
-    if anonymous_get
-        && is_loopback(request.headers().get("host"))
-        && let Some(page) = cloud.page(&path)
+    let is_signed = head.headers.contains_key("authorization") || is_presigned(head.uri.query().unwrap_or_default());
+    if !is_signed
+        && head.method == hyper::Method::GET
+        && let Some(cloud) = browsed(regions, head.headers.get("host"))
+        && let Some(page) = cloud.page(&head.uri)
     {
         return page;
     }
-    let (head, body) = request.into_parts();
-    let id = cloud.world.uuid();
-    let body = match Limited::new(body, LARGEST_BODY).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) => {
-            let refused = ServiceError::with_status(
-                413,
-                "RequestEntityTooLargeException",
-                format!("cannot read the body: {error}"),
-            );
-            return protocol::render_error(&head, "", &refused, &id);
-        }
+    answer(front, head, body).await
+}
+
+/// An AWS call on its way: receive, authenticate, find the region, dispatch, answer. What stops it on the way is told in
+/// the words of the service that it was meant for.
+async fn answer(front: &Front, head: Parts, body: Incoming) -> Response {
+    let id = front.regions.home.world.uuid();
+    let admitted = async {
+        let body = receive(body, front.silence).await?;
+        let (caller, scope) = authenticate(&front.regions.home, &head, &body)?;
+        let cloud = region(&front.regions, &scope)?;
+        Ok((cloud, scope.service, caller, body))
     };
-    let signed = crate::auth::SignedParts {
+    match admitted.await {
+        Ok((cloud, service, caller, body)) => {
+            let call = Call { caller, head: without_signature(head), body };
+            match cloud.world.chaos.on_call(&service, &call.head, &call.body) {
+                None => protocol::dispatch(cloud, &service, call, &id).await,
+                Some(trouble) => {
+                    let head = call.head.clone();
+                    let refuse = |refused: &ServiceError| protocol::render_error(&head, &service, refused, &id);
+                    trouble.befall(protocol::dispatch(cloud, &service, call, &id), refuse).await
+                }
+            }
+        }
+        Err(refusal) => protocol::refuse(&head, &refusal, &id),
+    }
+}
+
+/// Takes the body in, all of it or none.
+async fn receive(mut body: Incoming, silence: Duration) -> Result<Bytes, Refusal> {
+    let mut received = BytesMut::new();
+    let mut too_large = false;
+    loop {
+        let frame = match tokio::time::timeout(silence, body.frame()).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(_))) => return Err(Refusal::CutOff),
+            Ok(None) => break,
+            Err(_) => return Err(Refusal::Stalled),
+        };
+        if let Ok(data) = frame.into_data() {
+            too_large |= received.len() + data.len() > LARGEST_BODY;
+            // The rest is read away: a client that still sends would not look up.
+            if too_large {
+                received = BytesMut::new();
+            } else {
+                received.extend_from_slice(&data);
+            }
+        }
+    }
+    if too_large { Err(Refusal::TooLarge(LARGEST_BODY)) } else { Ok(received.freeze()) }
+}
+
+/// Who calls, and for which region and service that was signed.
+fn authenticate(home: &Cloud, head: &Parts, body: &[u8]) -> Result<(Caller, Scope), Refusal> {
+    let signed = SignedParts {
         method: head.method.as_str(),
         path: head.uri.path(),
         query: head.uri.query().unwrap_or_default(),
         headers: &head.headers,
-        body: &body,
+        body,
     };
-    match cloud.keys.check(&signed, cloud.world.now()) {
-        Ok((_, scope)) if scope.region != cloud.world.region => {
-            let (asked, here) = (&scope.region, &cloud.world.region);
-            let what = format!("the request is signed for the region {asked}, but this local cloud plays {here}");
-            let refused = ServiceError::with_status(403, "InvalidSignatureException", what);
-            protocol::render_error(&head, &scope.service, &refused, &id)
-        }
-        Ok((caller, scope)) => {
-            let call = Call { caller, head, body };
-            protocol::dispatch(cloud, &scope.service, call, &id).await
-        }
-        Err(refused) => protocol::render_error(&head, "", &refused, &id),
-    }
+    home.keys.check(&signed, home.world.now())
 }
 
-#[cfg(test)]
-mod tests {
-    use hyper::header::HeaderValue;
+/// The cloud of the region that was signed for.
+fn region<'a>(regions: &'a Regions, scope: &Scope) -> Result<&'a Arc<Cloud>, Refusal> {
+    regions.find(&scope.region).ok_or_else(|| Refusal::OtherRegion {
+        asked: scope.region.clone(),
+        played: regions.names(),
+        home: regions.home.world.region.clone(),
+    })
+}
 
-    use super::*;
-
-    #[test]
-    fn pages_are_only_for_a_browser_that_asked_for_this_machine() {
-        let asked = |host: &'static str| is_loopback(Some(&HeaderValue::from_static(host)));
-        assert!(asked("127.0.0.1:4600") && asked("localhost:4600") && asked("localhost"));
-        assert!(!asked("evil.example.com:4600") && !asked("127.0.0.1.example.com") && !is_loopback(None));
+/// A presigned address without what signed it: to a service that is no part of the request.
+fn without_signature(mut head: Parts) -> Parts {
+    if let Some(query) = head.uri.query().filter(|query| is_presigned(query)) {
+        let rest = unsigned_query(query);
+        let target = if rest.is_empty() { head.uri.path().to_owned() } else { format!("{}?{rest}", head.uri.path()) };
+        head.uri = target.parse().unwrap_or(head.uri);
     }
+    head
 }

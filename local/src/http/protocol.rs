@@ -6,19 +6,54 @@ use hyper::http::request::Parts;
 use serde_json::{Value, json};
 
 use super::{Call, Response, whole};
+use crate::auth::{Dialect, Refusal, claimed_service};
 use crate::cloud::Cloud;
 use crate::error::{Answer, ServiceError};
+
+/// How a service's calls go over the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// One JSON object; `x-amz-target` is this prefix, a dot and the operation.
+    Json(&'static str),
+    /// A form of this version out, XML of this namespace back.
+    Query { version: &'static str, namespace: &'static str },
+}
+
+/// What a service speaks, by its signing name; S3 speaks for itself.
+pub(super) fn protocol(service: &str) -> Option<Protocol> {
+    Some(match service {
+        "codebuild" => Protocol::Json("CodeBuild_20161006"),
+        "codecommit" => Protocol::Json("CodeCommit_20150413"),
+        "events" => Protocol::Json("AWSEvents"),
+        "logs" => Protocol::Json("Logs_20140328"),
+        "sqs" => Protocol::Json("AmazonSQS"),
+        "cloudformation" => {
+            Protocol::Query { version: "2010-05-15", namespace: "http://cloudformation.amazonaws.com/doc/2010-05-15/" }
+        }
+        "sns" => Protocol::Query { version: "2010-03-31", namespace: "http://sns.amazonaws.com/doc/2010-03-31/" },
+        "sts" => Protocol::Query { version: "2011-06-15", namespace: "https://sts.amazonaws.com/doc/2011-06-15/" },
+        _ => return None,
+    })
+}
 
 /// Finds the service by its signing name and the operation by the protocol, and answers.
 pub(super) async fn dispatch(cloud: &Cloud, service: &str, call: Call, id: &str) -> Response {
     if service == "s3" {
         return cloud.s3.call(call, id).await;
     }
-    let answer = match operation(&call.head) {
-        Some(operation) => json_call(cloud, service, &operation, &call)
-            .await
-            .map(|value| (value.to_string(), json_version(&call.head))),
-        None => query_call(cloud, service, &call, id).await.map(|xml| (xml, "text/xml")),
+    let answer = match protocol(service) {
+        Some(Protocol::Json(prefix)) => {
+            json_call(cloud, service, prefix, &call).await.map(|value| (value.to_string(), json_version(&call.head)))
+        }
+        Some(Protocol::Query { version, namespace }) => {
+            query_call(cloud, service, version, &call).await.map(|(action, result)| {
+                // An operation without an output has no element for it.
+                let result = if result.is_empty() { result } else { format!("<{action}Result>{result}</{action}Result>") };
+                let xml = format!("<{action}Response xmlns=\"{namespace}\">{result}<ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{action}Response>");
+                (xml, "text/xml")
+            })
+        }
+        None => Err(ServiceError::unknown_operation(service, &operation(&call.head).unwrap_or_default())),
     };
     match answer {
         Ok((body, kind)) => respond(StatusCode::OK, kind, id, body),
@@ -29,14 +64,15 @@ pub(super) async fn dispatch(cloud: &Cloud, service: &str, call: Call, id: &str)
     }
 }
 
-async fn json_call(cloud: &Cloud, service: &str, operation: &str, call: &Call) -> Answer<Value> {
-    let input: Value = if call.body.is_empty() {
-        json!({})
-    } else {
-        serde_json::from_slice(&call.body)
-            .map_err(|error| ServiceError::bad("SerializationException", format!("the body is not JSON: {error}")))?
-    };
+async fn json_call(cloud: &Cloud, service: &str, prefix: &str, call: &Call) -> Answer<Value> {
+    let Some(target) = target(&call.head) else { return Err(no_target(&call.head, service)) };
+    let operation = target.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.')).ok_or_else(|| {
+        let wanted = format!("{service} is called by the target {prefix}.OPERATION, not {target}");
+        ServiceError::with_status(501, "UnknownOperationException", wanted)
+    })?;
+    let input = json_input(&call.body)?;
     let caller = &call.caller;
+    crate::iam::gate::admit_json(cloud, service, operation, &input, caller)?;
     match service {
         "codecommit" => cloud.codecommit.call(operation, input, caller).await,
         "codebuild" => cloud.codebuild.call(operation, input, caller).await,
@@ -47,23 +83,64 @@ async fn json_call(cloud: &Cloud, service: &str, operation: &str, call: &Call) -
     }
 }
 
-async fn query_call(cloud: &Cloud, service: &str, call: &Call, id: &str) -> Answer<String> {
-    let form: Vec<(String, String)> = form_urlencoded::parse(&call.body).into_owned().collect();
-    let parameters = Parameters(form);
-    let action = parameters.get("Action").unwrap_or_default().to_owned();
+/// Newer SDKs may speak CBOR to the services that offer it; those that ask for JSON are answered.
+fn no_target(head: &Parts, service: &str) -> ServiceError {
+    let spoken = head.headers.get("smithy-protocol").and_then(|name| name.to_str().ok());
+    let what = spoken.map_or_else(
+        || format!("a call of {service} names its operation in the header x-amz-target"),
+        |name| format!("the local cloud does not speak the protocol {name} with {service}; it speaks AWS JSON"),
+    );
+    ServiceError::with_status(501, "UnknownOperationException", what)
+}
+
+/// The body as an object; a member that is null is as if it were not there.
+fn json_input(body: &[u8]) -> Answer<Value> {
+    if body.is_empty() {
+        return Ok(json!({}));
+    }
+    let wrong = |what: String| ServiceError::bad("SerializationException", what);
+    let mut input: Value =
+        serde_json::from_slice(body).map_err(|error| wrong(format!("the body is not JSON: {error}")))?;
+    if !input.is_object() {
+        return Err(wrong("the body is not a JSON object".to_owned()));
+    }
+    drop_nulls(&mut input);
+    Ok(input)
+}
+
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+/// Gives the action and what stands in its result.
+async fn query_call(cloud: &Cloud, service: &str, version: &str, call: &Call) -> Answer<(String, String)> {
+    let query = call.head.uri.query().unwrap_or_default().as_bytes();
+    let fields = if call.head.method == hyper::Method::GET { query } else { &call.body };
+    let parameters = Parameters(form_urlencoded::parse(fields).into_owned().collect());
+    let action = parameters
+        .get("Action")
+        .ok_or_else(|| ServiceError::bad("MissingAction", "The request must contain the parameter Action"))?
+        .to_owned();
+    let asked = parameters.get("Version").unwrap_or("NO_VERSION_SPECIFIED");
+    if asked != version {
+        let what = format!("Could not find operation {action} for version {asked}; {service} has {version}");
+        return Err(ServiceError::bad("InvalidAction", what));
+    }
+    crate::iam::gate::admit_form(cloud, service, &action, &parameters, &call.caller)?;
     let result = match service {
+        "cloudformation" => cloud.cloudformation.call(cloud, &action, &parameters).await?,
         "sns" => cloud.sns.call(&action, &parameters, &call.caller).await?,
         "sts" => cloud.sts.call(&action, &parameters, &call.caller).await?,
         _ => return Err(ServiceError::unknown_operation(service, &action)),
     };
-    let namespace = if service == "sns" {
-        "http://sns.amazonaws.com/doc/2010-03-31/"
-    } else {
-        "https://sts.amazonaws.com/doc/2011-06-15/"
-    };
-    Ok(format!(
-        "<{action}Response xmlns=\"{namespace}\"><{action}Result>{result}</{action}Result><ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{action}Response>"
-    ))
+    Ok((action, result))
 }
 
 /// The fields of an AWS Query request.
@@ -81,15 +158,29 @@ impl Parameters {
         self.0.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()))
     }
 
+    /// The names of all fields that were given.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// The value of a field that must be there.
     pub(crate) fn required(&self, name: &str) -> Answer<&str> {
         self.get(name).ok_or_else(|| ServiceError::bad("InvalidParameter", format!("{name} is missing")))
     }
+
+    /// A member of the input, the first part of a field's name, that is none of `known`.
+    pub(crate) fn unknown(&self, known: &[&str]) -> Option<&str> {
+        let mut members = self.names().map(|name| name.split('.').next().unwrap_or(name));
+        members.find(|member| !matches!(*member, "Action" | "Version") && !known.contains(member))
+    }
+}
+
+fn target(head: &Parts) -> Option<&str> {
+    head.headers.get("x-amz-target")?.to_str().ok()
 }
 
 fn operation(head: &Parts) -> Option<String> {
-    let target = head.headers.get("x-amz-target")?.to_str().ok()?;
-    Some(target.rsplit('.').next().unwrap_or(target).to_owned())
+    target(head).map(|target| target.rsplit('.').next().unwrap_or(target).to_owned())
 }
 
 /// The version of the JSON protocol that the request speaks; the answer is in the same.
@@ -110,40 +201,117 @@ fn respond(status: StatusCode, kind: &'static str, id: &str, body: String) -> Re
     response
 }
 
-/// An error in the protocol that the request speaks.
+/// An error for git, which shows a person the status and little else.
+pub(super) fn render_plain(refused: &ServiceError) -> Response {
+    let mut response = Response::new(whole(format!("{}\n", refused.message)));
+    *response.status_mut() = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert("content-type", HeaderValue::from_static("text/plain"));
+    response
+}
+
+/// The dialect in which a request wants to be answered; `service` is the one that it is or claims to be for.
+fn dialect(head: &Parts, service: &str) -> Dialect {
+    let is_form = || {
+        let kind = head.headers.get("content-type").and_then(|kind| kind.to_str().ok());
+        kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
+    };
+    match operation(head) {
+        Some(_) if service == "sqs" || is_sqs(head) => Dialect::Sqs,
+        Some(_) => Dialect::Json,
+        None if service.is_empty() && is_form() => Dialect::Query,
+        None if matches!(protocol(service), Some(Protocol::Query { .. })) => Dialect::Query,
+        None if matches!(protocol(service), Some(Protocol::Json(_))) => Dialect::Json,
+        None => Dialect::S3,
+    }
+}
+
+fn is_sqs(head: &Parts) -> bool {
+    head.headers.get("x-amz-target").is_some_and(|target| target.as_bytes().starts_with(b"AmazonSQS."))
+}
+
+/// A service's error in the protocol that the request speaks.
 pub(super) fn render_error(head: &Parts, service: &str, refused: &ServiceError, id: &str) -> Response {
-    let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    if operation(head).is_some() {
-        let shape = if service == "sqs" { format!("com.amazonaws.sqs#{}", refused.code) } else { refused.code.clone() };
-        let body = json!({ "__type": shape, "message": refused.message }).to_string();
-        let mut response = respond(status, json_version(head), id, body);
-        if service == "sqs" {
-            // SQS once spoke the Query protocol, and SDKs still know its errors by the codes of that time.
-            let fault = if refused.status < 500 { "Sender" } else { "Receiver" };
-            let code = format!("{};{fault}", crate::sqs::query_code(&refused.code));
-            if let Ok(code) = HeaderValue::from_str(&code) {
-                response.headers_mut().insert("x-amzn-query-error", code);
+    let dialect = dialect(head, service);
+    let older = crate::sqs::query_code(&refused.code);
+    let shape =
+        if dialect == Dialect::Sqs { format!("com.amazonaws.sqs#{}", refused.code) } else { refused.code.clone() };
+    let error =
+        Error { status: refused.status, code: &refused.code, shape, older, message: &refused.message, details: &[] };
+    error.render(head, service, dialect, id)
+}
+
+/// What never reached a service, in the words of the one that it was meant for.
+pub(super) fn refuse(head: &Parts, refusal: &Refusal, id: &str) -> Response {
+    let service = claimed_service(&head.headers, head.uri.query().unwrap_or_default()).unwrap_or_default();
+    let dialect = dialect(head, &service);
+    let told = refusal.told(dialect);
+    tracing::debug!(service, code = told.code, message = told.message, "refused at the door");
+    let older = refusal.told(Dialect::Query).code;
+    let prefix = if dialect == Dialect::Sqs { "com.amazon.coral.service#" } else { "" };
+    let shape = format!("{prefix}{}", told.code);
+    let error =
+        Error { status: told.status, code: told.code, shape, older, message: &told.message, details: &told.details };
+    error.render(head, &service, dialect, id)
+}
+
+/// An error before it is put into a protocol.
+struct Error<'a> {
+    status: u16,
+    code: &'a str,
+    /// What JSON calls its type.
+    shape: String,
+    /// The code of the time when SQS spoke the Query protocol: SDKs still know its errors by that.
+    older: &'a str,
+    message: &'a str,
+    /// Elements that S3 adds.
+    details: &'a [(&'static str, String)],
+}
+
+impl Error<'_> {
+    fn render(&self, head: &Parts, service: &str, dialect: Dialect, id: &str) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let fault = if self.status < 500 { "Sender" } else { "Receiver" };
+        let escape = |text: &str| quick_xml::escape::escape(text).into_owned();
+        let (code, message) = (escape(self.code), escape(self.message));
+        match dialect {
+            Dialect::Json | Dialect::Sqs => {
+                let body = json!({ "__type": self.shape, "message": self.message }).to_string();
+                let mut response = respond(status, json_version(head), id, body);
+                let mut set = |name, value: &str| {
+                    if let Ok(value) = HeaderValue::from_str(value) {
+                        response.headers_mut().insert(name, value);
+                    }
+                };
+                if dialect == Dialect::Sqs {
+                    set("x-amzn-query-error", &format!("{};{fault}", self.older));
+                }
+                set("x-amzn-errortype", self.code);
+                response
+            }
+            Dialect::Query => {
+                let space = match protocol(service) {
+                    Some(Protocol::Query { namespace, .. }) => format!(" xmlns=\"{namespace}\""),
+                    _ => String::new(),
+                };
+                let body = format!(
+                    "<ErrorResponse{space}><Error><Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>"
+                );
+                respond(status, "text/xml", id, body)
+            }
+            Dialect::S3 => {
+                let details: String =
+                    self.details.iter().map(|(name, value)| format!("<{name}>{}</{name}>", escape(value))).collect();
+                let body = format!(
+                    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message>{details}<RequestId>{id}</RequestId><HostId>signalbox-local</HostId></Error>"
+                );
+                let mut response = respond(status, "application/xml", id, body);
+                if let Ok(id) = HeaderValue::from_str(id) {
+                    response.headers_mut().insert("x-amz-request-id", id);
+                }
+                response
             }
         }
-        if let Ok(code) = HeaderValue::from_str(&refused.code) {
-            response.headers_mut().insert("x-amzn-errortype", code);
-        }
-        return response;
     }
-    let code = quick_xml::escape::escape(&refused.code).into_owned();
-    let message = quick_xml::escape::escape(&refused.message).into_owned();
-    let is_query = matches!(service, "sns" | "sts");
-    let body = if is_query {
-        let fault = if refused.status < 500 { "Sender" } else { "Receiver" };
-        format!(
-            "<ErrorResponse><Error><Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>"
-        )
-    } else {
-        format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>{message}</Message><RequestId>{id}</RequestId></Error>"
-        )
-    };
-    respond(status, "application/xml", id, body)
 }
 
 #[cfg(test)]

@@ -15,11 +15,14 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::invocation::{FunctionFailure, Invocation, InvocationError};
-use super::log::{Lines, Stream};
+use super::log::{Fate, Lines, Stream};
 use super::process::{self, Group, Process};
 use super::runtime_api::{self, Call, Delivery, Refused};
 use crate::auth::Keys;
+use crate::chaos::{Doom, Kind};
+use crate::iam::gate;
 use crate::template::function::Function;
+use crate::template::roles::LAMBDA;
 use crate::world::World;
 
 /// How long a function may take until it asks for its first event, as on AWS.
@@ -128,6 +131,7 @@ struct Work {
     started: Instant,
     deadline: Instant,
     outcome: oneshot::Sender<Outcome>,
+    doom: Option<Doom>,
 }
 
 struct Finished {
@@ -166,7 +170,19 @@ impl Life {
 
         let day = spec.world.now().strftime("%Y/%m/%d").to_string();
         let stream = format!("{day}/[$LATEST]{}", spec.world.hex(32));
-        let log = Stream::new(spec.lines.clone(), &spec.function, stream);
+        let Function { role, role_arn, name, log_group, .. } = &spec.function;
+        spec.world.iam.check_assume_by_service(LAMBDA, role_arn).map_err(|refusal| {
+            cannot(format!("The role defined for the function cannot be assumed by Lambda. {refusal}"))
+        })?;
+        // Without the permission a function runs all the same, and nobody can read what it says.
+        let fate = match gate::admit_log_stream(&spec.world, role, name, log_group, &stream) {
+            Ok(()) => Fate::Written,
+            Err(refusal) => {
+                tracing::warn!(function = name, %refusal, "a function's log is not written");
+                Fate::Lost
+            }
+        };
+        let log = Stream::new(spec.lines.clone(), &spec.function, stream, fate);
         let variables =
             process::variables(&spec.function, &spec.binary, &spec.world, &spec.keys, &address.to_string(), log.name());
         let process = Process::start(&spec.binary, &variables, &log)
@@ -239,6 +255,16 @@ impl Life {
                     None => std::future::pending().await,
                 }
             };
+            let doomed = match &self.phase {
+                Phase::Working(Work { started, doom: Some(Doom::Amid(life)), .. }) => Some(*started + *life),
+                _ => None,
+            };
+            let doom = async {
+                match doomed {
+                    Some(moment) => tokio::time::sleep_until(moment).await,
+                    None => std::future::pending().await,
+                }
+            };
             let is_waiting = matches!(self.phase, Phase::Waiting(_)) && self.held.is_none();
             tokio::select! {
                 biased;
@@ -250,6 +276,7 @@ impl Life {
                 }
                 status = self.process.ended() => return self.on_end(&status).await,
                 () = timer => return self.on_time_out().await,
+                () = doom => self.kill_for(Kind::Kill).await,
                 _ = self.kill.changed() => {
                     let status = self.process.kill().await;
                     // One that had nothing to do leaves nothing to tell.
@@ -283,6 +310,14 @@ impl Life {
                 }
                 Phase::Starting | Phase::Waiting(_) => self.phase = Phase::Waiting(reply),
             },
+            // Chaos: the work is done, and nobody hears of it.
+            Call::Response(id, ..) if self.is_doomed(&id, Doom::Late) => self.kill_for(Kind::KillLate).await,
+            Call::Response(id, ..) if self.is_doomed(&id, Doom::TimeOut) => {
+                self.spec.world.chaos.tell(Kind::TimeOut, &self.spec.function.name, &self.told());
+                if let Phase::Working(work) = &mut self.phase {
+                    work.deadline = Instant::now();
+                }
+            }
             Call::Response(id, body, reply) => {
                 let (outcome, answer) = match body {
                     Some(body) => (Ok(body), Ok(())),
@@ -311,12 +346,30 @@ impl Life {
         }
     }
 
+    fn is_doomed(&self, id: &str, to: Doom) -> bool {
+        matches!(&self.phase, Phase::Working(work) if work.id == id && work.doom == Some(to))
+    }
+
+    /// Kills the process for chaos; its end is then seen like any other.
+    async fn kill_for(&mut self, kind: Kind) {
+        self.spec.world.chaos.tell(kind, &self.spec.function.name, &self.told());
+        self.process.kill().await;
+    }
+
+    /// What it works on.
+    fn told(&self) -> String {
+        match &self.phase {
+            Phase::Working(work) => format!("at request {}", work.id),
+            _ => String::new(),
+        }
+    }
+
     /// Gives the event's outcome to whoever invoked, if it is the event that is being worked on.
     fn settle(&mut self, id: &str, outcome: Outcome) -> Result<(), Refused> {
         match std::mem::replace(&mut self.phase, Phase::Starting) {
             Phase::Working(work) if work.id == id => {
                 let status = if outcome.is_ok() { "success" } else { "error" };
-                let Work { id, started, deadline, outcome: invoker } = work;
+                let Work { id, started, deadline, outcome: invoker, .. } = work;
                 let _nobody_waits = invoker.send(outcome);
                 self.phase = Phase::Finishing(Finished { id, started, deadline, status });
                 Ok(())
@@ -341,6 +394,11 @@ impl Life {
                 return;
             }
         };
+        let doom = self.spec.world.chaos.doom(&self.spec.function.name);
+        if doom == Some(Doom::Early) {
+            // The event is with whoever invokes, who finds the process gone and takes another.
+            return self.kill_for(Kind::KillEarly).await;
+        }
         let Job { invocation, outcome } = job;
         let Invocation { id, payload, trace } = invocation;
         let timeout = self.spec.function.timeout;
@@ -358,7 +416,7 @@ impl Life {
         // A connection that broke here belongs to a process that is ending; its end is the event's outcome.
         let _connection_broke = reply.send(Ok(delivery));
         let started = Instant::now();
-        self.phase = Phase::Working(Work { id, started, deadline: started + timeout, outcome });
+        self.phase = Phase::Working(Work { id, started, deadline: started + timeout, outcome, doom });
     }
 
     async fn on_end(mut self, status: &str) {
@@ -371,7 +429,7 @@ impl Life {
         }
         self.process.drain().await;
         match std::mem::replace(&mut self.phase, Phase::Starting) {
-            Phase::Working(Work { id, started, deadline, outcome }) => {
+            Phase::Working(Work { id, started, deadline, outcome, .. }) => {
                 let error = InvocationError::Exited { status: status.to_owned() };
                 let text = format!("RequestId: {id} Error: {error}\nRuntime.ExitError");
                 self.log
@@ -395,7 +453,7 @@ impl Life {
         let after = self.spec.function.timeout;
         let error = InvocationError::TimedOut { after };
         let (finished, outcome) = match std::mem::replace(&mut self.phase, Phase::Starting) {
-            Phase::Working(Work { id, started, deadline, outcome }) => {
+            Phase::Working(Work { id, started, deadline, outcome, .. }) => {
                 (Finished { id, started, deadline, status: "timeout" }, Some(outcome))
             }
             Phase::Finishing(finished) => (Finished { status: "timeout", ..finished }, None),

@@ -37,6 +37,14 @@ pub(super) struct Stream {
     stream: String,
     format: LogFormat,
     least: Option<usize>,
+    fate: Fate,
+}
+
+/// Whether a log is written: the function's role says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Written,
+    Lost,
 }
 
 const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
@@ -46,13 +54,14 @@ fn rank(level: &str) -> Option<usize> {
 }
 
 impl Stream {
-    pub(super) fn new(lines: Lines, function: &Function, stream: String) -> Self {
+    pub(super) fn new(lines: Lines, function: &Function, stream: String, fate: Fate) -> Self {
         Self {
             lines,
             group: function.log_group.clone(),
             stream,
             format: function.log_format,
             least: function.log_level.as_deref().and_then(rank),
+            fate,
         }
     }
 
@@ -80,6 +89,9 @@ impl Stream {
     }
 
     async fn put(&self, text: String) {
+        if self.fate == Fate::Lost {
+            return;
+        }
         let line = Line { group: self.group.clone(), stream: self.stream.clone(), time: Timestamp::now(), text };
         // The writer ends with the functions; then nobody reads the log any more.
         let _nobody_reads = self.lines.send(line).await;

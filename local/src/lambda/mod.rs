@@ -74,6 +74,17 @@ pub enum StartError {
     },
 }
 
+/// Ends a function for good: what deleting it does.
+#[derive(Debug, Clone)]
+pub struct Switch(Arc<Pool>);
+
+impl Switch {
+    /// Its processes end, and nothing is taken out of its queue any more.
+    pub fn off(&self) {
+        self.0.set_presence(Presence::Stopped);
+    }
+}
+
 /// The functions of a stack, running. Dropped, every process is ended.
 #[derive(Debug)]
 pub struct Functions {
@@ -125,7 +136,12 @@ impl Functions {
                     function: function.id.clone(),
                     arn: source.queue_arn.clone(),
                 })?;
-                let queue = Arc::new(CloudQueue { sqs: Arc::clone(&cloud.sqs), name });
+                let queue = Arc::new(CloudQueue {
+                    sqs: Arc::clone(&cloud.sqs),
+                    world: Arc::clone(&cloud.world),
+                    function: function.clone(),
+                    name,
+                });
                 // A function whose reserved concurrency is nought takes nothing.
                 if pool.most() > 0 {
                     all.pollers.spawn(poller::poll(Arc::clone(&pool), queue, source.clone()));
@@ -139,6 +155,11 @@ impl Functions {
     /// The names of the functions.
     pub fn names(&self) -> Vec<&str> {
         self.pools.keys().map(String::as_str).collect()
+    }
+
+    /// How each function is ended, under its name.
+    pub fn switches(&self) -> BTreeMap<String, Switch> {
+        self.pools.iter().map(|(name, pool)| (name.clone(), Switch(Arc::clone(pool)))).collect()
     }
 
     /// Invokes a function and waits for its answer.

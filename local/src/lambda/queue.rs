@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Answer;
+use crate::iam::gate::on_queue;
 use crate::sqs::{Message, Sqs};
+use crate::template::function::Function;
+use crate::world::World;
 
 /// The most messages that SQS gives at once.
 pub(super) const MOST_AT_ONCE: usize = 10;
@@ -22,16 +25,35 @@ pub(super) trait Queue: Send + Sync + 'static {
 /// A queue of this cloud.
 #[derive(Debug)]
 pub(super) struct CloudQueue {
+    pub(super) world: Arc<World>,
     pub(super) sqs: Arc<Sqs>,
+    /// The function that it feeds: what is done to the queue is done with its role.
+    pub(super) function: Function,
     pub(super) name: String,
+}
+
+impl CloudQueue {
+    fn check(&self, action: &str) -> Answer<()> {
+        let arn = self.sqs.arn(&self.name);
+        let policy = self.sqs.policy(&arn);
+        let Function { role, name, .. } = &self.function;
+        let checked = self.world.iam.check_session(role, name, &on_queue(action, &arn), policy.as_deref());
+        checked.map_err(|refusal| refusal.into_service("sqs"))
+    }
 }
 
 impl Queue for CloudQueue {
     async fn receive(&self, most: usize, wait: Duration) -> Answer<Vec<Message>> {
-        self.sqs.receive(&self.name, most.min(MOST_AT_ONCE), wait).await
+        self.check("ReceiveMessage")?;
+        let messages = self.sqs.receive(&self.name, most.min(MOST_AT_ONCE), wait).await?;
+        for message in messages.iter().filter(|message| self.world.chaos.redelivers(&self.name, &message.id)) {
+            self.sqs.change_visibility(&self.name, &message.receipt, Duration::ZERO)?;
+        }
+        Ok(messages)
     }
 
     async fn delete(&self, receipt: &str) -> Answer<()> {
+        self.check("DeleteMessage")?;
         self.sqs.delete(&self.name, receipt)
     }
 }

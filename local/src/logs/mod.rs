@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
 
+pub use self::operations::OPERATIONS;
 use crate::error::{Answer, ServiceError};
 use crate::kept::add_whole;
 use crate::world::World;
@@ -99,7 +100,6 @@ pub struct Logs {
     folder: PathBuf,
     groups: Mutex<BTreeMap<String, Group>>,
     followers: broadcast::Sender<LogLine>,
-    page: usize,
 }
 
 impl Logs {
@@ -118,13 +118,7 @@ impl Logs {
             }
         }
         let (followers, _) = broadcast::channel(FOLLOWED_LINES);
-        Ok(Self {
-            world: Arc::clone(world),
-            folder,
-            groups: Mutex::new(groups),
-            followers,
-            page: operations::DESCRIBE_PAGE,
-        })
+        Ok(Self { world: Arc::clone(world), folder, groups: Mutex::new(groups), followers })
     }
 
     /// Adds one event; makes the group and the stream where they are not there yet.
@@ -158,6 +152,11 @@ impl Logs {
         for event in &events {
             self.tell_followers(group, stream, &event.message);
         }
+    }
+
+    /// Whether there is such a group.
+    pub fn has_group(&self, group: &str) -> bool {
+        self.with_groups(|groups| groups.contains_key(group))
     }
 
     /// All events of a stream in the order of their time; none where there is no such stream.

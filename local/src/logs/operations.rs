@@ -9,9 +9,22 @@ use serde_json::{Value, json};
 use super::pattern::Pattern;
 use super::{Group, LogEvent, Logs, Stream, no_group, no_stream, read_events, write_events};
 use crate::error::{Answer, ServiceError};
+use crate::paging::{Listing, Order};
+
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &[
+    "CreateLogGroup",
+    "CreateLogStream",
+    "DeleteLogGroup",
+    "DescribeLogGroups",
+    "DescribeLogStreams",
+    "FilterLogEvents",
+    "GetLogEvents",
+    "PutLogEvents",
+];
 
 /// The documented largest (and default) page of the describing operations.
-pub(super) const DESCRIBE_PAGE: usize = 50;
+const DESCRIBE_PAGE: usize = 50;
 /// The documented most events of one answer.
 const MOST_EVENTS: usize = 10_000;
 /// The documented largest answer and the largest batch, in bytes, each event counted with 26 bytes beside its text.
@@ -21,11 +34,17 @@ const HOUR_MS: i64 = 3_600_000;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct DeleteLogGroup {
+    log_group_name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct CreateLogGroup {
     log_group_name: String,
     /// Nothing that is offered shows tags.
-    #[serde(default, rename = "tags")]
-    _tags: BTreeMap<String, String>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -42,8 +61,7 @@ struct PutLogEvents {
     log_stream_name: String,
     log_events: Vec<InputEvent>,
     /// AWS ignores it since 2023 as well.
-    #[serde(default, rename = "sequenceToken")]
-    _sequence_token: Option<String>,
+    sequence_token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -100,8 +118,7 @@ struct GetLogEvents {
 struct FilterLogEvents {
     log_group_name: Option<String>,
     log_group_identifier: Option<String>,
-    #[serde(default)]
-    log_stream_names: Vec<String>,
+    log_stream_names: Option<Vec<String>>,
     log_stream_name_prefix: Option<String>,
     start_time: Option<i64>,
     end_time: Option<i64>,
@@ -119,7 +136,25 @@ fn invalid(message: impl Into<String>) -> ServiceError {
 }
 
 fn input<T: DeserializeOwned>(value: Value) -> Answer<T> {
-    serde_json::from_value(value).map_err(|error| invalid(format!("the local cloud does not take this input: {error}")))
+    crate::input::read(value, "InvalidParameterException")
+}
+
+fn check_length(member: &str, text: Option<&str>, lengths: std::ops::RangeInclusive<usize>) -> Answer<()> {
+    crate::input::check_length("InvalidParameterException", member, text, lengths)
+}
+
+/// A time in milliseconds since 1970; there is none before.
+fn check_time(member: &str, time: Option<i64>) -> Answer<()> {
+    match time {
+        Some(time) if time < 0 => Err(invalid(format!(
+            "1 validation error detected: Value '{time}' at '{member}' failed to satisfy constraint: Member must have value greater than or equal to 0"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn is_group_name(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || "._-/#".contains(c))
 }
 
 impl Logs {
@@ -130,6 +165,7 @@ impl Logs {
     pub async fn call(&self, operation: &str, value: Value) -> Answer<Value> {
         match operation {
             "CreateLogGroup" => self.create_log_group(&input(value)?),
+            "DeleteLogGroup" => self.delete_log_group(&input(value)?),
             "CreateLogStream" => self.create_log_stream(&input(value)?),
             "PutLogEvents" => self.put_log_events(input(value)?),
             "DescribeLogGroups" => self.describe_log_groups(&input(value)?),
@@ -142,8 +178,15 @@ impl Logs {
 
     fn create_log_group(&self, input: &CreateLogGroup) -> Answer<Value> {
         let name = &input.log_group_name;
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/#".contains(c);
-        if name.is_empty() || name.len() > 512 || !name.chars().all(allowed) {
+        for (key, value) in &input.tags {
+            check_length("tags", Some(key), 1..=128)?;
+            check_length("tags", Some(value), 0..=256)?;
+            let allowed = |c: char| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c);
+            if !key.chars().chain(value.chars()).all(allowed) {
+                return Err(invalid(format!("the tag {key:?} may hold letters, digits, spaces and _.:/=+-@ only")));
+            }
+        }
+        if name.is_empty() || name.len() > 512 || !is_group_name(name) {
             return Err(invalid(format!(
                 "logGroupName {name:?} is not 1 to 512 of letters, digits, '.', '_', '-', '/' and '#'"
             )));
@@ -157,6 +200,20 @@ impl Logs {
             }
             groups.insert(name.clone(), self.make_group(name)?);
             Ok(json!({}))
+        })
+    }
+
+    fn delete_log_group(&self, input: &DeleteLogGroup) -> Answer<Value> {
+        self.with_groups(|groups| {
+            let group = groups.remove(&input.log_group_name).ok_or_else(no_group)?;
+            match std::fs::remove_dir_all(&group.folder) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    let failed = ServiceError::internal(format!("cannot remove {}: {error}", group.folder.display()));
+                    groups.insert(input.log_group_name.clone(), group);
+                    Err(failed)
+                }
+                _ => Ok(json!({})),
+            }
         })
     }
 
@@ -180,7 +237,9 @@ impl Logs {
     }
 
     fn put_log_events(&self, input: PutLogEvents) -> Answer<Value> {
+        check_length("sequenceToken", input.sequence_token.as_deref(), 1..=usize::MAX)?;
         let events = &input.log_events;
+        events.iter().try_for_each(|event| check_time("logEvents.timestamp", Some(event.timestamp)))?;
         let bytes: usize = events.iter().map(|event| event.message.len() + EVENT_OVERHEAD).sum();
         if events.is_empty() || events.len() > MOST_EVENTS || bytes > LARGEST_BATCH {
             return Err(invalid(format!(
@@ -233,55 +292,76 @@ impl Logs {
         if input.log_group_name_prefix.is_some() && input.log_group_name_pattern.is_some() {
             return Err(invalid("logGroupNamePrefix and logGroupNamePattern exclude each other"));
         }
-        let limit = self.describe_limit(input.limit)?;
+        for (member, text) in [
+            ("logGroupNamePrefix", input.log_group_name_prefix.as_deref()),
+            ("logGroupNamePattern", input.log_group_name_pattern.as_deref()),
+        ] {
+            check_length(member, text, usize::from(member == "logGroupNamePrefix")..=512)?;
+            if text.is_some_and(|text| !is_group_name(text)) {
+                return Err(invalid(format!("{member} holds what no log group's name can hold")));
+            }
+        }
+        let limit = describe_limit(input.limit)?;
+        let filters = format!("{:?} {:?}", input.log_group_name_prefix, input.log_group_name_pattern);
+        let listing = self.world.listing("logs:DescribeLogGroups", &[&filters]);
         self.with_groups(|groups| {
-            let names: Vec<&String> = groups
-                .keys()
-                .filter(|name| input.log_group_name_prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix)))
-                .filter(|name| input.log_group_name_pattern.as_ref().is_none_or(|part| name.contains(part.as_str())))
-                .collect();
-            let (page, next) = page_of(&names, input.next_token.as_deref(), limit, |name| name)?;
-            let shown: Vec<Value> =
-                page.iter().filter_map(|name| groups.get(*name).map(|group| self.group_json(name, group))).collect();
-            Ok(with_next(json!({ "logGroups": shown }), next))
+            let found = groups
+                .iter()
+                .filter(|(name, _)| input.log_group_name_prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix)))
+                .filter(|(name, _)| {
+                    input.log_group_name_pattern.as_ref().is_none_or(|part| name.contains(part.as_str()))
+                })
+                .map(|(name, group)| (name.clone(), self.group_json(name, group)));
+            let (page, next) =
+                listing.page(found, Order::Ascending, limit, input.next_token.as_deref()).map_err(|_| bad_token())?;
+            Ok(with_next(json!({ "logGroups": page }), next))
         })
     }
 
     fn describe_log_streams(&self, input: &DescribeLogStreams) -> Answer<Value> {
         let group_name = group_name(input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
-        let limit = self.describe_limit(input.limit)?;
+        let limit = describe_limit(input.limit)?;
+        check_length("logStreamNamePrefix", input.log_stream_name_prefix.as_deref(), 1..=512)?;
         let by_time = input.order_by == Some(StreamOrder::LastEventTime);
         if by_time && input.log_stream_name_prefix.is_some() {
             return Err(invalid("orderBy LastEventTime and logStreamNamePrefix exclude each other"));
         }
         self.with_groups(|groups| {
             let group = groups.get(group_name).ok_or_else(no_group)?;
-            let mut streams: Vec<(&String, &Stream)> = group
+            let key = |name: &str, stream: &Stream| {
+                if by_time { format!("{:020} {name}", stream.last.unwrap_or_default()) } else { name.to_owned() }
+            };
+            let mut streams: Vec<(String, Value)> = group
                 .streams
                 .iter()
                 .filter(|(name, _)| input.log_stream_name_prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix)))
+                .map(|(name, stream)| (key(name, stream), self.stream_json(group_name, name, stream)))
                 .collect();
-            if by_time {
-                streams.sort_by_key(|(_, stream)| stream.last);
-            }
-            if input.descending {
+            streams.sort_by(|(one, _), (other, _)| one.cmp(other));
+            let order = if input.descending { Order::Descending } else { Order::Ascending };
+            if order == Order::Descending {
                 streams.reverse();
             }
-            let (page, next) = page_of(&streams, input.next_token.as_deref(), limit, |(name, _)| name)?;
-            let shown: Vec<Value> =
-                page.iter().map(|(name, stream)| self.stream_json(group_name, name, stream)).collect();
-            Ok(with_next(json!({ "logStreams": shown }), next))
+            let filters = format!("{:?} {by_time} {order:?}", input.log_stream_name_prefix);
+            let listing = self.world.listing("logs:DescribeLogStreams", &[group_name, &filters]);
+            let (page, next) =
+                listing.page(streams, order, limit, input.next_token.as_deref()).map_err(|_| bad_token())?;
+            Ok(with_next(json!({ "logStreams": page }), next))
         })
     }
 
     fn get_log_events(&self, input: &GetLogEvents) -> Answer<Value> {
         let group = group_name(input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
-        let limit = event_limit(input.limit)?;
+        check_time("startTime", input.start_time)?;
+        check_time("endTime", input.end_time)?;
+        let limit = self.world.page_size(event_limit(input.limit)?);
+        // A token is a place in the stream: the times that are asked for may change from page to page, as on AWS.
+        let listing = self.world.listing("logs:GetLogEvents", &[group, &input.log_stream_name]);
         let events = self.stream_events(group, &input.log_stream_name)?;
         let first = events.partition_point(|event| input.start_time.is_some_and(|start| event.timestamp < start));
         let behind = events.partition_point(|event| input.end_time.is_none_or(|end| event.timestamp < end)).max(first);
         let place = match input.next_token.as_deref() {
-            Some(token) => Place::parse(token)?.within(first, behind),
+            Some(token) => Place::read(&listing, token, &events)?.within(first, behind),
             None if input.start_from_head => Place::Forward(first),
             None => Place::Backward(behind),
         };
@@ -305,65 +385,75 @@ impl Logs {
             .collect();
         Ok(json!({
             "events": shown,
-            "nextForwardToken": Place::Forward(to).token(),
-            "nextBackwardToken": Place::Backward(from).token(),
+            "nextForwardToken": Place::Forward(to).token(&listing, &events),
+            "nextBackwardToken": Place::Backward(from).token(&listing, &events),
         }))
     }
 
     fn filter_log_events(&self, input: &FilterLogEvents) -> Answer<Value> {
         let group = group_name(input.log_group_name.as_deref(), input.log_group_identifier.as_deref())?;
         let limit = event_limit(input.limit)?;
+        check_time("startTime", input.start_time)?;
+        check_time("endTime", input.end_time)?;
+        check_length("logStreamNamePrefix", input.log_stream_name_prefix.as_deref(), 1..=512)?;
+        check_length("filterPattern", Some(&input.filter_pattern), 0..=1024)?;
+        if input.log_stream_names.as_ref().is_some_and(|names| !(1..=100).contains(&names.len())) {
+            return Err(invalid("logStreamNames must be 1 to 100"));
+        }
+        let stream_names = input.log_stream_names.as_deref().unwrap_or_default();
         let pattern = Pattern::parse(&input.filter_pattern)?;
-        if !input.log_stream_names.is_empty() && input.log_stream_name_prefix.is_some() {
+        if !stream_names.is_empty() && input.log_stream_name_prefix.is_some() {
             return Err(invalid("logStreamNames and logStreamNamePrefix exclude each other"));
         }
         let names: Vec<String> = self.with_groups(|groups| {
             let streams = &groups.get(group).ok_or_else(no_group)?.streams;
-            if let Some(missing) = input.log_stream_names.iter().find(|name| !streams.contains_key(*name)) {
+            if let Some(missing) = stream_names.iter().find(|name| !streams.contains_key(*name)) {
                 tracing::debug!(stream = missing, "no such stream");
                 return Err(no_stream());
             }
             Ok(streams
                 .keys()
-                .filter(|name| input.log_stream_names.is_empty() || input.log_stream_names.contains(name))
+                .filter(|name| stream_names.is_empty() || stream_names.contains(name))
                 .filter(|name| input.log_stream_name_prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix)))
                 .cloned()
                 .collect())
         })?;
-        let mut found: Vec<(String, usize, LogEvent)> = Vec::new();
-        for name in names {
-            for (index, event) in self.stream_events(group, &name)?.into_iter().enumerate() {
+        let mut found = Vec::new();
+        for stream in names {
+            for (index, event) in self.stream_events(group, &stream)?.into_iter().enumerate() {
                 let in_time = input.start_time.is_none_or(|start| event.timestamp >= start)
                     && input.end_time.is_none_or(|end| event.timestamp <= end);
                 if in_time && pattern.matches(&event.message) {
-                    found.push((name.clone(), index, event));
+                    let id = format!("{}{index:010}", super::file_name(&stream));
+                    found.push((format!("{:020} {stream} {index:010}", event.timestamp), (stream.clone(), id, event)));
                 }
             }
         }
-        found.sort_by_key(|(_, _, event)| event.timestamp);
-        let from = match input.next_token.as_deref() {
-            Some(token) => match Place::parse(token)? {
-                Place::Forward(from) if from <= found.len() => from,
-                _ => return Err(bad_token()),
-            },
-            None => 0,
-        };
-        let rest = found.get(from..).unwrap_or_default();
-        let count = fitting(rest.iter().map(|(_, _, event)| event), limit);
-        let shown: Vec<Value> = rest
-            .iter()
-            .take(count)
-            .map(|(stream, index, event)| {
+        found.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let filters = format!(
+            "{:?} {:?} {:?} {:?} {}",
+            input.log_stream_names,
+            input.log_stream_name_prefix,
+            input.start_time,
+            input.end_time,
+            input.filter_pattern
+        );
+        let listing = self.world.listing("logs:FilterLogEvents", &[group, &filters]);
+        let rest = listing.rest(found, Order::Ascending, input.next_token.as_deref()).map_err(|_| bad_token())?;
+        let count = fitting(rest.iter().map(|(_, (_, _, event))| event), limit);
+        let (page, next) = listing.cut(rest, count);
+        let shown: Vec<Value> = page
+            .into_iter()
+            .map(|(stream, id, event)| {
                 json!({
                     "logStreamName": stream,
                     "timestamp": event.timestamp,
                     "message": event.message,
                     "ingestionTime": event.ingested,
-                    "eventId": format!("{}{index:010}", super::file_name(stream)),
+                    "eventId": id,
                 })
             })
             .collect();
-        let next = (from + count < found.len()).then(|| Place::Forward(from + count).token());
         Ok(with_next(json!({ "events": shown, "searchedLogStreams": [] }), next))
     }
 
@@ -373,16 +463,6 @@ impl Logs {
             group.streams.get(stream).map(|stream| stream.file.clone()).ok_or_else(no_stream)
         })?;
         Ok(read_events(&file))
-    }
-
-    fn describe_limit(&self, asked: Option<usize>) -> Answer<usize> {
-        match asked {
-            Some(limit) if !(1..=DESCRIBE_PAGE).contains(&limit) => {
-                Err(invalid(format!("limit {limit} is not 1 to {DESCRIBE_PAGE}")))
-            }
-            Some(limit) => Ok(limit.min(self.page)),
-            None => Ok(self.page),
-        }
     }
 
     fn group_json(&self, name: &str, group: &Group) -> Value {
@@ -429,25 +509,36 @@ enum Place {
 }
 
 impl Place {
-    fn token(self) -> String {
-        match self {
-            Self::Forward(at) => format!("f/{at:056}/s"),
-            Self::Backward(at) => format!("b/{at:056}/s"),
-        }
+    /// A token of AWS's shape: the way, then 56 digits. Ours say behind which moment, behind how many events of it, and
+    /// that it was us who said so: an event that is put late, with an older time, moves no reader.
+    fn token(self, listing: &Listing<'_>, events: &[LogEvent]) -> String {
+        let (way, at) = match self {
+            Self::Forward(at) => ("f", at),
+            Self::Backward(at) => ("b", at),
+        };
+        // Backwards it is the event that was shown last that stays where it is, forwards the one before the place.
+        let anchor = match self {
+            Self::Backward(at) if at < events.len() => Some(at),
+            _ => at.checked_sub(1),
+        };
+        let moment = anchor.and_then(|at| events.get(at)).map_or(0, |event| event.timestamp);
+        let nth = at - events.partition_point(|event| event.timestamp < moment);
+        let place = format!("{way}/{moment:016}{nth:020}");
+        format!("{place}{:020}/s", listing.number(&place))
     }
 
-    fn parse(token: &str) -> Answer<Self> {
-        let inner = token.strip_suffix("/s").ok_or_else(bad_token)?;
-        let (way, digits) = inner.split_once('/').ok_or_else(bad_token)?;
-        if digits.len() != 56 || !digits.chars().all(|c| c.is_ascii_digit()) {
+    fn read(listing: &Listing<'_>, token: &str, events: &[LogEvent]) -> Answer<Self> {
+        let (place, seal) =
+            token.strip_suffix("/s").and_then(|token| token.split_at_checked(38)).ok_or_else(bad_token)?;
+        if seal != format!("{:020}", listing.number(place)) {
             return Err(bad_token());
         }
-        let at = digits.parse().map_err(|_| bad_token())?;
-        match way {
-            "f" => Ok(Self::Forward(at)),
-            "b" => Ok(Self::Backward(at)),
-            _ => Err(bad_token()),
-        }
+        let (way, digits) = place.split_once('/').ok_or_else(bad_token)?;
+        let (moment, nth) = digits.split_at_checked(16).ok_or_else(bad_token)?;
+        let moment: i64 = moment.parse().map_err(|_| bad_token())?;
+        let nth: usize = nth.parse().map_err(|_| bad_token())?;
+        let at = events.partition_point(|event| event.timestamp < moment) + nth;
+        Ok(if way == "f" { Self::Forward(at) } else { Self::Backward(at) })
     }
 
     fn within(self, first: usize, behind: usize) -> Self {
@@ -460,6 +551,15 @@ impl Place {
 
 fn bad_token() -> ServiceError {
     invalid("The specified nextToken is invalid.")
+}
+
+fn describe_limit(asked: Option<usize>) -> Answer<usize> {
+    match asked {
+        Some(limit) if !(1..=DESCRIBE_PAGE).contains(&limit) => {
+            Err(invalid(format!("limit {limit} is not 1 to {DESCRIBE_PAGE}")))
+        }
+        asked => Ok(asked.unwrap_or(DESCRIBE_PAGE)),
+    }
 }
 
 fn event_limit(asked: Option<usize>) -> Answer<usize> {
@@ -482,26 +582,6 @@ fn fitting<'a>(events: impl Iterator<Item = &'a LogEvent>, limit: usize) -> usiz
             *index == 0 || bytes <= LARGEST_BATCH
         })
         .count()
-}
-
-/// The page behind the name that the token carries, and the next token.
-fn page_of<'a, T>(
-    all: &'a [T],
-    token: Option<&str>,
-    limit: usize,
-    name: impl Fn(&'a T) -> &'a str,
-) -> Answer<(&'a [T], Option<String>)> {
-    let from = match token {
-        None => 0,
-        Some(token) => {
-            let last = hex::decode(token).map_err(|_| bad_token())?;
-            all.iter().position(|item| name(item).as_bytes() == last).ok_or_else(bad_token)? + 1
-        }
-    };
-    let to = all.len().min(from + limit);
-    let page = all.get(from..to).unwrap_or_default();
-    let next = if to < all.len() { page.last().map(|item| hex::encode(name(item))) } else { None };
-    Ok((page, next))
 }
 
 fn with_next(mut answer: Value, next: Option<String>) -> Value {

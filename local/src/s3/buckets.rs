@@ -3,11 +3,13 @@
 use jiff::Timestamp;
 
 use super::error::{Outcome, Refused};
-use super::listing::{self, page_size};
+use super::listing::{no_such_page, page_size};
 use super::route::Request;
 use super::store::Store;
 use super::xml::{Node, element, escape};
 use super::{Reply, Setting, Versioning, payload};
+use crate::iam;
+use crate::paging::Order;
 use crate::world::World;
 
 /// The largest page of `ListBuckets`.
@@ -29,32 +31,39 @@ pub(super) fn owner(world: &World) -> String {
 
 pub(super) fn list(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
     let limit = page_size(request, "max-buckets", PAGE)?;
-    let prefix = request.query("prefix").unwrap_or_default();
-    let after = match request.query("continuation-token") {
-        Some(token) => listing::read_token(token, &["buckets", prefix])?,
-        None => String::new(),
-    };
-    if request.query("bucket-region").is_some_and(|region| region != world.region) {
-        return Ok(Reply::xml("ListAllMyBucketsResult", &format!("{}<Buckets></Buckets>", owner(world))));
+    let asked = request.query("max-buckets").and_then(|asked| asked.parse::<usize>().ok());
+    if let Some(asked) = asked.filter(|asked| !(1..=PAGE).contains(asked)) {
+        let message = format!("Argument max-buckets must be an integer between 1 and {PAGE}");
+        return Err(Refused::invalid_argument("max-buckets", &asked.to_string(), message));
     }
-    let mut found: Vec<_> = store
+    let prefix = request.query("prefix").unwrap_or_default();
+    let token = request.query("continuation-token");
+    let named = store
         .buckets()
         .into_iter()
-        .filter(|bucket| bucket.name.starts_with(prefix) && bucket.name.as_str() > after.as_str())
-        .collect();
-    let more = found.len() > limit;
-    found.truncate(limit);
+        .filter(|bucket| bucket.name.starts_with(prefix))
+        .filter(|bucket| request.query("bucket-region").is_none_or(|region| region == bucket.region()));
+    let (found, next) = if token.is_none() && request.query("max-buckets").is_none() {
+        // Who asks for no pages gets none, as on AWS.
+        (named.take(PAGE).collect(), None)
+    } else {
+        let listing = world.listing("s3:ListBuckets", &[prefix, request.query("bucket-region").unwrap_or_default()]);
+        let keyed = named.map(|bucket| (bucket.name.clone(), bucket));
+        listing
+            .page(keyed, Order::Ascending, limit, token)
+            .map_err(|bad| no_such_page(token.unwrap_or_default(), bad))?
+    };
     let mut content = owner(world) + "<Buckets>";
     for bucket in &found {
         content.push_str("<Bucket>");
         content.push_str(&element("Name", &bucket.name));
         content.push_str(&element("CreationDate", &iso(bucket.created())));
-        content.push_str(&element("BucketRegion", &world.region));
+        content.push_str(&element("BucketRegion", &bucket.region()));
         content.push_str("</Bucket>");
     }
     content.push_str("</Buckets>");
-    if let (true, Some(last)) = (more, found.last()) {
-        content.push_str(&element("ContinuationToken", &listing::make_token(&last.name, &["buckets", prefix])));
+    if let Some(next) = next {
+        content.push_str(&element("ContinuationToken", &next));
     }
     if !prefix.is_empty() {
         content.push_str(&element("Prefix", prefix));
@@ -88,7 +97,7 @@ pub(super) fn create(store: &Store, world: &World, request: &Request) -> Outcome
             ),
         ));
     }
-    store.create(&request.bucket)?;
+    store.create(&request.bucket, &world.region)?;
     Ok(Reply::new(200).header("location", format!("/{}", request.bucket)))
 }
 
@@ -102,18 +111,33 @@ pub(super) fn delete(store: &Store, request: &Request) -> Outcome<Reply> {
     Ok(Reply::new(204))
 }
 
-pub(super) fn head(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
-    store.bucket(&request.bucket)?;
+/// Holds a bucket against the region that a request was signed for. Clients read the header and turn to the right one.
+pub(super) fn check_region(store: &Store, world: &World, bucket: &str) -> Outcome<()> {
+    let region = store.bucket(bucket)?.region();
+    if region == world.region {
+        return Ok(());
+    }
+    Err(Refused::new(
+        301,
+        "PermanentRedirect",
+        "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.",
+    )
+    .with("Endpoint", format!("s3.{region}.amazonaws.com"))
+    .with("Bucket", bucket)
+    .with_header("x-amz-bucket-region", region))
+}
+
+/// Answers for a bucket that was found already.
+pub(super) fn head(world: &World) -> Outcome<Reply> {
     Ok(Reply::new(200)
         .header("x-amz-bucket-region", &world.region)
         .header("x-amz-access-point-alias", "false")
         .header("content-type", "application/xml"))
 }
 
-pub(super) fn location(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
-    store.bucket(&request.bucket)?;
-    let region = if world.region == "us-east-1" { "" } else { &world.region };
-    Ok(Reply::xml("LocationConstraint", &escape(region)))
+pub(super) fn location(store: &Store, request: &Request) -> Outcome<Reply> {
+    let region = store.bucket(&request.bucket)?.region();
+    Ok(Reply::xml("LocationConstraint", &escape(if region == "us-east-1" { "" } else { &region })))
 }
 
 pub(super) fn get_versioning(store: &Store, request: &Request) -> Outcome<Reply> {
@@ -175,14 +199,12 @@ pub(super) fn set(store: &Store, bucket: &str, setting: Setting, document: &[u8]
     let bucket = store.bucket(bucket)?;
     let root = match setting {
         Setting::Policy => {
+            let malformed = |what: String| Refused::new(400, "MalformedPolicy", what);
             let policy: Option<serde_json::Value> = serde_json::from_slice(document).ok();
-            if policy.is_none_or(|policy| !policy.is_object()) {
-                return Err(Refused::new(
-                    400,
-                    "MalformedPolicy",
-                    "Policies must be valid JSON and the first byte must be '{'",
-                ));
-            }
+            let policy = policy
+                .filter(serde_json::Value::is_object)
+                .ok_or_else(|| malformed("Policies must be valid JSON and the first byte must be '{'".to_owned()))?;
+            iam::Document::read(&policy, iam::Kind::Resource).map_err(|wrong| malformed(wrong.to_string()))?;
             None
         }
         Setting::Lifecycle => Some("LifecycleConfiguration"),
@@ -190,9 +212,46 @@ pub(super) fn set(store: &Store, bucket: &str, setting: Setting, document: &[u8]
         Setting::Encryption => Some("ServerSideEncryptionConfiguration"),
     };
     if let Some(root) = root {
-        Node::parse(document, root)?;
+        check_rules(setting, &Node::parse(document, root)?)?;
     }
     bucket.set(setting, Some(String::from_utf8_lossy(document).into_owned()))
+}
+
+/// Whether a document has what every rule of its kind must have.
+fn check_rules(setting: Setting, document: &Node) -> Outcome<()> {
+    if setting == Setting::PublicAccessBlock {
+        return Ok(());
+    }
+    let rules: Vec<&Node> = document.all("Rule").collect();
+    if rules.is_empty() {
+        return Err(Refused::malformed_xml("it has no Rule"));
+    }
+    for rule in rules {
+        let (given, allowed): (Vec<Option<&str>>, &[&str]) = match setting {
+            Setting::Lifecycle => (vec![rule.get("Status")], &["Enabled", "Disabled"]),
+            _ => {
+                let defaults = rule.all("ApplyServerSideEncryptionByDefault");
+                (defaults.map(|default| default.get("SSEAlgorithm")).collect(), &["AES256", "aws:kms", "aws:kms:dsse"])
+            }
+        };
+        for value in given {
+            if !value.is_some_and(|value| allowed.contains(&value)) {
+                let what =
+                    format!("a Rule has {} where one of {} must be", value.unwrap_or("nothing"), allowed.join(", "));
+                return Err(Refused::malformed_xml(&what));
+            }
+        }
+    }
+    check_days(document)
+}
+
+/// Whether every number of days in a lifecycle is one.
+fn check_days(node: &Node) -> Outcome<()> {
+    let is_days = matches!(node.name.as_str(), "Days" | "NoncurrentDays" | "DaysAfterInitiation");
+    if is_days && node.text.trim().parse::<u32>().is_err() {
+        return Err(Refused::malformed_xml(&format!("{} is no number of days", node.text)));
+    }
+    node.children.iter().try_for_each(check_days)
 }
 
 pub(super) fn delete_setting(store: &Store, request: &Request, setting: Setting) -> Outcome<Reply> {

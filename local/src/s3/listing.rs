@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use sha2::{Digest, Sha256};
 
 use super::Reply;
 use super::buckets::{iso, owner};
@@ -14,6 +11,7 @@ use super::error::{Outcome, Refused};
 use super::route::Request;
 use super::store::{Store, Version};
 use super::xml::element;
+use crate::paging::{BadToken, Listing};
 use crate::world::World;
 
 /// The largest page, and the page where none is asked for, as on AWS.
@@ -131,12 +129,12 @@ pub(super) fn objects(store: &Store, world: &World, request: &Request) -> Outcom
     let encode = encoder(request)?;
     let prefix = request.query("prefix").unwrap_or_default();
     let delimiter = request.query("delimiter").unwrap_or_default();
-    let scope = ["objects", bucket.name.as_str(), prefix, delimiter];
+    let listing = world.listing("s3:ListObjectsV2", &[&bucket.name, prefix, delimiter]);
     let start_after = request.query("start-after").filter(|start| !start.is_empty());
     let token = request.query("continuation-token");
     let after = match token {
         Some(token) => {
-            let place = read_token(token, &scope)?;
+            let place = place(&listing, token)?;
             Some(match place.strip_prefix("g ") {
                 Some(group) => After::Group(group.to_owned()),
                 None => After::Key(place.strip_prefix("k ").unwrap_or(&place).to_owned()),
@@ -144,7 +142,8 @@ pub(super) fn objects(store: &Store, world: &World, request: &Request) -> Outcom
         }
         None => start_after.map(|start| After::Key(start.to_owned())),
     };
-    let page = bucket.read(|keys| page(keys, Listed::Objects, (prefix, delimiter), after.as_ref(), limit));
+    let size = world.page_size(limit);
+    let page = bucket.read(|keys| page(keys, Listed::Objects, (prefix, delimiter), after.as_ref(), size));
 
     let mut content = element("Name", &bucket.name) + &element("Prefix", &encode(prefix));
     if !delimiter.is_empty() {
@@ -165,11 +164,47 @@ pub(super) fn objects(store: &Store, world: &World, request: &Request) -> Outcom
             After::Group(group) => format!("g {group}"),
             After::Key(key) | After::Version(key, _) => format!("k {key}"),
         };
-        content.push_str(&element("NextContinuationToken", &make_token(&place, &scope)));
+        content.push_str(&element("NextContinuationToken", &listing.token(&place)));
     }
     let owner = if request.query("fetch-owner") == Some("true") { owner(world) } else { String::new() };
     for entry in &page.entries {
         content.push_str(&format!("<Contents>{}{owner}</Contents>", describe(entry, &encode)));
+    }
+    content.push_str(&groups(&page, &encode));
+    Ok(Reply::xml("ListBucketResult", &content))
+}
+
+/// `ListObjects`, which older clients still send: a marker is a key, and the last key of a page is the next marker.
+pub(super) fn objects_before_v2(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
+    let bucket = store.bucket(&request.bucket)?;
+    let limit = page_size(request, "max-keys", PAGE)?;
+    let encode = encoder(request)?;
+    let prefix = request.query("prefix").unwrap_or_default();
+    let delimiter = request.query("delimiter").unwrap_or_default();
+    let marker = request.query("marker").unwrap_or_default();
+    let after = match marker {
+        "" => None,
+        group if !delimiter.is_empty() && group.ends_with(delimiter) => Some(After::Group(group.to_owned())),
+        key => Some(After::Key(key.to_owned())),
+    };
+    let size = world.page_size(limit);
+    let page = bucket.read(|keys| page(keys, Listed::Objects, (prefix, delimiter), after.as_ref(), size));
+    let mut content = element("Name", &bucket.name) + &element("Prefix", &encode(prefix));
+    content.push_str(&element("Marker", &encode(marker)));
+    if !delimiter.is_empty() {
+        content.push_str(&element("Delimiter", &encode(delimiter)));
+    }
+    content.push_str(&element("MaxKeys", &limit.to_string()));
+    content.push_str(&encoding(request));
+    content.push_str(&element("IsTruncated", if page.next.is_some() { "true" } else { "false" }));
+    if let (Some(After::Group(next) | After::Key(next) | After::Version(next, _)), false) =
+        (&page.next, delimiter.is_empty())
+    {
+        // Without a delimiter a client takes the last key of the page, as on AWS.
+        content.push_str(&element("NextMarker", &encode(next)));
+    }
+    for entry in &page.entries {
+        content.push_str(&format!("<Contents>{}{}</Contents>", describe(entry, &encode), owner(world)));
     }
     content.push_str(&groups(&page, &encode));
     Ok(Reply::xml("ListBucketResult", &content))
@@ -193,7 +228,8 @@ pub(super) fn versions(store: &Store, world: &World, request: &Request) -> Outco
         (Some(key), None) if !delimiter.is_empty() && key.ends_with(delimiter) => Some(After::Group(key.to_owned())),
         (Some(key), None) => Some(After::Key(key.to_owned())),
     };
-    let page = bucket.read(|keys| page(keys, Listed::Versions, (prefix, delimiter), after.as_ref(), limit));
+    let size = world.page_size(limit);
+    let page = bucket.read(|keys| page(keys, Listed::Versions, (prefix, delimiter), after.as_ref(), size));
 
     let mut content = element("Name", &bucket.name) + &element("Prefix", &encode(prefix));
     if !delimiter.is_empty() {
@@ -277,28 +313,15 @@ pub(super) fn page_size(request: &Request, field: &str, most: usize) -> Outcome<
     }
 }
 
-/// A token that leads to the next page of this very listing.
-pub(super) fn make_token(place: &str, scope: &[&str]) -> String {
-    URL_SAFE_NO_PAD.encode(format!("{}{place}", seal(place, scope)))
-}
-
 /// What a token stands for.
 ///
 /// # Errors
 /// `InvalidArgument` for one that was not given out for this listing.
-pub(super) fn read_token(token: &str, scope: &[&str]) -> Outcome<String> {
-    let wrong =
-        || Refused::invalid_argument("continuation-token", token, "The continuation token provided is incorrect");
-    let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(wrong)?;
-    let (given, place) = text.split_at_checked(16).ok_or_else(wrong)?;
-    if given == seal(place, scope) { Ok(place.to_owned()) } else { Err(wrong()) }
+fn place(listing: &Listing<'_>, token: &str) -> Outcome<String> {
+    listing.place(token).map_err(|bad| no_such_page(token, bad))
 }
 
-fn seal(place: &str, scope: &[&str]) -> String {
-    let mut digest = Sha256::new();
-    for part in scope.iter().chain([&place]) {
-        digest.update(part.len().to_be_bytes());
-        digest.update(part);
-    }
-    hex::encode(digest.finalize()).chars().take(16).collect()
+/// What the listings of this service answer to a token that is none of theirs.
+pub(super) fn no_such_page(token: &str, _: BadToken) -> Refused {
+    Refused::invalid_argument("continuation-token", token, "The continuation token provided is incorrect")
 }

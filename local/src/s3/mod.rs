@@ -9,8 +9,10 @@ mod chunked;
 mod conditions;
 mod error;
 mod listing;
+mod multipart;
 mod objects;
 mod payload;
+mod permission;
 mod route;
 mod store;
 mod xml;
@@ -23,8 +25,11 @@ use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
+pub use self::route::OPERATIONS;
+
 use self::conditions::WriteCondition;
 use self::error::{Outcome, Refused};
+use self::permission::Asking;
 use self::route::Request;
 use self::store::{ObjectInfo, Store};
 use crate::error::Answer;
@@ -42,7 +47,7 @@ pub enum Versioning {
     Suspended,
 }
 
-/// What is configured for a bucket and given back as it came; nothing of it is enforced.
+/// What is configured for a bucket and given back as it came; only the policy is enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Setting {
     /// `?policy`, JSON.
@@ -82,15 +87,21 @@ impl S3 {
         Ok(Self { store: Arc::new(Store::open(world)?), world: Arc::clone(world) })
     }
 
+    /// The same buckets, as another region sees them.
+    pub(crate) fn in_region(&self, world: &Arc<World>) -> Self {
+        Self { store: Arc::clone(&self.store), world: Arc::clone(world) }
+    }
+
     /// Makes a bucket, or takes the one that is there, and sets its versioning.
     ///
     /// # Errors
     /// A name that AWS would not take, a disk that fails.
     pub fn create_bucket(&self, name: &str, versioning: Versioning) -> Answer<()> {
-        match self.store.create(name) {
+        match self.store.create(name, &self.world.region) {
             Err(refused) if refused.code != "BucketAlreadyOwnedByYou" => return Err(refused.into_service()),
             Ok(()) | Err(_) => {}
         }
+        buckets::check_region(&self.store, &self.world, name).map_err(Refused::into_service)?;
         let bucket = self.store.bucket(name).map_err(Refused::into_service)?;
         if bucket.versioning() != versioning {
             bucket.set_versioning(versioning).map_err(Refused::into_service)?;
@@ -104,6 +115,22 @@ impl S3 {
     /// No such bucket, a document that is not of that kind.
     pub fn set(&self, bucket: &str, setting: Setting, document: &str) -> Answer<()> {
         buckets::set(&self.store, bucket, setting, document.as_bytes()).map_err(Refused::into_service)
+    }
+
+    /// Forgets a setting of a bucket, as its `Delete` operation would.
+    ///
+    /// # Errors
+    /// No such bucket, a disk that fails.
+    pub fn forget(&self, bucket: &str, setting: Setting) -> Answer<()> {
+        self.store.bucket(bucket).and_then(|bucket| bucket.set(setting, None)).map_err(Refused::into_service)
+    }
+
+    /// Deletes a bucket, which must be empty.
+    ///
+    /// # Errors
+    /// No such bucket, `BucketNotEmpty`, a disk that fails.
+    pub fn delete_bucket(&self, name: &str) -> Answer<()> {
+        self.store.delete(name).map_err(Refused::into_service)
     }
 
     /// Writes an object, whatever was there.
@@ -232,7 +259,9 @@ impl Reply {
 fn answer(store: &Store, world: &World, call: Call, id: &str) -> Reply {
     let path = call.head.uri.path().to_owned();
     let is_head = call.head.method == hyper::Method::HEAD;
-    let outcome = Request::parse(call).and_then(|request| run(store, world, &request));
+    let caller = call.caller.clone();
+    let asking = Asking { store, world, caller: &caller };
+    let outcome = Request::parse(call).and_then(|request| run(asking, &request));
     let mut reply = outcome.unwrap_or_else(|refused| {
         tracing::debug!(code = refused.code, message = refused.message, path, "S3 refused");
         Reply::refusal(&refused, &path, id)
@@ -243,36 +272,50 @@ fn answer(store: &Store, world: &World, call: Call, id: &str) -> Reply {
     reply
 }
 
-fn run(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
+fn run(asking: Asking<'_>, request: &Request) -> Outcome<Reply> {
     use route::Operation as Op;
+    let Asking { store, world, .. } = asking;
     let operation = request.operation()?;
+    tracing::trace!(operation = operation.name(), bucket = request.bucket, "S3 is called");
     if let Some(owner) = request.header("x-amz-expected-bucket-owner")
         && owner != world.account
     {
         return Err(Refused::new(403, "AccessDenied", "Access Denied: the bucket belongs to another account"));
     }
+    asking.admit(operation, request)?;
+    if !matches!(operation, Op::CreateBucket | Op::ListBuckets | Op::GetBucketLocation) {
+        buckets::check_region(store, world, &request.bucket)?;
+    }
     match operation {
-        Op::ListBuckets => buckets::list(store, world, request),
         Op::CreateBucket => buckets::create(store, world, request),
+        Op::ListBuckets => buckets::list(store, world, request),
         Op::DeleteBucket => buckets::delete(store, request),
-        Op::HeadBucket => buckets::head(store, world, request),
-        Op::GetBucketLocation => buckets::location(store, world, request),
+        Op::HeadBucket => buckets::head(world),
+        Op::GetBucketLocation => buckets::location(store, request),
         Op::GetBucketVersioning => buckets::get_versioning(store, request),
         Op::PutBucketVersioning => buckets::put_versioning(store, request),
         Op::GetSetting(setting) => buckets::get_setting(store, request, setting),
         Op::PutSetting(setting) => buckets::put_setting(store, request, setting),
         Op::DeleteSetting(setting) => buckets::delete_setting(store, request, setting),
+        Op::ListObjects => listing::objects_before_v2(store, world, request),
         Op::ListObjectsV2 => listing::objects(store, world, request),
         Op::ListObjectVersions => listing::versions(store, world, request),
-        Op::DeleteObjects => objects::delete_many(store, request),
+        Op::DeleteObjects => objects::delete_many(asking, request),
+        Op::CreateMultipartUpload => multipart::create(store, world, request),
+        Op::UploadPart => multipart::upload_part(store, world, request),
+        Op::CompleteMultipartUpload => multipart::complete(store, request),
+        Op::AbortMultipartUpload => multipart::abort(store, request),
+        Op::ListParts => multipart::list_parts(store, world, request),
+        Op::ListMultipartUploads => multipart::list_uploads(store, world, request),
         Op::PutObject => objects::put(store, request),
         Op::CopyObject => objects::copy(store, request),
-        Op::GetObject | Op::HeadObject => objects::get(store, request),
+        Op::GetObject | Op::HeadObject => objects::get(store, request).map_err(|refused| match refused.code.as_str() {
+            "NoSuchKey" => asking.hide_missing(&request.bucket, refused),
+            _ => refused,
+        }),
         Op::DeleteObject => objects::delete(store, request),
     }
 }
 
-#[cfg(test)]
-pub(crate) mod signed;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use super::checksum::{Algorithm, md5_hex};
 use super::conditions::{self, Read as Verdict, WriteCondition};
 use super::error::{Outcome, Refused};
 use super::payload::{self, Payload};
+use super::permission::Asking;
 use super::route::{Request, check_key, split};
 use super::store::{Bucket, ObjectInfo, Store, Version};
 use super::xml::{Node, element};
@@ -56,8 +57,7 @@ pub(super) fn put(store: &Store, request: &Request) -> Outcome<Reply> {
     let bucket = store.bucket(&request.bucket)?;
     let condition = WriteCondition::of_put(&request.headers)?;
     let Payload { bytes, checksum, .. } = payload::take(request)?;
-    let mut headers = content_headers(request)?;
-    headers.extend(encryption_headers(request)?);
+    let headers = kept_headers(request)?;
     let object = ObjectInfo::new(&bytes, headers, &checksum);
     let version = bucket.put(&request.key, &bytes, object.clone(), &condition)?;
     let reply = Reply::new(200)
@@ -153,8 +153,8 @@ pub(super) fn delete(store: &Store, request: &Request) -> Outcome<Reply> {
     Ok(if deleted.marker { reply.header("x-amz-delete-marker", "true") } else { reply })
 }
 
-pub(super) fn delete_many(store: &Store, request: &Request) -> Outcome<Reply> {
-    let bucket = store.bucket(&request.bucket)?;
+pub(super) fn delete_many(asking: Asking<'_>, request: &Request) -> Outcome<Reply> {
+    let bucket = asking.store.bucket(&request.bucket)?;
     let payload = payload::take(request)?;
     if !payload.vouched {
         return Err(Refused::new(400, "InvalidRequest", "Missing required header for this request: Content-MD5"));
@@ -170,7 +170,8 @@ pub(super) fn delete_many(store: &Store, request: &Request) -> Outcome<Reply> {
     }
     let mut content = String::new();
     for object in objects {
-        let key = object.get("Key").ok_or_else(|| Refused::malformed_xml("an Object has no Key"))?;
+        let key = object.get("Key").filter(|key| !key.is_empty());
+        let key = key.ok_or_else(|| Refused::malformed_xml("an Object has no Key"))?;
         if let Some(other) =
             object.children.iter().find(|child| !matches!(child.name.as_str(), "Key" | "VersionId" | "ETag"))
         {
@@ -184,7 +185,8 @@ pub(super) fn delete_many(store: &Store, request: &Request) -> Outcome<Reply> {
             Some(etag) => WriteCondition::Is(conditions::bare(etag).to_owned()),
         };
         let asked = element("Key", key) + &version.map(|id| element("VersionId", id)).unwrap_or_default();
-        match check_key(key).and_then(|()| bucket.delete(key, version, &condition)) {
+        let may = check_key(key).and_then(|()| asking.may_delete(&request.bucket, key, version));
+        match may.and_then(|()| bucket.delete(key, version, &condition)) {
             Ok(_) if quiet => {}
             Ok(deleted) => {
                 let marker = match (&deleted.version, deleted.marker) {
@@ -219,7 +221,7 @@ fn describe(reply: Reply, bucket: &Bucket, version: &Version, object: &ObjectInf
         .header_if("x-amz-version-id", bucket.shown(&version.id))
 }
 
-fn with_encryption(reply: Reply, object: &ObjectInfo) -> Reply {
+pub(super) fn with_encryption(reply: Reply, object: &ObjectInfo) -> Reply {
     object
         .headers
         .iter()
@@ -229,6 +231,13 @@ fn with_encryption(reply: Reply, object: &ObjectInfo) -> Reply {
 
 fn http_date(time: Timestamp) -> String {
     time.to_zoned(TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// Everything that a write says of its object.
+pub(super) fn kept_headers(request: &Request) -> Outcome<BTreeMap<String, String>> {
+    let mut headers = content_headers(request)?;
+    headers.extend(encryption_headers(request)?);
+    Ok(headers)
 }
 
 /// The headers of a write that come back with every read.

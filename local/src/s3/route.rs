@@ -13,6 +13,44 @@ use crate::http::Call;
 /// The longest key, in bytes of UTF-8.
 const LONGEST_KEY: usize = 1024;
 
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &[
+    "AbortMultipartUpload",
+    "CompleteMultipartUpload",
+    "CopyObject",
+    "CreateBucket",
+    "CreateMultipartUpload",
+    "DeleteBucket",
+    "DeleteBucketEncryption",
+    "DeleteBucketLifecycle",
+    "DeleteBucketPolicy",
+    "DeleteObject",
+    "DeleteObjects",
+    "DeletePublicAccessBlock",
+    "GetBucketEncryption",
+    "GetBucketLifecycleConfiguration",
+    "GetBucketLocation",
+    "GetBucketPolicy",
+    "GetBucketVersioning",
+    "GetObject",
+    "GetPublicAccessBlock",
+    "HeadBucket",
+    "HeadObject",
+    "ListBuckets",
+    "ListMultipartUploads",
+    "ListObjectVersions",
+    "ListObjects",
+    "ListObjectsV2",
+    "ListParts",
+    "PutBucketEncryption",
+    "PutBucketLifecycleConfiguration",
+    "PutBucketPolicy",
+    "PutBucketVersioning",
+    "PutObject",
+    "PutPublicAccessBlock",
+    "UploadPart",
+];
+
 /// What the local cloud can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
@@ -26,14 +64,63 @@ pub(super) enum Operation {
     GetSetting(Setting),
     PutSetting(Setting),
     DeleteSetting(Setting),
+    ListObjects,
     ListObjectsV2,
     ListObjectVersions,
     DeleteObjects,
+    CreateMultipartUpload,
+    UploadPart,
+    CompleteMultipartUpload,
+    AbortMultipartUpload,
+    ListParts,
+    ListMultipartUploads,
     PutObject,
     CopyObject,
     GetObject,
     HeadObject,
     DeleteObject,
+}
+
+impl Operation {
+    /// AWS's name of it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::ListBuckets => "ListBuckets",
+            Self::CreateBucket => "CreateBucket",
+            Self::DeleteBucket => "DeleteBucket",
+            Self::HeadBucket => "HeadBucket",
+            Self::GetBucketLocation => "GetBucketLocation",
+            Self::GetBucketVersioning => "GetBucketVersioning",
+            Self::PutBucketVersioning => "PutBucketVersioning",
+            Self::GetSetting(Setting::Policy) => "GetBucketPolicy",
+            Self::GetSetting(Setting::Lifecycle) => "GetBucketLifecycleConfiguration",
+            Self::GetSetting(Setting::PublicAccessBlock) => "GetPublicAccessBlock",
+            Self::GetSetting(Setting::Encryption) => "GetBucketEncryption",
+            Self::PutSetting(Setting::Policy) => "PutBucketPolicy",
+            Self::PutSetting(Setting::Lifecycle) => "PutBucketLifecycleConfiguration",
+            Self::PutSetting(Setting::PublicAccessBlock) => "PutPublicAccessBlock",
+            Self::PutSetting(Setting::Encryption) => "PutBucketEncryption",
+            Self::DeleteSetting(Setting::Policy) => "DeleteBucketPolicy",
+            Self::DeleteSetting(Setting::Lifecycle) => "DeleteBucketLifecycle",
+            Self::DeleteSetting(Setting::PublicAccessBlock) => "DeletePublicAccessBlock",
+            Self::DeleteSetting(Setting::Encryption) => "DeleteBucketEncryption",
+            Self::ListObjects => "ListObjects",
+            Self::ListObjectsV2 => "ListObjectsV2",
+            Self::CreateMultipartUpload => "CreateMultipartUpload",
+            Self::UploadPart => "UploadPart",
+            Self::CompleteMultipartUpload => "CompleteMultipartUpload",
+            Self::AbortMultipartUpload => "AbortMultipartUpload",
+            Self::ListParts => "ListParts",
+            Self::ListMultipartUploads => "ListMultipartUploads",
+            Self::ListObjectVersions => "ListObjectVersions",
+            Self::DeleteObjects => "DeleteObjects",
+            Self::PutObject => "PutObject",
+            Self::CopyObject => "CopyObject",
+            Self::GetObject => "GetObject",
+            Self::HeadObject => "HeadObject",
+            Self::DeleteObject => "DeleteObject",
+        }
+    }
 }
 
 /// The query fields that choose an operation; all of them, so that none is mistaken for an ordinary request.
@@ -189,6 +276,8 @@ impl Request {
                 ("GET", "versioning") => Some(Op::GetBucketVersioning),
                 ("PUT", "versioning") => Some(Op::PutBucketVersioning),
                 ("GET", "list-type") if self.query("list-type") == Some("2") => Some(Op::ListObjectsV2),
+                ("GET", "") => Some(Op::ListObjects),
+                ("GET", "uploads") => Some(Op::ListMultipartUploads),
                 ("GET", "versions") => Some(Op::ListObjectVersions),
                 ("POST", "delete") => Some(Op::DeleteObjects),
                 ("GET", name) => Setting::of(name).map(Op::GetSetting),
@@ -198,6 +287,13 @@ impl Request {
             };
         }
         match (method, subresource) {
+            // A part that is a copy has a name of its own, and is not offered.
+            ("PUT", "partNumber" | "uploadId") if self.headers.contains_key("x-amz-copy-source") => None,
+            ("PUT", "partNumber" | "uploadId") => Some(Op::UploadPart),
+            ("POST", "uploads") => Some(Op::CreateMultipartUpload),
+            ("POST", "uploadId") => Some(Op::CompleteMultipartUpload),
+            ("DELETE", "uploadId") => Some(Op::AbortMultipartUpload),
+            ("GET", "uploadId") => Some(Op::ListParts),
             ("PUT", "") if self.headers.contains_key("x-amz-copy-source") => Some(Op::CopyObject),
             ("PUT", "") => Some(Op::PutObject),
             ("GET", "") => Some(Op::GetObject),
@@ -211,13 +307,16 @@ impl Request {
         use Operation as Op;
         let more: &[&[&str]] = match operation {
             Op::PutObject => &[BODY_HEADERS, OBJECT_HEADERS],
+            Op::CreateMultipartUpload => &[OBJECT_HEADERS, &["x-amz-checksum-algorithm", "x-amz-checksum-type"]],
+            Op::UploadPart => &[BODY_HEADERS],
+            Op::CompleteMultipartUpload => &[BODY_HEADERS, &["x-amz-checksum-type", "x-amz-mp-object-size"]],
             Op::CopyObject => &[OBJECT_HEADERS, &["x-amz-copy-source", "x-amz-metadata-directive"]],
             Op::GetObject | Op::HeadObject => &[&["x-amz-checksum-mode"]],
             Op::CreateBucket => &[BODY_HEADERS, &["x-amz-acl", "x-amz-object-ownership"]],
             Op::PutBucketVersioning | Op::PutSetting(_) | Op::DeleteObjects => &[BODY_HEADERS],
             _ => &[],
         };
-        let metadata = matches!(operation, Op::PutObject | Op::CopyObject);
+        let metadata = matches!(operation, Op::PutObject | Op::CopyObject | Op::CreateMultipartUpload);
         for name in self.headers.keys().map(hyper::header::HeaderName::as_str) {
             let known = !name.starts_with("x-amz-")
                 || COMMON_HEADERS.contains(&name)
@@ -231,6 +330,13 @@ impl Request {
             && !matches!(acl, "private" | "bucket-owner-full-control")
         {
             return Err(Refused::new(400, "AccessControlListNotSupported", "The bucket does not allow ACLs"));
+        }
+        if let Some(mode) = self.header("x-amz-checksum-mode").filter(|mode| !mode.eq_ignore_ascii_case("enabled")) {
+            return Err(Refused::invalid_argument(
+                "x-amz-checksum-mode",
+                mode,
+                "Value for x-amz-checksum-mode header is invalid.",
+            ));
         }
         if self.header("x-amz-object-ownership").is_some_and(|ownership| ownership != "BucketOwnerEnforced") {
             return Err(Refused::unsupported_header("x-amz-object-ownership"));
@@ -262,6 +368,10 @@ fn fields_of(operation: Operation) -> &'static [&'static str] {
         Op::ListObjectsV2 => {
             &["prefix", "delimiter", "max-keys", "continuation-token", "start-after", "encoding-type", "fetch-owner"]
         }
+        Op::ListObjects => &["prefix", "delimiter", "max-keys", "marker", "encoding-type"],
+        Op::UploadPart => &["partNumber", "uploadId"],
+        Op::ListParts => &["max-parts", "part-number-marker"],
+        Op::ListMultipartUploads => &["max-uploads", "key-marker", "upload-id-marker", "prefix"],
         Op::ListObjectVersions => {
             &["prefix", "delimiter", "max-keys", "key-marker", "version-id-marker", "encoding-type"]
         }
@@ -282,15 +392,9 @@ fn fields_of(operation: Operation) -> &'static [&'static str] {
 /// AWS's name of an operation that is not offered, where somebody is likely to meet it.
 fn name_of(method: &Method, subresource: &str, is_bucket: bool) -> Option<&'static str> {
     Some(match (method.as_str(), subresource) {
-        ("POST", "uploads") => "CreateMultipartUpload",
-        ("GET", "uploads") => "ListMultipartUploads",
-        ("PUT", "partNumber" | "uploadId") => "UploadPart",
-        ("POST", "uploadId") => "CompleteMultipartUpload",
-        ("DELETE", "uploadId") => "AbortMultipartUpload",
-        ("GET", "uploadId") => "ListParts",
+        ("PUT", "partNumber" | "uploadId") => "UploadPartCopy",
         ("GET" | "HEAD", "partNumber") => "GetObject with partNumber",
         ("GET", "attributes") => "GetObjectAttributes",
-        ("GET", "") if is_bucket => "ListObjects (take ListObjectsV2)",
         ("POST", "") if is_bucket => "PostObject",
         _ => return None,
     })
@@ -340,5 +444,31 @@ mod tests {
         assert_eq!(virtual_bucket("a.b.127.0.0.1:80"), Some("a.b"));
         assert_eq!(virtual_bucket("127.0.0.1:80"), None);
         assert_eq!(virtual_bucket("localhost"), None);
+    }
+
+    #[test]
+    fn every_operation_of_the_list_is_found_by_some_request_and_no_other() {
+        let mut found = std::collections::BTreeSet::new();
+        for subresource in SUBRESOURCES.iter().chain([&""]) {
+            for method in ["GET", "HEAD", "PUT", "POST", "DELETE"] {
+                for (bucket, key, copies) in [("", "", false), ("b", "", false), ("b", "k", false), ("b", "k", true)] {
+                    let value = if *subresource == "list-type" { "2" } else { "" };
+                    let mut headers = HeaderMap::new();
+                    if copies {
+                        headers.insert("x-amz-copy-source", "b/k".parse().unwrap());
+                    }
+                    let request = Request {
+                        method: method.parse().unwrap(),
+                        bucket: bucket.to_owned(),
+                        key: key.to_owned(),
+                        query: vec![((*subresource).to_owned(), value.to_owned())],
+                        headers,
+                        body: Bytes::new(),
+                    };
+                    found.extend(request.choose(subresource).map(Operation::name));
+                }
+            }
+        }
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), OPERATIONS);
     }
 }

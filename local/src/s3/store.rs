@@ -64,6 +64,9 @@ struct Record {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct About {
     created: Timestamp,
+    /// Where it was made; one from before there were several is the home region's.
+    #[serde(default)]
+    region: Option<String>,
     versioning: Versioning,
     settings: BTreeMap<Setting, String>,
 }
@@ -136,7 +139,8 @@ impl Store {
         self.buckets.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    pub(super) fn create(&self, name: &str) -> Outcome<()> {
+    /// Makes a bucket in a region: its name is then taken in all of them.
+    pub(super) fn create(&self, name: &str, region: &str) -> Outcome<()> {
         check_bucket_name(name)?;
         let mut buckets = self.buckets.write().unwrap_or_else(PoisonError::into_inner);
         if buckets.contains_key(name) {
@@ -149,6 +153,7 @@ impl Store {
         }
         let about = About {
             created: self.world.now(),
+            region: Some(region.to_owned()),
             versioning: Versioning::Off,
             settings: super::buckets::defaults().into(),
         };
@@ -240,6 +245,12 @@ impl Bucket {
 
     pub(super) fn created(&self) -> Timestamp {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).about.created
+    }
+
+    /// The region that the bucket was made in.
+    pub(super) fn region(&self) -> String {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.about.region.clone().unwrap_or_else(|| self.world.region.clone())
     }
 
     pub(super) fn versioning(&self) -> Versioning {
@@ -428,6 +439,11 @@ impl Bucket {
         self.dir.join("objects").join(folder_name(key))
     }
 
+    /// The folder of uploads in parts.
+    pub(super) fn uploads(&self) -> PathBuf {
+        self.dir.join("uploads")
+    }
+
     fn arrive(&self, bytes: &[u8]) -> Outcome<PathBuf> {
         let number = self.arriving.fetch_add(1, Ordering::Relaxed);
         let path = self.dir.join("incoming").join(number.to_string());
@@ -442,7 +458,7 @@ impl Bucket {
         Ok(path)
     }
 
-    fn swap_in(&self, bytes: &[u8], place: &Path) -> Outcome<()> {
+    pub(super) fn swap_in(&self, bytes: &[u8], place: &Path) -> Outcome<()> {
         let arrived = self.arrive(bytes)?;
         fs::rename(&arrived, place).map_err(|error| {
             let _gone_already = fs::remove_file(&arrived);
@@ -533,7 +549,7 @@ fn read_key(folder: &Path, state: &mut State) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn json(value: &impl Serialize) -> Outcome<Vec<u8>> {
+pub(super) fn json(value: &impl Serialize) -> Outcome<Vec<u8>> {
     serde_json::to_vec_pretty(value).map_err(|error| Refused::new(500, "InternalError", error.to_string()))
 }
 

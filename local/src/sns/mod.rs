@@ -2,10 +2,13 @@
 //!
 //! Mail does not leave the machine: it becomes a file below `DIR/inbox` and a page at `/inbox`.
 
+mod confirm;
+mod deliver;
 mod filter;
 mod inbox;
 mod mail;
 mod message;
+mod mime;
 mod page;
 mod publish;
 mod subscriptions;
@@ -14,23 +17,40 @@ mod topics;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use self::inbox::Inbox;
-use self::subscriptions::Subscription;
+use self::subscriptions::{Confirmation, Subscription};
 use self::topics::Topic;
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
 use crate::http::{Parameters, Response};
 use crate::kept::Kept;
+use crate::paging::Order;
 use crate::sqs::Sqs;
 use crate::world::World;
 
 pub use self::mail::Mail;
 pub use self::message::Attribute;
+
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &[
+    "ConfirmSubscription",
+    "CreateTopic",
+    "DeleteTopic",
+    "GetSubscriptionAttributes",
+    "GetTopicAttributes",
+    "ListSubscriptions",
+    "ListSubscriptionsByTopic",
+    "ListTopics",
+    "Publish",
+    "PublishBatch",
+    "SetSubscriptionAttributes",
+    "SetTopicAttributes",
+    "Subscribe",
+    "Unsubscribe",
+];
 
 /// How many items a page of a listing holds, as on AWS.
 const PAGE: usize = 100;
@@ -40,6 +60,9 @@ const PAGE: usize = 100;
 struct State {
     topics: BTreeMap<String, Topic>,
     subscriptions: BTreeMap<String, Subscription>,
+    /// Which subscription a token confirmed: a link may be opened twice.
+    #[serde(default)]
+    confirmed: BTreeMap<String, String>,
 }
 
 /// Topics and the inbox.
@@ -79,14 +102,20 @@ impl Sns {
         self.make_topic(name, &BTreeMap::new())
     }
 
-    /// Subscribes an endpoint to a topic with a filter policy on message attributes, or none; gives the ARN.
+    /// Subscribes an endpoint to a topic with attributes such as `FilterPolicy`; gives the ARN.
+    ///
+    /// Nobody is asked: whoever makes a stack here reads the mail himself.
     ///
     /// # Errors
     /// As `Subscribe`.
-    pub fn subscribe(&self, topic: &str, protocol: &str, endpoint: &str, filter: Option<&str>) -> Answer<String> {
-        let attributes =
-            filter.map(|policy| ("FilterPolicy".to_owned(), policy.to_owned())).into_iter().collect::<BTreeMap<_, _>>();
-        self.make_subscription(topic, protocol, endpoint, attributes)
+    pub fn subscribe(
+        &self,
+        topic: &str,
+        protocol: &str,
+        endpoint: &str,
+        attributes: BTreeMap<String, String>,
+    ) -> Answer<String> {
+        self.make_subscription(topic, protocol, endpoint, attributes, Confirmation::Given, None).map(|(arn, _)| arn)
     }
 
     /// All mails, oldest first.
@@ -99,28 +128,33 @@ impl Sns {
         self.inbox.subscribe()
     }
 
-    pub(crate) async fn call(&self, action: &str, parameters: &Parameters, _caller: &Caller) -> Answer<String> {
+    pub(crate) async fn call(&self, action: &str, parameters: &Parameters, caller: &Caller) -> Answer<String> {
+        let known = members(action);
+        if let Some(unknown) = known.and_then(|known| parameters.unknown(known)) {
+            return Err(message::invalid(format!("{unknown}: the local cloud does not offer it")));
+        }
         match action {
             "CreateTopic" => self.create_topic_call(parameters),
             "DeleteTopic" => self.delete_topic(parameters),
             "ListTopics" => self.list_topics(parameters),
             "GetTopicAttributes" => self.topic_attributes(parameters),
             "SetTopicAttributes" => self.set_topic_attributes(parameters),
-            "Subscribe" => self.subscribe_call(parameters),
+            "Subscribe" => self.subscribe_call(parameters, caller),
             "ConfirmSubscription" => self.confirm_subscription(parameters),
             "Unsubscribe" => self.unsubscribe(parameters),
             "ListSubscriptions" => self.list_subscriptions(parameters),
             "ListSubscriptionsByTopic" => self.list_subscriptions_by_topic(parameters),
             "GetSubscriptionAttributes" => self.subscription_attributes(parameters),
             "SetSubscriptionAttributes" => self.set_subscription_attributes(parameters),
-            "Publish" => self.publish(parameters).await,
-            "PublishBatch" => self.publish_batch(parameters).await,
+            "Publish" => self.publish(parameters),
+            "PublishBatch" => self.publish_batch(parameters),
             _ => Err(ServiceError::unknown_operation("sns", action)),
         }
     }
 
-    pub(crate) fn page(&self, path: &str) -> Option<Response> {
-        page::page(&self.inbox, path)
+    /// The page at an address, if it is one of ours.
+    pub(crate) fn page(&self, uri: &hyper::Uri) -> Option<Response> {
+        page::page(self, uri)
     }
 
     /// Writes the state.
@@ -137,6 +171,48 @@ impl Sns {
         self.kept.save().map_err(|error| ServiceError::internal(format!("{error:#}")))?;
         Ok(result)
     }
+
+    /// One page of items that are ordered by ARN, and the element that leads to the next.
+    fn page_of<'a, T>(
+        &self,
+        (operation, filter): (&str, &str),
+        items: impl Iterator<Item = (&'a String, &'a T)>,
+        token: Option<&str>,
+    ) -> Answer<(Vec<(&'a String, &'a T)>, String)> {
+        let items = items.map(|(arn, item)| (arn.clone(), (arn, item)));
+        let listing = self.world.listing(&format!("sns:{operation}"), &[filter]);
+        let (page, next) =
+            listing.page(items, Order::Ascending, PAGE, token).map_err(|_| message::invalid("NextToken"))?;
+        Ok((page, next.map_or_else(String::new, |next| element("NextToken", &next))))
+    }
+}
+
+/// The members of an operation's input that are looked at; what is not must not be ignored.
+fn members(action: &str) -> Option<&'static [&'static str]> {
+    Some(match action {
+        "CreateTopic" => &["Name", "Attributes", "Tags", "DataProtectionPolicy"],
+        "DeleteTopic" | "GetTopicAttributes" => &["TopicArn"],
+        "ListTopics" | "ListSubscriptions" => &["NextToken"],
+        "SetTopicAttributes" => &["TopicArn", "AttributeName", "AttributeValue"],
+        "Subscribe" => &["TopicArn", "Protocol", "Endpoint", "Attributes", "ReturnSubscriptionArn"],
+        "ConfirmSubscription" => &["TopicArn", "Token", "AuthenticateOnUnsubscribe"],
+        "Unsubscribe" | "GetSubscriptionAttributes" => &["SubscriptionArn"],
+        "ListSubscriptionsByTopic" => &["TopicArn", "NextToken"],
+        "SetSubscriptionAttributes" => &["SubscriptionArn", "AttributeName", "AttributeValue"],
+        "Publish" => &[
+            "TopicArn",
+            "TargetArn",
+            "PhoneNumber",
+            "Message",
+            "Subject",
+            "MessageStructure",
+            "MessageAttributes",
+            "MessageDeduplicationId",
+            "MessageGroupId",
+        ],
+        "PublishBatch" => &["TopicArn", "PublishBatchRequestEntries"],
+        _ => return None,
+    })
 }
 
 fn not_found(what: &str) -> ServiceError {
@@ -152,31 +228,6 @@ fn entries(parameters: &Parameters) -> BTreeMap<String, String> {
             Some((name.to_owned(), value.to_owned()))
         })
         .collect()
-}
-
-/// One page of items that are ordered by ARN, and the element that leads to the next.
-fn page_of<'a, T>(
-    items: impl Iterator<Item = (&'a String, &'a T)>,
-    token: Option<&str>,
-    size: usize,
-) -> Answer<(Vec<(&'a String, &'a T)>, String)> {
-    let after = match token {
-        None => String::new(),
-        Some(token) => URL_SAFE_NO_PAD
-            .decode(token)
-            .ok()
-            .and_then(|bytes| String::from_utf8(bytes).ok())
-            .filter(|arn| arn.starts_with("arn:aws:sns:"))
-            .ok_or_else(|| message::invalid("NextToken is not one that was given out"))?,
-    };
-    let mut page: Vec<_> = items.filter(|(arn, _)| arn.as_str() > after.as_str()).take(size + 1).collect();
-    let more = page.len() > size;
-    page.truncate(size);
-    let next = match page.last() {
-        Some((arn, _)) if more => element("NextToken", &URL_SAFE_NO_PAD.encode(arn)),
-        _ => String::new(),
-    };
-    Ok((page, next))
 }
 
 /// `<NAME>TEXT</NAME>`, the text escaped.

@@ -6,17 +6,25 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::message::invalid;
-use super::{PAGE, Sns, State, attribute_map, element, entries, not_found, page_of};
+use super::{Sns, State, attribute_map, element, entries, not_found};
 use crate::error::Answer;
 use crate::http::Parameters;
+use crate::iam::{Document, Kind};
 
-/// What may be set for a topic. It is kept and given back; nothing of it changes what is delivered.
+/// What may be set for a topic. The name is who mail is from, and services need the policy; the rest is kept and given back.
 const SETTABLE: &[&str] = &["DisplayName", "Policy", "KmsMasterKeyId", "SignatureVersion", "TracingConfig"];
 
 /// A topic; its ARN is its key.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Topic {
     attributes: BTreeMap<String, String>,
+}
+
+impl Topic {
+    /// Who mail is from, if that was said.
+    pub(super) fn display_name(&self) -> Option<&str> {
+        self.attributes.get("DisplayName").map(String::as_str).filter(|name| !name.is_empty())
+    }
 }
 
 impl State {
@@ -43,9 +51,13 @@ fn check_attribute(name: &str, value: &str) -> Answer<()> {
     if !SETTABLE.contains(&name) {
         return Err(invalid(format!("AttributeName: the local cloud does not offer {name}")));
     }
+    if name == "Policy" {
+        return Document::parse(value, Kind::Resource)
+            .map(drop)
+            .map_err(|wrong| invalid(format!("Policy Error: {wrong}")));
+    }
     let good = match name {
         "DisplayName" => value.chars().count() <= 100 && !value.chars().any(char::is_control),
-        "Policy" => serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(value).is_ok(),
         "SignatureVersion" => matches!(value, "1" | "2"),
         "TracingConfig" => matches!(value, "PassThrough" | "Active"),
         _ => true,
@@ -101,7 +113,7 @@ impl Sns {
 
     pub(super) fn list_topics(&self, parameters: &Parameters) -> Answer<String> {
         self.kept.read(|state| {
-            let (page, next) = page_of(state.topics.iter(), parameters.get("NextToken"), PAGE)?;
+            let (page, next) = self.page_of(("ListTopics", ""), state.topics.iter(), parameters.get("NextToken"))?;
             let members: String =
                 page.iter().map(|(arn, _)| format!("<member>{}</member>", element("TopicArn", arn))).collect();
             Ok(format!("<Topics>{members}</Topics>{next}"))
@@ -112,11 +124,13 @@ impl Sns {
         let arn = parameters.required("TopicArn")?;
         self.kept.read(|state| {
             let mut attributes = state.topic(arn)?.attributes.clone();
-            let confirmed = state.subscriptions.values().filter(|one| one.topic == arn).count();
+            let of_topic = || state.subscriptions.values().filter(|one| one.topic == arn);
+            let confirmed = of_topic().filter(|one| one.is_confirmed()).count();
+            let pending = of_topic().count() - confirmed;
             attributes.insert("TopicArn".to_owned(), arn.to_owned());
             attributes.insert("Owner".to_owned(), self.world.account.clone());
             attributes.insert("SubscriptionsConfirmed".to_owned(), confirmed.to_string());
-            attributes.insert("SubscriptionsPending".to_owned(), "0".to_owned());
+            attributes.insert("SubscriptionsPending".to_owned(), pending.to_string());
             attributes.insert("SubscriptionsDeleted".to_owned(), "0".to_owned());
             attributes.entry("DisplayName".to_owned()).or_default();
             attributes.entry("Policy".to_owned()).or_insert_with(|| self.default_policy(arn));
@@ -135,6 +149,13 @@ impl Sns {
             }
             Ok(String::new())
         })
+    }
+
+    /// A topic's policy, if there is such a topic.
+    pub(crate) fn policy(&self, topic: &str) -> Option<String> {
+        let own =
+            self.kept.read(|state| state.topics.get(topic).map(|topic| topic.attributes.get("Policy").cloned()))?;
+        Some(own.unwrap_or_else(|| self.default_policy(topic)))
     }
 
     /// The policy that a topic has until it gets another: its owner may do everything.

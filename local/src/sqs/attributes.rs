@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{Answer, ServiceError};
+use crate::iam::{Document, Kind};
 
 /// A day, the unit of most limits.
 const DAY: u64 = 24 * 60 * 60;
@@ -145,7 +146,9 @@ fn check(name: &str, value: &str) -> Answer<()> {
         }
         "RedrivePolicy" if !value.is_empty() => parse_redrive(value).map(drop).map_err(|reason| invalid(name, reason)),
         "RedriveAllowPolicy" if !value.is_empty() => check_redrive_allow(value).map_err(|reason| invalid(name, reason)),
-        "Policy" if !value.is_empty() => super::policy::check(value).map_err(|reason| invalid(name, reason)),
+        "Policy" if !value.is_empty() => {
+            Document::parse(value, Kind::Resource).map(drop).map_err(|wrong| invalid(name, wrong.to_string()))
+        }
         _ => Ok(()),
     }
 }

@@ -52,6 +52,12 @@ impl Journal {
         Ok((Self { file: Mutex::new(file) }, bytes))
     }
 
+    /// A journal in another place, for tests.
+    #[cfg(test)]
+    pub(super) fn on(file: File) -> Self {
+        Self { file: Mutex::new(file) }
+    }
+
     /// Writes down a message that a queue has just taken.
     pub(super) fn add(&self, name: &str, queue: &Queue, ticket: Ticket) -> anyhow::Result<()> {
         let Some((mark, message)) = queue.entry(ticket) else { return Ok(()) };

@@ -5,7 +5,6 @@ mod journal;
 mod message;
 mod moves;
 mod operations;
-mod policy;
 mod queue;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub use self::message::{Message, MessageAttribute};
+pub use self::operations::OPERATIONS;
 pub(crate) use self::operations::query_code;
 pub use self::queue::Counts;
 
@@ -25,6 +25,7 @@ use self::attributes::Attributes;
 use self::journal::Journal;
 use self::queue::{Queue, ReceiptProblem, Stored};
 use crate::error::{Answer, ServiceError};
+use crate::iam::Need;
 use crate::kept::Kept;
 use crate::world::World;
 
@@ -86,14 +87,32 @@ pub enum Undeliverable {
         /// What is wrong with it.
         reason: String,
     },
+    /// The queue could not take it now; it may later.
+    #[error("the queue could not take the message: {reason}")]
+    Failed {
+        /// What went wrong.
+        reason: String,
+    },
 }
 
 /// What is sent beside a message's body.
 #[derive(Debug, Default)]
-struct Extras {
-    attributes: BTreeMap<String, MessageAttribute>,
-    delay: Option<Duration>,
-    trace_header: Option<String>,
+pub(crate) struct Extras {
+    pub(crate) attributes: BTreeMap<String, MessageAttribute>,
+    /// Instead of the queue's own.
+    pub(crate) delay: Option<Duration>,
+    pub(crate) trace_header: Option<String>,
+    pub(crate) unwritten: Unwritten,
+}
+
+/// What becomes of a message that the journal cannot take, as on a full disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Unwritten {
+    /// Its sender is told, and sends it again.
+    #[default]
+    Refused,
+    /// It stays, for whoever sent it cannot send it again: an event is told once. The next state that is written has it.
+    Kept,
 }
 
 fn no_such_queue(queue: &str) -> ServiceError {
@@ -278,10 +297,17 @@ impl Sqs {
             stored.attributes = extras.attributes;
             stored.trace_header = extras.trace_header;
             let ticket = queue.push(stored, delay, now);
-            self.journal.add(&name, queue, ticket).map_err(|error| {
-                queue.take_back(ticket);
-                ServiceError::internal(format!("{error:#}"))
-            })
+            match self.journal.add(&name, queue, ticket) {
+                Err(error) if extras.unwritten == Unwritten::Refused => {
+                    queue.take_back(ticket);
+                    Err(ServiceError::internal(format!("{error:#}")))
+                }
+                Err(error) => {
+                    tracing::error!(queue = name, error = format!("{error:#}"), "a message is in memory only");
+                    Ok(())
+                }
+                Ok(()) => Ok(()),
+            }
         })?;
         self.ring(&name);
         Ok(Sent { id, md5: message::md5_of_body(body) })
@@ -298,14 +324,21 @@ impl Sqs {
             .state
             .read(|state| state.queues.get(&name).map(|queue| queue.attributes.get("Policy")))
             .ok_or_else(missing)?;
-        let sender = policy::Sender { service, source_arn, account: &self.world.account };
-        policy::may_send(policy.as_deref(), queue_arn, sender).map_err(|reason| Undeliverable::NotAllowed { reason })
+        let need = Need::new("sqs:SendMessage", queue_arn);
+        let checked = self.world.iam.check_service(service, source_arn, &need, policy.as_deref());
+        checked.map_err(|refusal| Undeliverable::NotAllowed { reason: refusal.to_string() })
+    }
+
+    /// A queue's policy, if there is such a queue and it has one.
+    pub(crate) fn policy(&self, queue: &str) -> Option<String> {
+        let name = self.name(queue).ok()?;
+        self.state.read(|state| state.queues.get(&name).and_then(|queue| queue.attributes.get("Policy")))
     }
 
     /// Sends a message as an AWS service does it: only if the queue's policy lets it.
     ///
     /// # Errors
-    /// No such queue, no permission, or a message that the queue does not take.
+    /// No such queue, no permission, or a message that the queue does not take, or not now.
     pub fn send_for_service(
         &self,
         queue_arn: &str,
@@ -314,13 +347,26 @@ impl Sqs {
         body: &str,
         attributes: BTreeMap<String, MessageAttribute>,
     ) -> Result<Sent, Undeliverable> {
+        self.send_for(queue_arn, (service, source_arn), body, Extras { attributes, ..Extras::default() })
+    }
+
+    /// [`Sqs::send_for_service`] with whatever can be sent beside a body.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn send_for(
+        &self,
+        queue_arn: &str,
+        (service, source_arn): (&str, &str),
+        body: &str,
+        extras: Extras,
+    ) -> Result<Sent, Undeliverable> {
         self.may_send(queue_arn, service, source_arn)?;
-        self.send_as(queue_arn, body, service, Extras { attributes, ..Extras::default() }).map_err(|refused| {
-            if refused.code == "QueueDoesNotExist" {
-                Undeliverable::NoSuchQueue { queue: queue_arn.to_owned() }
-            } else {
-                Undeliverable::Refused { reason: refused.message }
-            }
+        let extras = Extras { unwritten: Unwritten::Kept, ..extras };
+        self.send_as(queue_arn, body, service, extras).map_err(|refused| match refused.code.as_str() {
+            "QueueDoesNotExist" => Undeliverable::NoSuchQueue { queue: queue_arn.to_owned() },
+            _ if refused.status >= 500 => Undeliverable::Failed { reason: refused.message },
+            _ => Undeliverable::Refused { reason: refused.message },
         })
     }
 

@@ -10,11 +10,33 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::message::{self, MessageAttribute};
-use super::{Extras, Message, Sqs, attributes, invalid};
+use super::{Extras, Message, Sqs, Unwritten, attributes, invalid};
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
-use crate::paging::page;
+use crate::paging::Order;
 use crate::sts;
+
+/// The operations that are offered here.
+pub const OPERATIONS: &[&str] = &[
+    "CancelMessageMoveTask",
+    "ChangeMessageVisibility",
+    "ChangeMessageVisibilityBatch",
+    "CreateQueue",
+    "DeleteMessage",
+    "DeleteMessageBatch",
+    "DeleteQueue",
+    "GetQueueAttributes",
+    "GetQueueUrl",
+    "ListDeadLetterSourceQueues",
+    "ListMessageMoveTasks",
+    "ListQueues",
+    "PurgeQueue",
+    "ReceiveMessage",
+    "SendMessage",
+    "SendMessageBatch",
+    "SetQueueAttributes",
+    "StartMessageMoveTask",
+];
 
 /// The largest page of queues, as on AWS.
 const LARGEST_PAGE: usize = 1000;
@@ -43,6 +65,7 @@ const SYSTEM_ATTRIBUTES: [&str; 9] = [
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html> has the codes without one.
 pub(crate) fn query_code(code: &str) -> &str {
     match code {
+        "AccessDeniedException" => "AccessDenied",
         "BatchEntryIdsNotDistinct" => "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
         "BatchRequestTooLong" => "AWS.SimpleQueueService.BatchRequestTooLong",
         "EmptyBatchRequest" => "AWS.SimpleQueueService.EmptyBatchRequest",
@@ -198,15 +221,55 @@ struct StartMove {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct CancelMove {
+    task_handle: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct ListMoves {
     source_arn: Option<String>,
     max_results: Option<i64>,
 }
 
+/// An entry of a batch. One that lacks a member that the model requires fails the batch; anything else only itself.
+trait BatchEntry {
+    fn id(&self) -> Option<String>;
+    fn check(&self) -> Answer<()>;
+}
+
+impl BatchEntry for SendEntry {
+    fn id(&self) -> Option<String> {
+        self.id.clone()
+    }
+
+    fn check(&self) -> Answer<()> {
+        required(self.message_body.as_ref(), "MessageBody").map(drop)
+    }
+}
+
+impl BatchEntry for DeleteEntry {
+    fn id(&self) -> Option<String> {
+        self.id.clone()
+    }
+
+    fn check(&self) -> Answer<()> {
+        required(self.receipt_handle.as_ref(), "ReceiptHandle").map(drop)
+    }
+}
+
+impl BatchEntry for ChangeEntry {
+    fn id(&self) -> Option<String> {
+        self.id.clone()
+    }
+
+    fn check(&self) -> Answer<()> {
+        required(self.receipt_handle.as_ref(), "ReceiptHandle").map(drop)
+    }
+}
+
 fn parse<T: DeserializeOwned>(input: Value) -> Answer<T> {
-    serde_json::from_value(input).map_err(|error| {
-        ServiceError::bad("SerializationException", format!("the local cloud does not take this input: {error}"))
-    })
+    crate::input::read(input, "SerializationException")
 }
 
 fn required<T>(value: Option<T>, name: &str) -> Answer<T> {
@@ -238,6 +301,7 @@ impl Sqs {
     /// AWS's codes, by the names of the service model's shapes.
     pub async fn call(&self, operation: &str, input: Value, caller: &Caller) -> Answer<Value> {
         match operation {
+            "CancelMessageMoveTask" => cancel_message_move_task(parse(input)?),
             "ChangeMessageVisibility" => self.change_message_visibility(parse(input)?),
             "ChangeMessageVisibilityBatch" => self.change_message_visibility_batch(parse(input)?),
             "CreateQueue" => self.create_queue_call(parse(input)?),
@@ -283,13 +347,8 @@ impl Sqs {
     fn list_queues(&self, input: ListQueues) -> Answer<Value> {
         let prefix = input.queue_name_prefix;
         let names = self.queue_names().into_iter().filter(|name| name.starts_with(&prefix));
-        self.urls(
-            "QueueUrls",
-            &format!("ListQueues {prefix}"),
-            names,
-            page_size(input.max_results)?,
-            input.next_token.as_deref(),
-        )
+        let listing = ("QueueUrls", "ListQueues", &*prefix);
+        self.urls(listing, names, input.max_results, input.next_token.as_deref())
     }
 
     fn list_dead_letter_source_queues(&self, input: ListSources) -> Answer<Value> {
@@ -301,24 +360,28 @@ impl Sqs {
             let feeds = |queue: &super::Queue| queue.attributes.redrive().is_some_and(|redrive| redrive.target == arn);
             state.queues.iter().filter(|(_, queue)| feeds(queue)).map(|(name, _)| name.clone()).collect()
         });
-        let listing = format!("ListDeadLetterSourceQueues {name}");
-        self.urls("queueUrls", &listing, sources, page_size(input.max_results)?, input.next_token.as_deref())
+        let listing = ("queueUrls", "ListDeadLetterSourceQueues", &*name);
+        self.urls(listing, sources, input.max_results, input.next_token.as_deref())
     }
 
+    /// Without `MaxResults` there are no pages: the answer holds the first thousand and no token, as on AWS.
     fn urls(
         &self,
-        member: &str,
-        listing: &str,
+        (member, operation, filter): (&str, &str, &str),
         names: impl IntoIterator<Item = String>,
-        most: usize,
+        most: Option<i64>,
         token: Option<&str>,
     ) -> Answer<Value> {
         let urls = names.into_iter().map(|name| {
             let url = self.url(&name);
             (name, url)
         });
-        let (urls, next) = page(listing, urls, most, token)
-            .map_err(|_| invalid("NextToken", token.unwrap_or_default(), "It is no token of this listing."))?;
+        let wrong = || invalid("NextToken", token.unwrap_or_default(), "It is no token of this listing.");
+        let listing = self.world.listing(&format!("sqs:{operation}"), &[filter]);
+        let (urls, next) = match (most, token) {
+            (None, None) => (urls.map(|(_, url)| url).take(LARGEST_PAGE).collect(), None),
+            _ => listing.page(urls, Order::Ascending, page_size(most)?, token).map_err(|_| wrong())?,
+        };
         let mut output = Map::from_iter([(member.to_owned(), json!(urls))]);
         if let Some(next) = next {
             output.insert("NextToken".to_owned(), json!(next));
@@ -400,7 +463,10 @@ impl Sqs {
             }
         }
         let md5_of_attributes = message::md5_of_attributes(&entry.message_attributes);
-        let extras = Extras { attributes: entry.message_attributes, delay, trace_header };
+        // A service that delivers, as SNS does, has answered for the message already.
+        let is_service = caller.access_key_id.ends_with(".amazonaws.com");
+        let unwritten = if is_service { Unwritten::Kept } else { Unwritten::Refused };
+        let extras = Extras { attributes: entry.message_attributes, delay, trace_header, unwritten };
         let sent = self.send_as(url, &body, &sts::principal_id(&caller.arn), extras)?;
         let mut output = Map::from_iter([
             ("MessageId".to_owned(), json!(sent.id)),
@@ -426,7 +492,7 @@ impl Sqs {
                 format!("Batch requests cannot be longer than {LARGEST_BATCH} bytes. You have sent {total} bytes."),
             ));
         }
-        self.batch(input, |entry: &SendEntry| entry.id.clone(), |url, entry| self.send_entry(url, entry, caller))
+        self.batch(input, |url, entry| self.send_entry(url, entry, caller))
     }
 
     fn delete_message(&self, input: DeleteMessage) -> Answer<Value> {
@@ -435,14 +501,10 @@ impl Sqs {
     }
 
     fn delete_message_batch(&self, input: Batch<DeleteEntry>) -> Answer<Value> {
-        self.batch(
-            input,
-            |entry| entry.id.clone(),
-            |url, entry| {
-                self.delete(url, &required(entry.receipt_handle, "ReceiptHandle")?)?;
-                Ok(Map::new())
-            },
-        )
+        self.batch(input, |url, entry: DeleteEntry| {
+            self.delete(url, &required(entry.receipt_handle, "ReceiptHandle")?)?;
+            Ok(Map::new())
+        })
     }
 
     fn change_message_visibility(&self, input: ChangeVisibility) -> Answer<Value> {
@@ -463,14 +525,13 @@ impl Sqs {
     }
 
     fn change_message_visibility_batch(&self, input: Batch<ChangeEntry>) -> Answer<Value> {
-        self.batch(input, |entry| entry.id.clone(), |url, entry| self.change_entry(url, entry))
+        self.batch(input, |url, entry| self.change_entry(url, entry))
     }
 
     /// Does a batch entry by entry; one that fails does not keep the others from going through.
-    fn batch<E>(
+    fn batch<E: BatchEntry>(
         &self,
         input: Batch<E>,
-        id_of: impl Fn(&E) -> Option<String>,
         mut act: impl FnMut(&str, E) -> Answer<Map<String, Value>>,
     ) -> Answer<Value> {
         let url = required(input.queue_url, "QueueUrl")?;
@@ -488,7 +549,8 @@ impl Sqs {
         }
         let mut ids = BTreeSet::new();
         for entry in &entries {
-            let id = required(id_of(entry), "Id")?;
+            let id = required(entry.id(), "Id")?;
+            entry.check()?;
             let good =
                 (1..=80).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
             if !good {
@@ -503,7 +565,7 @@ impl Sqs {
         }
         let (mut successful, mut failed) = (Vec::new(), Vec::new());
         for entry in entries {
-            let id = id_of(&entry).unwrap_or_default();
+            let id = entry.id().unwrap_or_default();
             match act(&url, entry) {
                 Ok(mut done) => {
                     done.insert("Id".to_owned(), json!(id));
@@ -517,14 +579,7 @@ impl Sqs {
                 })),
             }
         }
-        let mut output = Map::new();
-        if !successful.is_empty() {
-            output.insert("Successful".to_owned(), json!(successful));
-        }
-        if !failed.is_empty() {
-            output.insert("Failed".to_owned(), json!(failed));
-        }
-        Ok(Value::Object(output))
+        Ok(json!({ "Successful": successful, "Failed": failed }))
     }
 
     async fn receive_message(&self, input: ReceiveMessage) -> Answer<Value> {
@@ -576,6 +631,12 @@ impl Sqs {
             .collect();
         Ok(json!({ "Results": tasks }))
     }
+}
+
+/// Every task is completed when the call that started it returns, so there is never one that could be cancelled.
+fn cancel_message_move_task(input: CancelMove) -> Answer<Value> {
+    let handle = required(input.task_handle, "TaskHandle")?;
+    Err(ServiceError::bad("ResourceNotFoundException", format!("Task {handle} does not exist or is not running.")))
 }
 
 /// A message as the protocol carries it, with the attributes that were asked for and no others.

@@ -207,7 +207,7 @@ async fn a_batch_reports_each_entry_and_refuses_a_batch_that_is_none() {
     let deleted = bench
         .call("DeleteMessageBatch", json!({"QueueUrl": url, "Entries": [{"Id": "a", "ReceiptHandle": receipt}]}))
         .await;
-    assert_eq!(deleted, json!({"Successful": [{"Id": "a"}]}));
+    assert_eq!(deleted, json!({"Successful": [{"Id": "a"}], "Failed": []}));
     assert_eq!(bench.sqs.counts("q").unwrap().visible, 0);
 
     let refusal =
@@ -372,4 +372,24 @@ async fn an_accepted_message_outlives_a_killed_process_and_comes_once() {
     std::fs::write(&journal, &written).unwrap();
     let fourth = Sqs::open(&bench.world).unwrap();
     assert!(bodies(&fourth).await.is_empty(), "another queue has the name now");
+}
+
+#[tokio::test]
+async fn on_a_full_disk_a_sender_is_told_to_try_again_and_an_event_is_kept() {
+    let mut bench = bench();
+    let arn = "arn:aws:sqs:eu-west-1:111122223333:q";
+    let rule = "arn:aws:events:eu-west-1:111122223333:rule/r";
+    let policy = json!({ "Statement": { "Effect": "Allow", "Principal": { "Service": "events.amazonaws.com" },
+                                        "Action": "sqs:SendMessage", "Resource": arn } });
+    let url = bench.queue("q", json!({ "Policy": policy.to_string() })).await;
+    // Whatever is written to it finds no space left on the device.
+    let full = std::fs::OpenOptions::new().append(true).open("/dev/full").unwrap();
+    Arc::get_mut(&mut bench.sqs).unwrap().journal = Journal::on(full);
+    let sent = bench.sqs.call("SendMessage", json!({ "QueueUrl": url, "MessageBody": "told" }), &caller()).await;
+    let refused = sent.unwrap_err();
+    assert_eq!((refused.status, refused.code.as_str()), (500, "InternalFailure"));
+    assert!(refused.message.contains("No space left"), "{refused}");
+    bench.sqs.send_for_service(arn, "events.amazonaws.com", rule, "event", BTreeMap::new()).unwrap();
+    let there: Vec<Value> = bench.receive(&url).await.iter().map(|message| message["Body"].clone()).collect();
+    assert_eq!(there, ["event"], "what was refused is not there");
 }

@@ -10,7 +10,7 @@ use super::expression::{Expression, Kind};
 use super::problem::{Position, TemplateProblem};
 use super::schema;
 use super::yaml::Node;
-use super::{Resource, ResourceKind};
+use super::{OnDeletion, Resource, ResourceKind};
 
 /// A function as the stack made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,10 @@ pub struct Function {
     pub environment: BTreeMap<String, String>,
     /// The name of its role.
     pub role: String,
+    /// The ARN of its role.
+    pub role_arn: String,
+    /// Whether what it does is traced with its role.
+    pub tracing: Tracing,
     /// The longest that one invocation may take.
     pub timeout: Duration,
     /// Its memory in MB; told to the function, not enforced.
@@ -54,6 +58,16 @@ pub enum LogFormat {
     /// A JSON object a line.
     #[serde(rename = "JSON")]
     Json,
+}
+
+/// `Tracing`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum Tracing {
+    /// Lambda sends what it sampled to X-Ray, with the function's role. There is no X-Ray here: only the role is checked.
+    Active,
+    /// Only what a caller sampled already is traced.
+    #[default]
+    PassThrough,
 }
 
 /// An event source mapping from a queue.
@@ -99,6 +113,8 @@ struct Properties {
     #[serde(default)]
     environment: Environment,
     role: Option<String>,
+    #[serde(default)]
+    tracing: Tracing,
     #[serde(default = "three_seconds")]
     timeout: u64,
     #[serde(default = "least_memory")]
@@ -200,6 +216,8 @@ pub(super) fn read(
         handler: properties.handler,
         environment: properties.environment.variables,
         role: role.rsplit('/').next().unwrap_or(role).to_owned(),
+        role_arn: role.to_owned(),
+        tracing: properties.tracing,
         timeout: Duration::from_secs(properties.timeout),
         memory: properties.memory_size,
         reserved: properties.reserved_concurrent_executions,
@@ -355,7 +373,15 @@ pub(super) fn with_role(mut function: Resource, problems: &mut Vec<TemplateProbl
         ]),
     };
     let depends_on = properties.references().into_iter().map(|(_, reference)| reference.resource.clone()).collect();
-    let role = Resource { id: id.clone(), kind: ResourceKind::Role, at, properties, depends_on, metadata: Value::Null };
+    let role = Resource {
+        id: id.clone(),
+        kind: ResourceKind::Role,
+        at,
+        properties,
+        depends_on,
+        metadata: Value::Null,
+        on_deletion: OnDeletion::Delete,
+    };
     function.depends_on.insert(id);
     vec![role, function]
 }

@@ -1,7 +1,11 @@
 //! The one place where the stack speaks to the services.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
+use serde_json::{Map, Value, json};
+
+use super::function::Function;
+use super::roles;
 use crate::auth::Caller;
 use crate::cloud::Cloud;
 use crate::error::{Answer, ServiceError};
@@ -31,6 +35,12 @@ pub(super) trait Services: Send + Sync {
     fn subscribe(&self, subscription: &Subscription) -> impl Future<Output = Answer<String>> + Send;
     /// Makes a bucket, or finds it.
     fn create_bucket(&self, name: &str, versioning: Versioning) -> impl Future<Output = Answer<()>> + Send;
+    /// Makes a role, or changes it.
+    fn role(&self, name: &str, properties: &Value) -> Answer<()>;
+    /// Makes a managed policy, or changes it, and hangs it on its roles.
+    fn managed_policy(&self, arn: &str, properties: &Value) -> Answer<()>;
+    /// What Lambda looks at before it makes a function.
+    fn admit_function(&self, function: &Function) -> Answer<()>;
     /// Gives a bucket its policy.
     fn set_bucket_policy(&self, bucket: &str, policy: &str) -> impl Future<Output = Answer<()>> + Send;
 }
@@ -41,8 +51,8 @@ pub(super) struct Subscription {
     pub(super) topic_arn: String,
     pub(super) protocol: String,
     pub(super) endpoint: String,
-    /// The filter policy as JSON.
-    pub(super) filter: Option<String>,
+    /// `FilterPolicy`, `RawMessageDelivery` and their like, as texts.
+    pub(super) attributes: BTreeMap<String, String>,
 }
 
 /// A cloud, and as whom the stack calls it.
@@ -76,12 +86,27 @@ impl Services for Deployer<'_> {
     }
 
     async fn subscribe(&self, subscription: &Subscription) -> Answer<String> {
-        let Subscription { topic_arn, protocol, endpoint, filter } = subscription;
-        self.cloud.sns.subscribe(topic_arn, protocol, endpoint, filter.as_deref())
+        let Subscription { topic_arn, protocol, endpoint, attributes } = subscription;
+        self.cloud.sns.subscribe(topic_arn, protocol, endpoint, attributes.clone())
     }
 
     async fn create_bucket(&self, name: &str, versioning: Versioning) -> Answer<()> {
         self.cloud.s3.create_bucket(name, versioning)
+    }
+
+    fn role(&self, name: &str, properties: &Value) -> Answer<()> {
+        self.cloud.world.iam.put_role(name, roles::definition(properties))
+    }
+
+    fn managed_policy(&self, arn: &str, properties: &Value) -> Answer<()> {
+        let list = properties.get("Roles").and_then(Value::as_array).into_iter().flatten();
+        let names: Vec<String> = list.filter_map(|name| name.as_str().map(str::to_owned)).collect();
+        let document = properties.get("PolicyDocument").unwrap_or(&Value::Null);
+        self.cloud.world.iam.put_managed_policy(arn, document, &names)
+    }
+
+    fn admit_function(&self, function: &Function) -> Answer<()> {
+        roles::admit_function(&self.cloud.world.iam, &self.cloud.sqs, function)
     }
 
     async fn set_bucket_policy(&self, bucket: &str, policy: &str) -> Answer<()> {
@@ -132,8 +157,19 @@ pub(super) async fn rule(services: &impl Services, name: &str, rule: Value, targ
     Ok(())
 }
 
+/// Makes an archive, or finds it and changes it; its bus stays.
+pub(super) async fn archive(services: &impl Services, mut input: Map<String, Value>) -> Answer<()> {
+    match services.events("CreateArchive", input.clone().into()).await {
+        Err(refused) if is_code(&refused, &["ResourceAlreadyExistsException"]) => {
+            input.remove("EventSourceArn");
+            services.events("UpdateArchive", input.into()).await.map(|_| ())
+        }
+        made => made.map(|_| ()),
+    }
+}
+
 /// Takes a rule away that the template no longer has.
-pub(super) async fn delete_rule(services: &impl Services, name: &str) -> Answer<()> {
+pub(super) async fn delete_stale_rule(services: &impl Services, name: &str) -> Answer<()> {
     let ids = match target_ids(services, name).await {
         Err(refused) if is_code(&refused, &["ResourceNotFoundException"]) => return Ok(()),
         ids => ids?,
@@ -142,6 +178,11 @@ pub(super) async fn delete_rule(services: &impl Services, name: &str) -> Answer<
         services.events("RemoveTargets", json!({ "Rule": name, "Ids": ids })).await?;
     }
     services.events("DeleteRule", json!({ "Name": name })).await.map(|_| ())
+}
+
+/// Takes a rule away because its stack goes.
+pub(crate) async fn delete_rule(cloud: &Cloud, caller: &Caller, name: &str) -> Answer<()> {
+    delete_stale_rule(&Deployer { cloud, caller: caller.clone() }, name).await
 }
 
 async fn target_ids(services: &impl Services, rule: &str) -> Answer<Vec<String>> {

@@ -12,6 +12,7 @@ mod make;
 mod names;
 mod parameters;
 pub mod problem;
+pub(crate) mod roles;
 mod schema;
 pub mod stack;
 mod yaml;
@@ -21,9 +22,11 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::kinds::ResourceKind;
+pub(crate) use self::make::delete_rule;
 pub use self::problem::{Problems, TemplateProblem};
 pub use self::stack::Stack;
 
@@ -66,16 +69,21 @@ impl Pseudo {
             "AWS::StackName" => self.stack_name.clone(),
             "AWS::Partition" => self.partition.clone(),
             "AWS::URLSuffix" => self.url_suffix.clone(),
-            "AWS::StackId" => format!(
-                "arn:{}:cloudformation:{}:{}:stack/{}/{}",
-                self.partition,
-                self.region,
-                self.account,
-                self.stack_name,
-                names::suffix(&self.stack_name, "")
-            ),
+            "AWS::StackId" => self.stack_id(),
             _ => return None,
         })
+    }
+
+    /// `AWS::StackId`
+    pub fn stack_id(&self) -> String {
+        format!(
+            "arn:{}:cloudformation:{}:{}:stack/{}/{}",
+            self.partition,
+            self.region,
+            self.account,
+            self.stack_name,
+            names::suffix(&self.stack_name, "")
+        )
     }
 }
 
@@ -84,6 +92,8 @@ impl Pseudo {
 pub struct Template {
     /// What its pseudo parameters stand for.
     pub pseudo: Pseudo,
+    /// What its parameters were given, or have by default; a secret one is masked.
+    pub parameters: BTreeMap<String, String>,
     /// The resources in the order in which they can be made.
     pub resources: Vec<Resource>,
     /// The outputs in the template's order.
@@ -105,6 +115,18 @@ pub struct Resource {
     pub depends_on: BTreeSet<String>,
     /// Its metadata, for instance how SAM builds it.
     pub metadata: Value,
+    /// What becomes of it when the stack is deleted.
+    pub on_deletion: OnDeletion,
+}
+
+/// `DeletionPolicy`
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnDeletion {
+    /// It goes with the stack.
+    #[default]
+    Delete,
+    /// It stays.
+    Retain,
 }
 
 /// An output of the template.
@@ -177,9 +199,10 @@ impl Template {
             .filter_map(|entry| output(entry, &mut scope))
             .collect();
         in_order(&mut resources, &mut scope.problems);
+        let parameters = parameters::shown(section, &scope.parameters);
         let mut problems = scope.problems;
         if problems.is_empty() {
-            return Ok(Self { pseudo: pseudo.clone(), resources, outputs });
+            return Ok(Self { pseudo: pseudo.clone(), parameters, resources, outputs });
         }
         problems.sort();
         problems.dedup();
@@ -285,12 +308,25 @@ fn resource(entry: &Entry, globals: Option<&Node>, scope: &mut Scope<'_>) -> Vec
         properties,
         depends_on,
         metadata: metadata.unwrap_or_default(),
+        on_deletion: on_deletion(node, scope),
     };
     if kind != ResourceKind::Function {
         return vec![resource];
     }
     function::check(&resource, &mut scope.problems);
     if function::wants_role(node) { function::with_role(resource, &mut scope.problems) } else { vec![resource] }
+}
+
+fn on_deletion(node: &Node, scope: &mut Scope<'_>) -> OnDeletion {
+    let Some(policy) = node.get("DeletionPolicy") else { return OnDeletion::Delete };
+    match policy.text().as_deref() {
+        Some("Delete") => OnDeletion::Delete,
+        Some("Retain") => OnDeletion::Retain,
+        _ => {
+            scope.problem(policy.at, "the local cloud follows the values Delete and Retain of DeletionPolicy");
+            OnDeletion::Delete
+        }
+    }
 }
 
 fn named_dependencies(node: &Node, scope: &mut Scope<'_>) -> Vec<String> {

@@ -44,6 +44,22 @@ pub(super) fn values(
     entries.iter().filter_map(|entry| Some((entry.key.clone(), value(entry, given, problems)?))).collect()
 }
 
+/// The values as they may be shown.
+pub(super) fn shown(section: Option<&Node>, values: &BTreeMap<String, Value>) -> BTreeMap<String, String> {
+    let is_secret = |name: &str| {
+        let entry = section.and_then(|section| section.get(name));
+        entry.and_then(|entry| entry.get("NoEcho")).and_then(Node::text).as_deref() == Some("true")
+    };
+    let text = |value: &Value| match value {
+        Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
+        value => value.as_str().unwrap_or_default().to_owned(),
+    };
+    values
+        .iter()
+        .map(|(name, value)| (name.clone(), if is_secret(name) { "****".to_owned() } else { text(value) }))
+        .collect()
+}
+
 fn value(entry: &Entry, given: &BTreeMap<String, String>, problems: &mut Vec<TemplateProblem>) -> Option<Value> {
     let name = &entry.key;
     for attribute in entry.value.entries() {

@@ -122,7 +122,7 @@ impl Stack {
             .collect();
         let before = record.read(|record| record.rules.clone());
         for (id, name) in before.iter().filter(|(_, name)| !rules.values().any(|rule| rule == *name)) {
-            make::delete_rule(&services, name).await.map_err(|source| StackError::Refused {
+            make::delete_stale_rule(&services, name).await.map_err(|source| StackError::Refused {
                 resource: id.clone(),
                 kind: ResourceKind::Rule.name(),
                 source,
@@ -184,11 +184,18 @@ impl Stack {
             |source| StackError::Refused { resource: resource.id.clone(), kind: resource.kind.name(), source };
         let told = Self::tell(services, resource.kind, &name, &properties).await.map_err(refused)?;
         let (reference, attributes) = identity(resource.kind, pseudo, &name, told);
+        if resource.kind == ResourceKind::ManagedPolicy {
+            services.managed_policy(&reference, &properties).map_err(refused)?;
+        }
         if resource.kind == ResourceKind::Function {
-            let role = self.resources.get(&function::role_id(&resource.id)).map(|made| made.name.clone());
+            let role = self
+                .resources
+                .get(&function::role_id(&resource.id))
+                .and_then(|made| made.attributes.get("Arn").cloned());
             let arn = attributes.get("Arn").cloned().unwrap_or_default();
             let function = function::read(resource, properties.clone(), &name, &arn, role.as_deref())
                 .map_err(|what| StackError::Shape { what })?;
+            services.admit_function(&function).map_err(refused)?;
             self.functions.push(function);
         }
         let made = Made { kind: resource.kind, reference, name, attributes, properties };
@@ -218,6 +225,10 @@ impl Stack {
             ResourceKind::Rule => {
                 let targets = properties.get("Targets").cloned().unwrap_or_else(|| json!([]));
                 make::rule(services, name, rule(name, properties), targets).await?;
+                String::new()
+            }
+            ResourceKind::Archive => {
+                make::archive(services, archive(name, properties)).await?;
                 String::new()
             }
             ResourceKind::Topic => {
@@ -252,12 +263,14 @@ impl Stack {
                 make::log_group(services, name).await?;
                 String::new()
             }
-            // Lambda starts functions; roles are read from the stack; alarms and metrics are kept only.
-            ResourceKind::Function
-            | ResourceKind::Role
-            | ResourceKind::ManagedPolicy
-            | ResourceKind::Alarm
-            | ResourceKind::MetricFilter => String::new(),
+            ResourceKind::Role => {
+                services.role(name, properties)?;
+                String::new()
+            }
+            // Lambda starts functions; a managed policy needs its ARN first; alarms and metrics are kept only.
+            ResourceKind::Function | ResourceKind::ManagedPolicy | ResourceKind::Alarm | ResourceKind::MetricFilter => {
+                String::new()
+            }
         };
         Ok(told)
     }
@@ -304,13 +317,33 @@ fn rule(name: &str, properties: &Value) -> Value {
     Value::Object(input)
 }
 
+/// The archive's properties as the input of `CreateArchive`.
+fn archive(name: &str, properties: &Value) -> Map<String, Value> {
+    let mut input = Map::from_iter([("ArchiveName".to_owned(), Value::from(name))]);
+    if let Some(pattern) = properties.get("EventPattern") {
+        input.insert("EventPattern".to_owned(), Value::String(json_text(Some(pattern))));
+    }
+    for (property, member) in
+        [("SourceArn", "EventSourceArn"), ("Description", "Description"), ("RetentionDays", "RetentionDays")]
+    {
+        if let Some(value) = properties.get(property) {
+            input.insert(member.to_owned(), value.clone());
+        }
+    }
+    input
+}
+
 fn subscription(topic_arn: &str, properties: &Value) -> Subscription {
+    const ATTRIBUTES: [&str; 4] = ["FilterPolicy", "FilterPolicyScope", "RawMessageDelivery", "RedrivePolicy"];
     let text = |key: &str| properties.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     Subscription {
         topic_arn: topic_arn.to_owned(),
         protocol: text("Protocol"),
         endpoint: text("Endpoint"),
-        filter: properties.get("FilterPolicy").map(|filter| json_text(Some(filter))),
+        attributes: ATTRIBUTES
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), json_text(Some(properties.get(name)?)))))
+            .collect(),
     }
 }
 
@@ -332,6 +365,10 @@ fn identity(kind: ResourceKind, pseudo: &Pseudo, name: &str, told: String) -> (S
         ResourceKind::Rule => {
             let arn = arn("events", &format!("rule/{name}"));
             (name, BTreeMap::from([("Arn", arn)]))
+        }
+        ResourceKind::Archive => {
+            let arn = arn("events", &format!("archive/{name}"));
+            (name.clone(), BTreeMap::from([("Arn", arn), ("ArchiveName", name)]))
         }
         ResourceKind::Topic => (told.clone(), BTreeMap::from([("TopicArn", told), ("TopicName", name)])),
         ResourceKind::Subscription => (told.clone(), BTreeMap::from([("Arn", told)])),

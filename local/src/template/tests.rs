@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::function::{FailureReport, SourceState};
+use super::function::{FailureReport, Function, SourceState};
 use super::make::{Services, Subscription};
 use super::{Problems, Pseudo, Stack, Template, TemplateProblem};
 use crate::error::{Answer, ServiceError};
@@ -90,6 +90,21 @@ impl Services for Recorder {
     async fn subscribe(&self, subscription: &Subscription) -> Answer<String> {
         self.note(format!("sns {subscription:?}"));
         Ok(format!("{}:1", subscription.topic_arn))
+    }
+
+    fn role(&self, name: &str, properties: &Value) -> Answer<()> {
+        self.note(format!("iam role {name} {properties}"));
+        Ok(())
+    }
+
+    fn managed_policy(&self, arn: &str, properties: &Value) -> Answer<()> {
+        self.note(format!("iam policy {arn} {properties}"));
+        Ok(())
+    }
+
+    fn admit_function(&self, function: &Function) -> Answer<()> {
+        self.note(format!("lambda admit {} {}", function.name, function.role_arn));
+        Ok(())
     }
 
     async fn create_bucket(&self, name: &str, versioning: Versioning) -> Answer<()> {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use signalbox_events::{BuildId, BuildLogs, BuildPhase, BuildStatus, PhaseStatus, PhaseType, ProjectName};
 
-use crate::failure::{lacking, sort};
+use crate::failure::{lacking, sort, timestamp};
 use crate::{Aws, Failure};
 
 /// At most this many builds can be asked for at once.
@@ -132,19 +132,28 @@ impl CodeBuild {
         Ok(found)
     }
 
-    /// The newest builds of a project, newest first, at most one page of them (100 on AWS).
+    /// The newest builds of a project, newest first, at most 100: as many as one page of AWS's.
     ///
     /// # Errors
     /// As [`Failure`] sorts them.
     pub async fn newest(&self, project: &ProjectName) -> Result<Vec<BuildId>, Failure> {
         let doing = format!("codebuild:ListBuildsForProject on {project}");
-        let request = self.client.list_builds_for_project().project_name(project.as_str());
-        let answer = request.send().await.map_err(|error| sort(&doing, error))?;
-        let ids = answer.ids.unwrap_or_default().into_iter();
-        ids.map(|id| {
-            BuildId::parse(id).map_err(|error| Failure::refused(&doing, format!("the answer cannot be read: {error}")))
-        })
-        .collect()
+        let (mut newest, mut token) = (Vec::new(), None);
+        loop {
+            let request = self.client.list_builds_for_project().project_name(project.as_str()).set_next_token(token);
+            let answer = request.send().await.map_err(|error| sort(&doing, error))?;
+            for id in answer.ids.unwrap_or_default() {
+                newest.push(
+                    BuildId::parse(id)
+                        .map_err(|error| Failure::refused(&doing, format!("the answer cannot be read: {error}")))?,
+                );
+            }
+            token = answer.next_token.filter(|token| !token.is_empty());
+            if token.is_none() || newest.len() >= BUILDS_AT_ONCE {
+                newest.truncate(BUILDS_AT_ONCE);
+                return Ok(newest);
+            }
+        }
     }
 
     /// Stops a build; one that has already ended stays as it is.
@@ -155,10 +164,6 @@ impl CodeBuild {
         let request = self.client.stop_build().id(id.as_str());
         request.send().await.map(drop).map_err(|error| sort(format!("codebuild:StopBuild on {id}"), error))
     }
-}
-
-fn timestamp(time: Option<aws_smithy_types::DateTime>) -> Option<Timestamp> {
-    time.and_then(|time| Timestamp::new(time.secs(), 0).ok())
 }
 
 fn read(build: aws_sdk_codebuild::types::Build) -> Result<Build, Failure> {

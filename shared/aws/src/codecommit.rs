@@ -1,7 +1,7 @@
 //! CodeCommit, read.
 
 use aws_sdk_codecommit::Client;
-use aws_sdk_codecommit::types::UserInfo;
+use aws_sdk_codecommit::types::{SortByEnum, UserInfo};
 use serde::{Deserialize, Serialize};
 use signalbox_events::{CommitId, RepositoryName};
 
@@ -120,6 +120,51 @@ impl CodeCommit {
             }
             Err(error) if error.as_service_error().is_some_and(|e| e.is_branch_does_not_exist_exception()) => Ok(None),
             Err(error) => Err(sort(doing, error)),
+        }
+    }
+
+    /// The short names of all branches, every page of them, in no promised order.
+    ///
+    /// CodeCommit's API does not list tags.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them.
+    pub async fn branches(&self, repository: &RepositoryName) -> Result<Vec<String>, Failure> {
+        let doing = format!("codecommit:ListBranches on {repository}");
+        let mut names = Vec::new();
+        let mut token = None;
+        loop {
+            let request = self.client.list_branches().repository_name(repository.as_str()).set_next_token(token);
+            let answer = request.send().await.map_err(|error| sort(&doing, error))?;
+            names.extend(answer.branches.unwrap_or_default());
+            token = answer.next_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                return Ok(names);
+            }
+        }
+    }
+
+    /// Every repository of the account in this region, every page of them: its name and its UUID.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them.
+    pub async fn repositories(&self) -> Result<Vec<(RepositoryName, Option<String>)>, Failure> {
+        let doing = "codecommit:ListRepositories";
+        let mut found = Vec::new();
+        let mut token = None;
+        loop {
+            let request = self.client.list_repositories().sort_by(SortByEnum::RepositoryName).set_next_token(token);
+            let answer = request.send().await.map_err(|error| sort(doing, error))?;
+            for one in answer.repositories.unwrap_or_default() {
+                let name = one.repository_name.ok_or_else(|| lacking(doing, "repositoryName"))?;
+                let name = RepositoryName::parse(name)
+                    .map_err(|error| Failure::refused(doing, format!("the answer cannot be read: {error}")))?;
+                found.push((name, one.repository_id));
+            }
+            token = answer.next_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                return Ok(found);
+            }
         }
     }
 

@@ -6,13 +6,15 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
-use aws_smithy_http_client::tls;
+use aws_smithy_http_client::tls::{self, TlsContext};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::checksum_config::{RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
+use aws_types::sdk_config::Builder;
 
 /// What Lambda puts into a function's environment.
 #[derive(Clone)]
@@ -75,36 +77,46 @@ impl Aws {
     pub fn new(environment: AwsEnvironment) -> Self {
         let AwsEnvironment { region, access_key_id, secret_access_key, session_token, endpoint } = environment;
         let credentials = Credentials::new(access_key_id, secret_access_key, session_token, None, "environment");
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-            .build_https();
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(http)
+            .http_client(https(TlsContext::default()))
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-            .time_source(SharedTimeSource::new(SystemTimeSource::new()))
-            // A third try after a throttle or a cut is cheap; what still fails goes back to the queue.
-            .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(100)))
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(Duration::from_secs(3))
-                    .operation_attempt_timeout(Duration::from_secs(10))
-                    .operation_timeout(Duration::from_secs(25))
-                    .build(),
-            )
-            // Objects here are small and travel over TLS: no trailing checksums, which some emulators do not know.
-            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-            .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+            .time_source(SharedTimeSource::new(SystemTimeSource::new()));
         config.set_endpoint_url(endpoint);
-        Self { config: config.build() }
+        Self { config: tuned(config).build() }
     }
 
     /// The endpoint that stands in for AWS, where one does: then AWS's own pages show nothing of what is here.
     pub fn endpoint(&self) -> Option<&str> {
         self.config.endpoint_url()
     }
+}
+
+/// The one TLS stack, rustls over ring, with the certificates that it trusts.
+pub(crate) fn https(trusted: TlsContext) -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .tls_context(trusted)
+        .build_https()
+}
+
+/// How patient the clients are, and what they check.
+pub(crate) fn tuned(config: Builder) -> Builder {
+    config
+        // A third try after a throttle or a cut is cheap; what still fails goes back to the queue.
+        .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(100)))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(3))
+                .operation_attempt_timeout(Duration::from_secs(10))
+                .operation_timeout(Duration::from_secs(25))
+                .build(),
+        )
+        // Objects here are small and travel over TLS: no trailing checksums, which some emulators do not know.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
 }
 
 #[cfg(test)]

@@ -63,6 +63,11 @@ impl Failure {
         self.problem().code.as_deref()
     }
 
+    /// Whether the caller may not.
+    pub fn is_forbidden(&self) -> bool {
+        self.code().is_some_and(|code| FORBIDDEN.contains(&code))
+    }
+
     /// The problem and everything below it, joined by colons: for the log, once, where it is handled.
     pub fn chain(&self) -> String {
         let mut text = self.to_string();
@@ -119,6 +124,12 @@ const FORBIDDEN: &[&str] = &[
     "UnauthorizedOperation",
 ];
 
+/// A time as the SDK has it.
+#[cfg(any(feature = "cloudformation", feature = "codebuild", feature = "s3"))]
+pub(crate) fn timestamp(time: Option<aws_smithy_types::DateTime>) -> Option<jiff::Timestamp> {
+    time.and_then(|time| jiff::Timestamp::new(time.secs(), 0).ok())
+}
+
 /// Sorts an SDK error. `doing` names the action and the resource, such as `codecommit:GetBranch on demo`.
 pub(crate) fn sort<E>(doing: impl Into<String>, error: SdkError<E, HttpResponse>) -> Failure
 where
@@ -132,7 +143,7 @@ where
             let message = context.err().message().unwrap_or("no message").to_owned();
             let later = status >= 500 || status == 429 || LATER.contains(&code.as_str());
             let what = if FORBIDDEN.contains(&code.as_str()) {
-                format!("{code}: {message}. The function's role lacks this permission; see the roles in template.yaml")
+                format!("{code}: {message}. This permission is missing; those of the functions are in template.yaml")
             } else {
                 format!("{code}: {message}")
             };

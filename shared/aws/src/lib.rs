@@ -6,19 +6,27 @@
 mod config;
 mod failure;
 
+#[cfg(feature = "cloudformation")]
+mod cloudformation;
 #[cfg(feature = "codebuild")]
 mod codebuild;
 #[cfg(feature = "codecommit")]
 mod codecommit;
 #[cfg(feature = "logs")]
 mod logs;
+#[cfg(feature = "profile")]
+mod profile;
 #[cfg(feature = "s3")]
 mod s3;
+#[cfg(feature = "s3")]
+mod s3_versions;
 #[cfg(feature = "sns")]
 mod sns;
 #[cfg(feature = "sqs")]
 mod sqs;
 
+#[cfg(feature = "cloudformation")]
+pub use cloudformation::{StackDescription, StackResource, Stacks};
 #[cfg(feature = "codebuild")]
 pub use codebuild::*;
 #[cfg(feature = "codecommit")]
@@ -26,10 +34,14 @@ pub use codecommit::*;
 pub use config::{Aws, AwsEnvironment, IncompleteEnvironment};
 pub use failure::{Failure, Problem};
 #[cfg(feature = "logs")]
-pub use logs::Logs;
+pub use logs::{LogLine, Logs};
+#[cfg(feature = "profile")]
+pub use profile::{Account, Identity, NoAccount};
 #[cfg(feature = "s3")]
 pub use s3::{Bucket, Object, Put};
+#[cfg(feature = "s3")]
+pub use s3_versions::{Replaced, VersionRef};
 #[cfg(feature = "sns")]
-pub use sns::{Attribute, Topic};
+pub use sns::{Attribute, Subscriber, Topic};
 #[cfg(feature = "sqs")]
-pub use sqs::Queue;
+pub use sqs::{Depth, Queue, Received};

@@ -5,14 +5,19 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 
-use crate::failure::{lacking, sort};
+use jiff::Timestamp;
+
+use crate::failure::{lacking, sort, timestamp};
 use crate::{Aws, Failure};
+
+/// The object's own metadata that names its writer.
+pub(crate) const WRITER: &str = "signalbox-writer";
 
 /// A bucket that a function keeps its state in.
 #[derive(Debug, Clone)]
 pub struct Bucket {
-    client: Client,
-    name: String,
+    pub(crate) client: Client,
+    pub(crate) name: String,
 }
 
 /// An object with what a conditional write needs.
@@ -24,6 +29,10 @@ pub struct Object {
     pub etag: String,
     /// The version, where the bucket keeps versions.
     pub version: Option<String>,
+    /// When it was written.
+    pub written: Option<Timestamp>,
+    /// Who said of themselves to have written it; see [`Bucket::replace`].
+    pub writer: Option<String>,
 }
 
 /// How a conditional write ended.
@@ -110,14 +119,16 @@ impl Bucket {
         }
     }
 
-    fn doing(&self, action: &str, key: &str) -> String {
+    pub(crate) fn doing(&self, action: &str, key: &str) -> String {
         format!("s3:{action} on {}/{key}", self.name)
     }
 }
 
-async fn read(doing: &str, answer: GetObjectOutput) -> Result<Object, Failure> {
+pub(crate) async fn read(doing: &str, answer: GetObjectOutput) -> Result<Object, Failure> {
     let etag = answer.e_tag.ok_or_else(|| lacking(doing, "ETag"))?;
+    let written = timestamp(answer.last_modified);
+    let writer = answer.metadata.and_then(|mut metadata| metadata.remove(WRITER));
     let body = answer.body.collect().await;
     let body = body.map_err(|error| Failure::retry(doing, format!("the body was cut off: {error}")))?;
-    Ok(Object { bytes: body.to_vec(), etag, version: answer.version_id })
+    Ok(Object { bytes: body.to_vec(), etag, version: answer.version_id, written, writer })
 }

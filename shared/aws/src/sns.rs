@@ -22,6 +22,17 @@ pub enum Attribute {
     Texts(Vec<String>),
 }
 
+/// Somebody who gets what is published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscriber {
+    /// Such as `email`.
+    pub protocol: String,
+    /// Such as the address.
+    pub endpoint: String,
+    /// Whether the link in AWS's mail was followed: before, nothing arrives.
+    pub is_confirmed: bool,
+}
+
 impl Topic {
     /// A topic by its ARN.
     pub fn new(aws: &Aws, arn: impl Into<String>) -> Self {
@@ -54,6 +65,31 @@ impl Topic {
         }
         let answer = request.send().await.map_err(|error| sort(doing, error))?;
         Ok(answer.message_id.unwrap_or_default())
+    }
+
+    /// Everybody who is subscribed.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them.
+    pub async fn subscribers(&self) -> Result<Vec<Subscriber>, Failure> {
+        let mut found = Vec::new();
+        let mut next = None;
+        loop {
+            let request = self.client.list_subscriptions_by_topic().topic_arn(&self.arn).set_next_token(next);
+            let answer = request.send().await;
+            let answer =
+                answer.map_err(|error| sort(format!("sns:ListSubscriptionsByTopic on {}", self.arn), error))?;
+            let there = answer.subscriptions.unwrap_or_default().into_iter();
+            found.extend(there.map(|one| Subscriber {
+                protocol: one.protocol.unwrap_or_default(),
+                endpoint: one.endpoint.unwrap_or_default(),
+                is_confirmed: one.subscription_arn.as_deref() != Some("PendingConfirmation"),
+            }));
+            next = answer.next_token;
+            if next.is_none() {
+                return Ok(found);
+            }
+        }
     }
 }
 

@@ -24,12 +24,32 @@ pub struct Envelope {
     pub resources: Vec<Arn>,
     /// The replay that it comes from, when it was replayed from an archive.
     pub replay_name: Option<String>,
+    /// The event was finished before, and `signalbox redrive --again` has it run once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Again>,
+}
+
+/// The member of an event that says how often it was finished before.
+pub const AGAIN: &str = "signalbox-again";
+
+/// One wish of somebody that a finished event runs once more.
+///
+/// What is started for it remembers it, so that a delivery that comes twice starts nothing twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// The event.
+    pub event: EventId,
+    /// How often it was finished before.
+    pub round: u32,
 }
 
 impl Envelope {
     pub(crate) fn parse(event: &Fields<'_>) -> Result<Self, ParseError> {
+        let id: EventId = event.name("id")?;
+        let round = event.optional_count(AGAIN).ok().flatten().and_then(|round| u32::try_from(round).ok());
         Ok(Self {
-            id: event.name("id")?,
+            again: round.map(|round| Again { event: id.clone(), round }),
+            id,
             account: event.name_or_number("account")?,
             region: event.name("region")?,
             time: event.optional_text("time").ok().flatten().and_then(|text| text.parse().ok()),

@@ -25,7 +25,7 @@ pub use codebuild::*;
 pub use codecommit::*;
 pub use codedeploy::*;
 pub use codepipeline::*;
-pub use envelope::Envelope;
+pub use envelope::{AGAIN, Again, Envelope};
 pub use error::ParseError;
 pub use kinds::DETAIL_TYPES;
 pub use names::*;

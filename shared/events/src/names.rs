@@ -284,11 +284,17 @@ impl RepositoryName {
         let (host, path) = rest.split_once('/')?;
         let is_codecommit = match scheme {
             "https" => is_codecommit_host(host),
-            "http" => matches!(host.split(':').next(), Some("127.0.0.1" | "localhost")),
+            "http" => host.split(':').next().is_some_and(is_this_machine),
             _ => false,
         };
         Self::parse(path.strip_prefix("v1/repos/")?.trim_end_matches('/')).ok().filter(|_| is_codecommit)
     }
+}
+
+/// The local cloud, which gives each further region a host like AWS's.
+fn is_this_machine(host: &str) -> bool {
+    matches!(host, "127.0.0.1" | "localhost")
+        || host.strip_prefix("git-codecommit.").is_some_and(|rest| rest.ends_with(".localhost"))
 }
 
 fn is_codecommit_host(host: &str) -> bool {

@@ -37,6 +37,7 @@ mod tests {
             time: None,
             resources: arns.iter().map(|arn| Arn::parse(*arn).unwrap()).collect(),
             replay_name: None,
+            again: None,
         };
         Scheduled::from_envelope(&envelope).rule.map(String::from)
     }

@@ -100,6 +100,10 @@ pub async fn run<H: Handle>(make: impl FnOnce(&Setup) -> H) -> Result<(), Error>
 
 async fn answer_one<H: Handle>(setup: &Setup, function: &H, delivery: &Delivery, deadline: Timestamp) -> Answer {
     let now = Timestamp::now();
+    if let Some(message) = delivery.message.as_ref().filter(|message| message.received > 1) {
+        // An event that ends its process every time leaves no other line with its id.
+        tracing::info!(event.id = event_id(&delivery.body).as_str(), received = message.received, "received again");
+    }
     let Some(left) = time_until(deadline - RESERVE, now) else {
         return again(
             setup,
@@ -202,11 +206,11 @@ async fn refuse(setup: &Setup, delivery: &Delivery, failure: &Failure, now: Time
     Ok(report)
 }
 
-/// What may be kept of something that was refused: an event of EventBridge without the values of variables, of anything
-/// else only its shape.
+/// What may be kept of what came in: an event of EventBridge without the values of variables, of anything else only its
+/// shape. `signalbox redrive --again` hands the event in once more from here.
 ///
 /// A CodePipeline job, for one, carries live credentials, and people give secrets to builds as plain variables.
-fn received(body: &[u8]) -> Value {
+pub fn received(body: &[u8]) -> Value {
     let read = serde_json::from_slice::<Value>(body).ok();
     match &read {
         Some(event) if event.get("detail-type").is_some() && event.get("source").is_some() => {

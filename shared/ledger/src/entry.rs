@@ -14,6 +14,9 @@ pub struct Entry {
     pub function: String,
     /// The event.
     pub event: EventId,
+    /// Drawn by whoever wrote it, so that a writer knows its own words again.
+    #[serde(default)]
+    pub writer: u32,
     /// How far it is.
     pub phase: Phase,
     /// How many invocations have claimed it.
@@ -22,6 +25,29 @@ pub struct Entry {
     pub outcomes: BTreeMap<String, Outcome>,
     /// What came of it, once it is finished.
     pub report: Option<Report>,
+    /// How it ended each time before somebody had it run once more, the first time first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Round>,
+}
+
+/// One time that an event was finished.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Round {
+    /// `done` or `refused`.
+    pub phase: Phase,
+    /// What was done.
+    pub outcomes: BTreeMap<String, Outcome>,
+    /// What came of it.
+    pub report: Option<Report>,
+}
+
+impl Entry {
+    /// The event as it came, as far as the last report kept it; nothing for what was no event.
+    pub fn received(&self) -> Option<&Value> {
+        let reports = self.report.iter().chain(self.earlier.iter().rev().filter_map(|round| round.report.as_ref()));
+        let mut kept = reports.filter_map(|report| report.replay.get("received"));
+        kept.find(|event| event.get("detail-type").is_some() && event.get("source").is_some())
+    }
 }
 
 /// What came of an action. Either way it is not done again.

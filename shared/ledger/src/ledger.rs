@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use signalbox_aws::{Bucket, Failure, Object, Put};
 use signalbox_events::EventId;
 
-use crate::entry::{Entry, Outcome, Phase, Report};
+use crate::entry::{Entry, Outcome, Phase, Report, Round};
 
 /// The ledger of one function.
 #[derive(Debug, Clone)]
@@ -28,6 +29,30 @@ pub enum Claim {
         /// When its lease runs out.
         until: Timestamp,
     },
+}
+
+/// What became of a finished event that shall run once more.
+#[derive(Debug)]
+#[must_use]
+pub enum Reopened {
+    /// The next delivery of the event is granted the claim, and begins anew.
+    Open {
+        /// How often the event was finished before.
+        round: u32,
+        /// The event as it came, without the values of variables.
+        received: Value,
+    },
+    /// The ledger knows no such event: nothing was to be done for it, or it is too long ago.
+    Unknown,
+    /// It is not finished: it waits in its queue or among the dead letters.
+    Unfinished,
+    /// It is being worked on.
+    Busy {
+        /// When the lease runs out.
+        until: Timestamp,
+    },
+    /// It was finished without its event being kept: by an older version, or because it was none.
+    NotKept,
 }
 
 /// A claim that is ours. Every write names the version that we wrote last, so a successor stops us.
@@ -58,12 +83,15 @@ impl Ledger {
         let mut entry = Entry {
             function: self.function.clone(),
             event: event.clone(),
+            writer: draw(&key)?,
             phase: Phase::Claimed { until: now.saturating_add(lease).unwrap_or(Timestamp::MAX) },
             attempts: 1,
             outcomes: BTreeMap::new(),
             report: None,
+            earlier: Vec::new(),
         };
-        if let Put::Written { etag } = self.bucket.put_new(&key, encode(&key, &entry)?).await? {
+        let bytes = encode(&key, &entry)?;
+        if let Put::Written { etag } = self.bucket.put_new(&key, bytes.clone()).await? {
             return Ok(Claim::Held(Box::new(Held { ledger: self.clone(), entry, etag })));
         }
         let Some(object) = self.bucket.get(&key).await? else {
@@ -72,6 +100,9 @@ impl Ledger {
                 "the entry was there and is gone; it will be looked at again",
             ));
         };
+        if object.bytes == bytes {
+            return Ok(Claim::Held(Box::new(Held { ledger: self.clone(), entry, etag: object.etag })));
+        }
         let there = decode(&key, &object)?;
         match there.phase {
             Phase::Done | Phase::Refused => Ok(Claim::Finished(Box::new(there))),
@@ -79,10 +110,9 @@ impl Ledger {
             Phase::Claimed { .. } => {
                 entry.attempts = there.attempts.saturating_add(1);
                 entry.outcomes = there.outcomes;
-                match self.bucket.put_over(&key, encode(&key, &entry)?, &object.etag).await? {
-                    Put::Written { etag } => Ok(Claim::Held(Box::new(Held { ledger: self.clone(), entry, etag }))),
-                    Put::Lost => Err(lost(&key)),
-                }
+                entry.earlier = there.earlier;
+                let etag = self.put_over(&key, encode(&key, &entry)?, &object.etag).await?;
+                Ok(Claim::Held(Box::new(Held { ledger: self.clone(), entry, etag })))
             }
         }
     }
@@ -103,6 +133,47 @@ impl Ledger {
         self.write_finished(event, Phase::Refused, report, now).await
     }
 
+    /// An event's entry; `None` where there is none.
+    ///
+    /// # Errors
+    /// As S3 fails; [`Failure::Retry`] for an entry that cannot be read.
+    pub async fn read(&self, event: &EventId) -> Result<Option<Entry>, Failure> {
+        let key = self.key(event);
+        self.bucket.get(&key).await?.map(|object| decode(&key, &object)).transpose()
+    }
+
+    /// Opens a finished event again, so that its next delivery runs it once more; how it ended is kept in the entry.
+    ///
+    /// One that was opened already and not claimed since stays as it is: whoever was interrupted may ask again.
+    ///
+    /// # Errors
+    /// As S3 fails; [`Failure::Retry`] where somebody else changed the entry meanwhile.
+    pub async fn reopen(&self, event: &EventId, now: Timestamp) -> Result<Reopened, Failure> {
+        let key = self.key(event);
+        let Some(object) = self.bucket.get(&key).await? else { return Ok(Reopened::Unknown) };
+        let mut entry = decode(&key, &object)?;
+        match entry.phase {
+            Phase::Claimed { until } if until > now => return Ok(Reopened::Busy { until }),
+            Phase::Claimed { .. } if entry.earlier.is_empty() => return Ok(Reopened::Unfinished),
+            Phase::Claimed { .. } | Phase::Done | Phase::Refused => {}
+        }
+        let Some(received) = entry.received().cloned() else { return Ok(Reopened::NotKept) };
+        if matches!(entry.phase, Phase::Done | Phase::Refused) {
+            let ended = Round {
+                phase: entry.phase,
+                outcomes: std::mem::take(&mut entry.outcomes),
+                report: entry.report.take(),
+            };
+            entry.earlier.push(ended);
+            entry.phase = Phase::Claimed { until: Timestamp::UNIX_EPOCH };
+            match self.bucket.put_over(&key, encode(&key, &entry)?, &object.etag).await? {
+                Put::Written { .. } => {}
+                Put::Lost => return Err(lost(&key)),
+            }
+        }
+        Ok(Reopened::Open { round: u32::try_from(entry.earlier.len()).unwrap_or(u32::MAX), received })
+    }
+
     async fn write_finished(
         &self,
         event: &EventId,
@@ -115,10 +186,12 @@ impl Ledger {
         let mut entry = Entry {
             function,
             event: event.clone(),
+            writer: draw(&key)?,
             phase,
             attempts: 1,
             outcomes: BTreeMap::new(),
             report: Some(report),
+            earlier: Vec::new(),
         };
         if let Put::Written { .. } = self.bucket.put_new(&key, encode(&key, &entry)?).await? {
             return Ok(());
@@ -143,10 +216,20 @@ impl Ledger {
                 .extend(there.outcomes.iter().map(|(action, outcome)| format!("{action}: {outcome} (done before)")));
         }
         entry.outcomes = there.outcomes;
-        match self.bucket.put_over(&key, encode(&key, &entry)?, &object.etag).await? {
-            Put::Written { .. } => Ok(()),
-            Put::Lost => Err(lost(&key)),
+        entry.earlier = there.earlier;
+        self.put_over(&key, encode(&key, &entry)?, &object.etag).await.map(drop)
+    }
+
+    /// Writes over the entry of this tag; gives the new tag.
+    ///
+    /// Where S3 says that somebody was faster it may have been this very write: its answer was cut off, and the SDK sent it
+    /// again. No two invocations write the same bytes: each draws a number for its entries.
+    async fn put_over(&self, key: &str, bytes: Vec<u8>, etag: &str) -> Result<String, Failure> {
+        if let Put::Written { etag } = self.bucket.put_over(key, bytes.clone(), etag).await? {
+            return Ok(etag);
         }
+        let there = self.bucket.get(key).await?;
+        there.filter(|there| there.bytes == bytes).map(|there| there.etag).ok_or_else(|| lost(key))
     }
 }
 
@@ -208,14 +291,14 @@ impl Held {
 
     async fn write(&mut self) -> Result<(), Failure> {
         let key = self.ledger.key(&self.entry.event);
-        match self.ledger.bucket.put_over(&key, encode(&key, &self.entry)?, &self.etag).await? {
-            Put::Written { etag } => {
-                self.etag = etag;
-                Ok(())
-            }
-            Put::Lost => Err(lost(&key)),
-        }
+        self.etag = self.ledger.put_over(&key, encode(&key, &self.entry)?, &self.etag).await?;
+        Ok(())
     }
+}
+
+/// A number that no other invocation is likely to draw for the same event.
+fn draw(key: &str) -> Result<u32, Failure> {
+    getrandom::u32().map_err(|error| Failure::retry(format!("writing {key}"), format!("no random number: {error}")))
 }
 
 fn lost(key: &str) -> Failure {

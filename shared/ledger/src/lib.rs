@@ -7,6 +7,6 @@ mod entry;
 mod ledger;
 mod state;
 
-pub use entry::{Entry, Outcome, Phase, Report};
-pub use ledger::{Claim, Held, Ledger};
+pub use entry::{Entry, Outcome, Phase, Report, Round};
+pub use ledger::{Claim, Held, Ledger, Reopened};
 pub use state::{Kept, State};

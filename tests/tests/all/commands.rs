@@ -21,7 +21,7 @@ async fn signalbox(arguments: &[&str]) -> (Option<i32>, String, String) {
 
 #[tokio::test]
 async fn help_is_everywhere_and_wrong_usage_ends_with_2() {
-    for command in ["demo", "serve", "check", "explain", "git-credential"] {
+    for command in ["demo", "serve", "check", "explain", "apply", "status", "redrive", "uninstall", "git-credential"] {
         let (code, out, _) = signalbox(&[command, "--help"]).await;
         assert_eq!(code, Some(0), "{command}");
         assert!(out.contains("Usage: signalbox"), "{out}");
@@ -60,6 +60,9 @@ async fn explain_tells_what_every_function_would_decide() {
     let (code, out, error) = signalbox(&explain("events/codebuild-build-failed.json")).await;
     assert_eq!(code, Some(0), "{error}");
     insta::assert_snapshot!("explain_build", out);
+    let (code, out, error) = signalbox(&explain("events/scheduled-sweep.json")).await;
+    assert_eq!(code, Some(0), "{error}");
+    insta::assert_snapshot!("explain_sweep", out);
     let (code, out, _) = signalbox(&explain("events/unknown-ecr-image-push.json")).await;
     assert_eq!(code, Some(0));
     assert!(out.contains("none of ours"), "{out}");
@@ -100,6 +103,14 @@ async fn explain_takes_facts_from_a_file_and_answers_in_json() {
     let reason = with["functions"]["trigger"]["reasons"][0].as_str().unwrap();
     assert!(reason.starts_with("unit starts nothing: nothing matches its paths (1 file in all"), "{reason}");
 
+    // A ledger entry has its event in it: what the sweep found has no other.
+    let entry = serde_json::json!({
+        "function": "trigger", "report": { "replay": { "event": without["event"], "facts": given } },
+    });
+    std::fs::write(&facts, entry.to_string()).unwrap();
+    let whole = ["explain", "--policy", "docs/examples/first.yaml", "--json", "--facts", facts.to_str().unwrap()];
+    assert_eq!(run(whole.map(str::to_owned).to_vec()).await, with);
+
     std::fs::write(&facts, "{}").unwrap();
     let arguments = explain(&["--facts", facts.to_str().unwrap()]);
     let (code, _, error) = signalbox(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).await;
@@ -133,10 +144,30 @@ async fn a_busy_port_and_a_machine_without_git_are_told_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_region_that_aws_could_not_have_is_wrong_usage() {
+    for (wrong, words) in [("mars", "eu-west-1"), ("../up-1", "eu-west-1"), ("cn-north-1", "partition")] {
+        let (code, out, error) = signalbox(&["serve", "--region", "eu-west-1", "--region", wrong]).await;
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{error}");
+        assert!(error.contains("--region") && error.contains(words), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_folder_that_is_in_use_is_left_alone() {
     let ground = signalbox_tests::Ground::without_functions().await.unwrap();
     let dir = ground.cloud().world.dir.clone();
     let (code, _, error) = signalbox(&["serve", "--port", "0", "--dir", dir.to_str().unwrap()]).await;
     assert_eq!(code, Some(1));
     assert!(error.contains("another local cloud runs in") && error.contains("--dir"), "{error}");
+}
+
+#[tokio::test]
+async fn schema_prints_what_editors_read() {
+    let (code, out, error) = signalbox(&["schema"]).await;
+    assert_eq!(code, Some(0), "{error}");
+    let schema: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(schema, signalbox_policy::schema());
+    let (code, out, _) = signalbox(&["schema", "--help"]).await;
+    assert_eq!(code, Some(0));
+    assert!(out.contains("# yaml-language-server: $schema=signalbox.schema.json"), "{out}");
 }

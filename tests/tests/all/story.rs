@@ -27,7 +27,7 @@ impl Write for Transcript {
     }
 }
 
-async fn played(ground: &Ground) -> (anyhow::Result<()>, String) {
+pub(super) async fn played(ground: &Ground) -> (anyhow::Result<()>, String) {
     let signalbox = programs().await.unwrap().remove("signalbox").unwrap();
     let transcript = Transcript::default();
     let mut voice = Voice::new(Box::new(transcript.clone()), Paint::Plain);

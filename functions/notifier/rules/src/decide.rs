@@ -262,7 +262,10 @@ pub(crate) fn told(facts: &Facts) -> Option<Told<'_>> {
         Origin::Recorded(start) => start.superseded_by.as_ref(),
         _ => None,
     };
-    let news = news(&facts.history, &case.finished(), superseded_by);
+    let finished = case.finished();
+    // Whoever has a result told once more wants the mail that it once was.
+    let before = facts.event.envelope.again.as_ref().map(|_| facts.history.without(&finished.build));
+    let news = news(before.as_ref().unwrap_or(&facts.history), &finished, superseded_by);
     let topic = match news {
         News::Broke { .. } | News::StillBroken { .. } | News::NotRun => Some(Topic::BuildFailed),
         News::Fixed { .. } => Some(Topic::BuildFixed),

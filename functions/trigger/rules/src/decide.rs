@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, ProjectName, RefKind, RefName, RepositoryName};
+use signalbox_events::{
+    Again, Arn, BuildId, BuildStatus, CommitId, EventId, ProjectName, RefKind, RefName, RepositoryName,
+};
 use signalbox_policy::{EnvironmentValue, GlobIndex, Globs, Mode, Policy, SkipCi, Start, Supersede, Trigger};
 
-use crate::facts::{Base, Facts, Push, TriggerFacts};
+use crate::facts::{Base, Facts, Push, SweepFacts, TriggerFacts};
+use crate::journal::Origin;
 use crate::needs::{concerned, not_yet, state_key};
+use crate::sweep::sections;
 
 /// What a commit message may say so that nothing is built, in any case of letters.
 pub const SKIP_MARKERS: &[&str] = &["[skip ci]", "[ci skip]", "[no ci]"];
@@ -30,7 +34,9 @@ pub struct Decision {
 impl Decision {
     /// Whether every trigger could be decided on.
     pub fn is_complete(&self) -> bool {
-        !self.reasons.iter().any(|reason| matches!(reason, Reason::Idle { idle: Idle::Unreadable { .. }, .. }))
+        !self.reasons.iter().any(|reason| {
+            matches!(reason, Reason::Idle { idle: Idle::Unreadable { .. }, .. } | Reason::NotSwept { .. })
+        })
     }
 }
 
@@ -40,6 +46,8 @@ impl Decision {
 pub enum Verdict {
     /// At least one build starts.
     Start,
+    /// The sweep found a push that no event told of.
+    Found,
     /// Triggers were considered, and none starts.
     Nothing,
     /// The event concerns no trigger at all.
@@ -52,6 +60,30 @@ pub enum Verdict {
 pub enum Reason {
     /// The event is no push.
     NotAPush,
+    /// The sweep has nothing to look at: the policy starts nothing for pushes to branches.
+    NothingToSweep,
+    /// The sweep looks at the repositories of these sections.
+    Sweeps {
+        /// Their patterns.
+        repositories: Vec<String>,
+    },
+    /// No event told of a push; the sweep found it.
+    Missed {
+        /// The push.
+        push: Push,
+    },
+    /// The sweep could not look at a repository, and never will.
+    NotSwept {
+        /// The repository.
+        repository: RepositoryName,
+        /// Why.
+        why: String,
+    },
+    /// The sweep took the push up before its event came.
+    SweptBefore {
+        /// The id of the push in the ledger.
+        id: EventId,
+    },
     /// No trigger of the policy wants pushes to this ref.
     NoTrigger {
         /// The repository.
@@ -135,6 +167,16 @@ pub enum Idle {
     },
     /// The commit is being built.
     Running {
+        /// The build.
+        build: BuildId,
+    },
+    /// It was started once more already, for this very wish.
+    StartedAgain {
+        /// The build.
+        build: BuildId,
+    },
+    /// This push has had its build, which did not pass.
+    Answered {
         /// The build.
         build: BuildId,
     },
@@ -227,10 +269,16 @@ pub struct StartBuild {
     pub only_if: OnlyIf,
     /// Which try of this commit it is.
     pub attempt: u32,
+    /// The id of the push that starts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<EventId>,
     /// The same for the same (repository, ref, commit, trigger, attempt), whoever decides it, however often.
     pub token: String,
     /// Variables for the build.
     pub environment: BTreeMap<String, EnvironmentValue>,
+    /// The wish that it is started for, where somebody has a finished event run once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Again>,
 }
 
 impl Action {
@@ -256,7 +304,10 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
     let mut decision =
         Decision { verdict: Verdict::NotConcerned, mode: policy.mode, reasons: Vec::new(), actions: Vec::new() };
     let Some(push) = &facts.push else {
-        decision.reasons.push(Reason::NotAPush);
+        match &facts.sweep {
+            Some(sweep) => decide_sweep(sweep, policy, &mut decision),
+            None => decision.reasons.push(Reason::NotAPush),
+        }
         return decision;
     };
     let triggers = concerned(push, policy);
@@ -266,6 +317,9 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
         return decision;
     }
     decision.verdict = Verdict::Nothing;
+    if facts.origin == Origin::Sweep {
+        decision.reasons.push(Reason::Missed { push: push.clone() });
+    }
     let first_matches = first_matching_paths(facts, &triggers);
     for trigger in triggers {
         let name = trigger.name.to_string();
@@ -307,6 +361,22 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
     decision
 }
 
+/// A sweep decides nothing but what to say: each push that it found is decided like any other.
+fn decide_sweep(sweep: &SweepFacts, policy: &Policy, decision: &mut Decision) {
+    let repositories = sections(policy);
+    if repositories.is_empty() {
+        decision.reasons.push(Reason::NothingToSweep);
+        return;
+    }
+    decision.verdict = if sweep.moved.is_empty() { Verdict::Nothing } else { Verdict::Found };
+    decision.reasons.push(Reason::Sweeps { repositories });
+    decision.reasons.extend(sweep.moved.iter().map(|moved| Reason::Missed { push: moved.push() }));
+    let refused = sweep.refused.iter();
+    decision
+        .reasons
+        .extend(refused.map(|(repository, why)| Reason::NotSwept { repository: repository.clone(), why: why.clone() }));
+}
+
 fn start_or_idle(
     push: &Push,
     trigger: &Trigger,
@@ -330,8 +400,16 @@ fn start_or_idle(
     let state = known.state.settle(&known.settled);
     let past = state.newest_of(commit, &push.reference);
     match past {
+        Some(past) if facts.again.is_some() && past.again == facts.again => {
+            return Err(Idle::StartedAgain { build: past.build.clone() });
+        }
+        // What ended is run once more however it ended; what still runs tells soon enough.
+        Some(past) if past.status.is_success() && facts.again.is_some() => {}
         Some(past) if past.status.is_success() => return Err(Idle::Green { build: past.build.clone() }),
         Some(past) if !past.status.is_terminal() => return Err(Idle::Running { build: past.build.clone() }),
+        Some(past) if past.answers(facts, supersedes(push, trigger)) => {
+            return Err(Idle::Answered { build: past.build.clone() });
+        }
         _ => {}
     }
     let because = match known.difference.and_then(|index| facts.differences.get(index)) {
@@ -349,10 +427,16 @@ fn start_or_idle(
         }
     };
     let attempt = past.map_or(1, |past| past.attempt.saturating_add(1));
-    Ok((start_build(push, trigger, commit, attempt).ok_or(Idle::FactsMissing)?, because))
+    let start = start_build(push, trigger, facts, (commit, attempt));
+    Ok((start.ok_or(Idle::FactsMissing)?, because))
 }
 
-fn start_build(push: &Push, trigger: &Trigger, commit: &CommitId, attempt: u32) -> Option<StartBuild> {
+fn start_build(
+    push: &Push,
+    trigger: &Trigger,
+    facts: &Facts,
+    (commit, attempt): (&CommitId, u32),
+) -> Option<StartBuild> {
     let Start::Build(build) = &trigger.start else { return None };
     let token = token(push, trigger, commit, attempt);
     let own = [
@@ -377,8 +461,10 @@ fn start_build(push: &Push, trigger: &Trigger, commit: &CommitId, attempt: u32) 
         pusher: push.pusher.clone().filter(|_| *commit == push.commit),
         only_if: if supersedes(push, trigger) { OnlyIf::StillTip } else { OnlyIf::Anyway },
         attempt,
+        id: facts.id.clone(),
         token,
         environment,
+        again: facts.again.clone(),
     })
 }
 

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, Event, RefName, RepositoryName};
+use signalbox_events::{Again, Arn, BuildId, BuildStatus, CommitId, Event, EventId, RefName, RepositoryName};
 
+use crate::journal::Origin;
 use crate::needs::{Needs, push_of};
+use crate::sweep::Moved;
 
 /// At most this many starts are remembered for a trigger on a ref.
 const REMEMBERED: usize = 50;
@@ -16,10 +18,34 @@ const REMEMBERED: usize = 50;
 pub struct Facts {
     /// What was pushed; `None` for an event that is no push.
     pub push: Option<Push>,
+    /// How the push came to be known.
+    #[serde(default, skip_serializing_if = "Origin::is_event")]
+    pub origin: Origin,
+    /// What the sweep found; `None` for an event that is no sweep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepFacts>,
+    /// Somebody has the event run once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Again>,
+    /// The id under which the push is acted on in the ledger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<EventId>,
+    /// When it was pushed, to the second, where the event says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed_at: Option<Timestamp>,
     /// What is known for each trigger that the push concerns, under its name.
     pub triggers: BTreeMap<String, TriggerFacts>,
     /// What changed between two commits, once for all triggers that ask for the same two.
     pub differences: Vec<Difference>,
+}
+
+/// What a sweep found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepFacts {
+    /// The branches that moved without an event that told of it.
+    pub moved: Vec<Moved>,
+    /// Why repositories could not be looked at, and never will be.
+    pub refused: BTreeMap<RepositoryName, String>,
 }
 
 /// A report keeps at most this many paths of a difference.
@@ -49,8 +75,13 @@ impl Facts {
         let triggers = needs.push.iter().flat_map(|needs| needs.triggers.iter().map(|one| (one, &needs.push.commit)));
         Self {
             push: push_of(event),
+            again: event.envelope.again.clone(),
+            id: Some(event.envelope.id.clone()),
+            pushed_at: event.envelope.time,
             triggers: triggers.map(|(one, commit)| (one.name.clone(), known(commit))).collect(),
             differences: Vec::new(),
+            sweep: needs.sweep.as_ref().map(|_| SweepFacts::default()),
+            origin: Origin::Event,
         }
     }
 }
@@ -162,6 +193,31 @@ pub struct PastStart {
     pub status: BuildStatus,
     /// When it was started.
     pub at: Timestamp,
+    /// The wish that it was started for, where somebody had a finished event run once more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Again>,
+    /// The id of the push that started it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<EventId>,
+}
+
+impl PastStart {
+    /// Whether this start is the answer to the push that is decided on: then a build that failed is no reason for another.
+    ///
+    /// It is if this very push started it, before the invocation died; and, where pushes start the branch's tip whatever it
+    /// is by then, if the tip was started after the push. A build that was stopped answers nobody else's push; nothing
+    /// answers somebody who wants the event run once more.
+    pub fn answers(&self, facts: &Facts, starts_tip: bool) -> bool {
+        if facts.again.is_some() {
+            return false;
+        }
+        if self.id.is_some() && self.id == facts.id {
+            return true;
+        }
+        // What the sweep finds was pushed some time ago.
+        let is_later = facts.origin == Origin::Sweep || facts.pushed_at.is_some_and(|pushed| self.at >= pushed);
+        starts_tip && is_later && self.status != BuildStatus::Stopped
+    }
 }
 
 impl RefState {

@@ -5,12 +5,16 @@
 
 mod decide;
 mod facts;
+mod journal;
 mod needs;
 mod render;
+mod sweep;
 
 pub use decide::{
     Action, Because, Decision, Idle, OnlyIf, Reason, SKIP_MARKERS, StartBuild, StopBuild, Verdict, decide,
 };
-pub use facts::{Base, Difference, Facts, Green, Head, PastStart, Push, RefState, TriggerFacts};
-pub use needs::{Needs, PushNeeds, Target, TriggerNeeds, WhichFiles, needs, push_of, scope};
+pub use facts::{Base, Difference, Facts, Green, Head, PastStart, Push, RefState, SweepFacts, TriggerFacts};
+pub use journal::{Arrival, Journal, Known, Origin, TakenUp};
+pub use needs::{Needs, PushNeeds, SweepNeeds, Target, TriggerNeeds, WhichFiles, needs, push_of, scope};
 pub use render::{render_action, render_reason};
+pub use sweep::{Cursor, Look, Memory, Moved, Seen, may_start, wanted};

@@ -7,6 +7,7 @@ use signalbox_policy::{Policy, Start, Supersede, Trigger};
 
 use crate::decide::Idle;
 use crate::facts::Push;
+use crate::sweep::sections;
 
 /// At most this many bytes of a ref stand in a key as they are.
 const LONGEST_PART: usize = 200;
@@ -16,6 +17,16 @@ const LONGEST_PART: usize = 200;
 pub struct Needs {
     /// For a push that concerns at least one trigger.
     pub push: Option<PushNeeds>,
+    /// For the sweep, where the policy has anything to sweep for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepNeeds>,
+}
+
+/// What the sweep shall look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepNeeds {
+    /// The sections of the policy, by their patterns, that start something for a push to a branch.
+    pub repositories: Vec<String>,
 }
 
 /// What shall be gathered for a push.
@@ -101,6 +112,11 @@ pub fn scope(reference: &RefName) -> &str {
 
 /// Which facts the decision on this event will want.
 pub fn needs(event: &Event, policy: &Policy) -> Needs {
+    if matches!(event.detail, Detail::Scheduled(_)) {
+        let repositories = sections(policy);
+        let sweep = (!repositories.is_empty()).then_some(SweepNeeds { repositories });
+        return Needs { sweep, ..Needs::default() };
+    }
     let Some(push) = push_of(event) else { return Needs::default() };
     let concerned = concerned(&push, policy);
     let startable: Vec<_> = concerned.into_iter().filter(|trigger| not_yet(trigger).is_none()).collect();
@@ -117,11 +133,11 @@ pub fn needs(event: &Event, policy: &Policy) -> Needs {
             files: if filtered { WhichFiles::SinceGreen } else { WhichFiles::NotWanted },
         }
     });
-    Needs { push: Some(PushNeeds { triggers: triggers.collect(), push }) }
+    Needs { push: Some(PushNeeds { triggers: triggers.collect(), push }), ..Needs::default() }
 }
 
 /// A ref as part of a key: S3 keys have at most 1,024 bytes, ref names may have more.
-fn key_part(scope: &str) -> String {
+pub(crate) fn key_part(scope: &str) -> String {
     if scope.len() <= LONGEST_PART {
         return scope.to_owned();
     }

@@ -1,12 +1,23 @@
 //! Every sentence that the trigger says, in one place.
 
 use crate::decide::{Action, Because, Idle, Reason};
-use crate::facts::Base;
+use crate::facts::{Base, Push};
 
 /// A reason as a sentence.
 pub fn render_reason(reason: &Reason) -> String {
     match reason {
         Reason::NotAPush => "the event is no push".to_owned(),
+        Reason::NothingToSweep => {
+            "no trigger of the policy starts anything for pushes to branches: there is nothing to sweep for".to_owned()
+        }
+        Reason::Sweeps { repositories } => {
+            format!("the sweep looks for pushes that no event told of, in {}", repositories.join(" and "))
+        }
+        Reason::Missed { push } => format!("{}; no event told of it, the sweep found it", render_push(push)),
+        Reason::NotSwept { repository, why } => format!("{repository} could not be swept: {why}"),
+        Reason::SweptBefore { id } => {
+            format!("the sweep found this push before its event came: what came of it is in the ledger under {id}")
+        }
         Reason::NoTrigger { repository, reference } => {
             format!("no trigger of the policy wants pushes to {reference} of {repository}")
         }
@@ -18,6 +29,14 @@ pub fn render_reason(reason: &Reason) -> String {
         Reason::Supersedes { trigger, build, commit } => {
             format!("{trigger} stops the older build {build}: {} takes its place", commit.short())
         }
+    }
+}
+
+fn render_push(push: &Push) -> String {
+    let (branch, repository, commit) = (push.reference.short(), &push.repository, push.commit.short());
+    match &push.previous {
+        Some(previous) => format!("{branch} of {repository} moved from {} to {commit}", previous.short()),
+        None => format!("{branch} of {repository} is new, at {commit}"),
     }
 }
 
@@ -40,6 +59,8 @@ fn render_idle(idle: &Idle) -> String {
         Idle::OtherAuthor { author_email } => format!("the commit's author, {author_email}, is not one of its authors"),
         Idle::Green { build } => format!("the commit is already green here (build {build})"),
         Idle::Running { build } => format!("the commit is being built (build {build})"),
+        Idle::StartedAgain { build } => format!("it was started once more already (build {build})"),
+        Idle::Answered { build } => format!("this push has had its build, which did not pass (build {build})"),
         Idle::RefGone => "the branch is gone".to_owned(),
         Idle::CommitGone { commit } => format!("commit {} is not in the repository any more", commit.short()),
         Idle::FilesUnknown => "it has a path filter, and which files changed is not known yet".to_owned(),

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, Event, Parsed, RefName, RepositoryName, parse_event};
+use signalbox_events::{
+    Again, Arn, BuildId, BuildStatus, CommitId, Event, EventId, Parsed, RefName, RepositoryName, parse_event,
+};
 use signalbox_policy::{Policy, parse_policy};
 use signalbox_trigger_rules::*;
 
@@ -66,7 +68,7 @@ fn facts(reference: &str, triggers: &[(&str, TriggerFacts)]) -> Facts {
     Facts {
         push: push_of(&pushed(reference)),
         triggers: triggers.iter().map(|(name, known)| ((*name).to_owned(), known.clone())).collect(),
-        differences: Vec::new(),
+        ..Facts::default()
     }
 }
 
@@ -78,6 +80,8 @@ fn past(project: &str, number: u32, commit_id: char, status: BuildStatus) -> Pas
         attempt: 1,
         status,
         at: Timestamp::UNIX_EPOCH,
+        again: None,
+        id: None,
     }
 }
 
@@ -188,7 +192,12 @@ fn many_triggers_on_one_difference_find_the_same_paths_as_each_alone() {
         (0..40).map(|n| (format!("t{n:02}"), TriggerFacts { difference: Some(0), ..known() })).collect();
     let paths = ["dir3/x", "dir3/y", "dir7/x", "dir12/a/b"].map(str::to_owned).to_vec();
     let difference = Difference { base: Base::Nothing, target: commit('b'), paths, left_out: 0 };
-    let facts = Facts { push: push_of(&pushed("refs/heads/main")), triggers, differences: vec![difference] };
+    let facts = Facts {
+        push: push_of(&pushed("refs/heads/main")),
+        triggers,
+        differences: vec![difference],
+        ..Facts::default()
+    };
     let decision = decide(&facts, &policy);
     let started: Vec<&str> = starts(&decision).iter().map(|start| start.trigger.as_str()).collect();
     assert_eq!(started, ["t03", "t12"]);
@@ -373,6 +382,8 @@ fn deciding_again_after_the_start_gives_nothing_to_start() {
         attempt: start.attempt,
         status: BuildStatus::InProgress,
         at: Timestamp::UNIX_EPOCH,
+        again: None,
+        id: None,
     });
     let again = decide(&facts("refs/heads/main", &[("lint", TriggerFacts { state, ..known() })]), &policy());
     assert_eq!(again.actions, []);
@@ -431,4 +442,51 @@ mod memory {
             prop_assert_eq!(state.starts.len(), usize::try_from(count.min(50)).unwrap());
         }
     }
+}
+
+#[test]
+fn whoever_has_a_finished_event_run_once_more_gets_one_more_build_of_a_green_commit_and_no_third() {
+    let wish = Again { event: EventId::parse("e-1").unwrap(), round: 1 };
+    let before = past("demo-lint", 1, 'b', BuildStatus::Succeeded);
+    let state = RefState::default().with_start(before);
+    let mut wished = facts("refs/heads/main", &[("lint", TriggerFacts { state: state.clone(), ..known() })]);
+    assert!(starts(&decide(&wished, &policy())).is_empty());
+    wished.again = Some(wish.clone());
+    let decision = decide(&wished, &policy());
+    let start = starts(&decision)[0];
+    assert_eq!((start.attempt, &start.again), (2, &Some(wish.clone())));
+    for status in [BuildStatus::InProgress, BuildStatus::Succeeded, BuildStatus::Failed] {
+        let started = PastStart { attempt: 2, again: Some(wish.clone()), ..past("demo-lint", 2, 'b', status) };
+        let known = TriggerFacts { state: state.with_start(started), ..known() };
+        let mut after = facts("refs/heads/main", &[("lint", known)]);
+        after.again = Some(wish.clone());
+        assert!(starts(&decide(&after, &policy())).is_empty(), "{status:?}");
+    }
+}
+
+#[test]
+fn a_push_whose_build_failed_before_the_push_was_finished_is_not_built_again() {
+    let id = |id: &str| Some(EventId::parse(id).unwrap());
+    let failed = PastStart { id: id("push-1"), ..past("demo-lint", 1, 'b', BuildStatus::Failed) };
+    let known = TriggerFacts { state: RefState::default().with_start(failed), ..known() };
+    let of = |push: &str| Facts { id: id(push), ..facts("refs/heads/main", &[("lint", known.clone())]) };
+    let same = decide(&of("push-1"), &policy());
+    assert_eq!(starts(&same).len(), 0);
+    assert!(told(&same).contains("this push has had its build, which did not pass"), "{}", told(&same));
+    // Another push of the same commit wants to know again.
+    assert_eq!(starts(&decide(&of("push-2"), &policy()))[0].attempt, 2);
+}
+
+#[test]
+fn where_pushes_start_the_tip_a_start_after_the_push_is_its_answer_unless_it_was_stopped() {
+    let at = Timestamp::from_second(1_000).unwrap();
+    let decided = |status, pushed: i64| {
+        let past = PastStart { at, ..past("demo-lint", 1, 'b', status) };
+        let known = TriggerFacts { state: RefState::default().with_start(past), ..known() };
+        let pushed_at = Some(Timestamp::from_second(pushed).unwrap());
+        starts(&decide(&Facts { pushed_at, ..facts("refs/heads/main", &[("lint", known)]) }, &policy())).len()
+    };
+    assert_eq!(decided(BuildStatus::Failed, 999), 0, "started for an earlier push that found this commit at the tip");
+    assert_eq!(decided(BuildStatus::Failed, 1_001), 1, "pushed back to a commit that failed before");
+    assert_eq!(decided(BuildStatus::Stopped, 999), 1, "stopped for a commit that is not the tip any more");
 }

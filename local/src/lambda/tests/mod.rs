@@ -16,7 +16,8 @@ use super::invocation::InvocationError;
 use super::log::{self, Line};
 use super::pool::{Pool, Presence, parse_answer};
 use crate::auth::Keys;
-use crate::template::function::{Function, LogFormat};
+use crate::iam::Definition;
+use crate::template::function::{Function, LogFormat, Tracing};
 use crate::world::World;
 
 /// A function that is this test executable, and what it wrote.
@@ -38,6 +39,8 @@ fn function(environment: &[(&str, &str)]) -> Function {
         handler: "bootstrap".to_owned(),
         environment: variables,
         role: "signalbox-TriggerRole".to_owned(),
+        role_arn: "arn:aws:iam::111122223333:role/signalbox-TriggerRole".to_owned(),
+        tracing: Tracing::PassThrough,
         timeout: Duration::from_secs(20),
         memory: 256,
         reserved: None,
@@ -56,6 +59,15 @@ fn bench(function: Function, change: impl FnOnce(&mut Spec)) -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let world = Arc::new(World::new(dir.path().to_owned(), "eu-west-1", 7));
     world.listens_at("http://127.0.0.1:4566".to_owned());
+    let logs = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole";
+    let role = Definition::of_service(
+        "lambda.amazonaws.com",
+        "none",
+        json!({ "Statement": [{
+        "Effect": "Deny", "Action": "iam:*", "Resource": "*",
+    }] }),
+    );
+    world.iam.put_role("signalbox-TriggerRole", role.with_managed(logs)).unwrap();
     let keys = Arc::new(Keys::default());
     let (sender, lines) = log::channel();
     let (kill, killed) = watch::channel(0);

@@ -52,7 +52,7 @@ Resources:
 "#;
 
 async fn cloud(dir: &std::path::Path) -> Running {
-    let settings = Settings { dir: dir.to_owned(), port: 0, region: "eu-west-1".to_owned(), seed: 1 };
+    let settings = Settings::new(dir);
     Cloud::start(settings).await.unwrap()
 }
 

@@ -9,8 +9,9 @@ use crate::names::{ArnPattern, EmailAddress, PersonName, TeamName};
 use crate::problem::ProblemKind;
 use crate::suggest::nearest;
 use crate::topic::Topic;
+use crate::words;
 use crate::yaml::{Mark, Node};
-use crate::{Globs, Mode, NotificationRule, Person, Policy, Section};
+use crate::{Globs, NotificationRule, Person, Policy, Section};
 
 impl Reader {
     pub(super) fn policy(&mut self, root: &Node) -> Policy {
@@ -19,7 +20,7 @@ impl Reader {
             return Policy::none();
         }
         let Some(fields) = self.fields(&place, &keys::FILE) else { return Policy::none() };
-        let mode = self.word_field(&fields, "mode", &[("observe", Mode::Observe), ("enforce", Mode::Enforce)]);
+        let mode = self.word_field(&fields, "mode", words::MODE);
         // People come first, wherever they stand in the file: the sections refer to them.
         let people = fields.get("people").map(|place| self.people(place)).unwrap_or_default();
         let mut sections = Vec::new();

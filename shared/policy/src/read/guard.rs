@@ -6,15 +6,14 @@ use super::trigger::{BUCKET_HINT, is_bucket};
 use super::{About, Fields, Place, Reader, Who};
 use crate::glob_syntax::check_glob;
 use crate::guard::*;
-use crate::keys;
+use crate::keys::{self, MOST_REVIEWERS};
 use crate::names::{ArnPattern, FilePath, SecretName, TriggerName};
 use crate::problem::ProblemKind;
 use crate::refer::Reference;
+use crate::words;
 use crate::yaml::Value;
 use crate::{ByteSize, Globs, QUARANTINE};
 
-/// The most votes that one approval rule counts.
-const MOST_REVIEWERS: u32 = 200;
 /// Stands for the name of the source repository in the address of a copy.
 const PLACEHOLDER: &str = "{repository}";
 
@@ -29,24 +28,15 @@ impl Reader {
             (problem.line, problem.column) = (place.key.line, place.key.column);
         }
         let fields = self.fields(place, &keys::APPROVAL)?;
-        let merges = [
-            ("squash", MergeStrategy::Squash),
-            ("fast-forward", MergeStrategy::FastForward),
-            ("three-way", MergeStrategy::ThreeWay),
-        ];
         let approval = Approval {
             into: if wrong { Globs::nothing() } else { Globs::from_checked(vec![pattern.to_owned()]) },
             line: place.key.line,
             checks: self.checks(section, &fields),
             owners: self.field(&fields, "owners", "a file path such as CODEOWNERS", FilePath::parse),
             reviewers: fields.get("reviewers").and_then(|place| self.reviewers(place)),
-            merge: fields.get("merge").and_then(|place| self.word(place, &merges)),
-            merge_result: self.word_field(
-                &fields,
-                "merge_result",
-                &[("required", MergeResult::Required), ("optional", MergeResult::Optional)],
-            ),
-            show: self.word_field(&fields, "show", &[("gate", Show::Gate), ("each-check", Show::EachCheck)]),
+            merge: fields.get("merge").and_then(|place| self.word(place, words::MERGE)),
+            merge_result: self.word_field(&fields, "merge_result", words::MERGE_RESULT),
+            show: self.word_field(&fields, "show", words::SHOW),
             may_override: self.arn_patterns(&fields, "override"),
         };
         if fields.found.is_empty() && self.problems.len() == before {
@@ -102,25 +92,8 @@ impl Reader {
         if let (Some(name), Some(place)) = (&name, fields.get("name")) {
             self.define(section, "protection", place.node.mark, &place.path, name);
         }
-        let forbidden = [
-            ("direct-push", Forbidden::DirectPush),
-            ("force-push", Forbidden::ForcePush),
-            ("deletion", Forbidden::Deletion),
-            ("creation", Forbidden::Creation),
-            ("update", Forbidden::Update),
-        ];
-        let watched = [
-            ("default-branch", Watched::DefaultBranch),
-            ("approval-rules", Watched::ApprovalRules),
-            ("repository-triggers", Watched::RepositoryTriggers),
-            ("push-permissions", Watched::PushPermissions),
-        ];
-        let forbid = self.word_list(&fields, "forbid", &forbidden);
-        let on_violation = self.word_field(
-            &fields,
-            "on_violation",
-            &[("restore", OnViolation::Restore), ("report", OnViolation::Report)],
-        );
+        let forbid = self.word_list(&fields, "forbid", words::FORBIDDEN);
+        let on_violation = self.word_field(&fields, "on_violation", words::ON_VIOLATION);
         let bypass = self.arn_patterns(&fields, "bypass");
         let names = fields.get("names").and_then(|place| {
             let text = self.text(place, "a regular expression")?;
@@ -128,8 +101,8 @@ impl Reader {
         });
         let commits = fields.get("commits").and_then(|place| self.commits(place));
         let files = fields.get("files").and_then(|place| self.files(place));
-        let watch = self.word_list(&fields, "watch", &watched);
-        let asks = ["forbid", "names", "commits", "files", "watch"].iter().any(|name| fields.get(name).is_some());
+        let watch = self.word_list(&fields, "watch", words::WATCHED);
+        let asks = keys::ASKED_OF_REFS.iter().any(|name| fields.get(name).is_some());
         if !asks && self.problems.len() == before {
             self.conflict(place, "the protection forbids nothing", Some("add forbid, names, commits, files or watch"));
         }
@@ -182,7 +155,7 @@ impl Reader {
             forbid_message: self.patterns(&fields, "forbid_message"),
             author: self.patterns(&fields, "author"),
             committer: self.patterns(&fields, "committer"),
-            history: self.word_field(&fields, "history", &[("any", History::Any), ("linear", History::Linear)]),
+            history: self.word_field(&fields, "history", words::HISTORY),
             signed: fields.get("signed").and_then(|place| self.signed(place)),
         })
     }
@@ -219,19 +192,12 @@ impl Reader {
         if fields.found.is_empty() {
             self.empty(place);
         }
-        let rejected = [
-            ("binary", Rejected::Binary),
-            ("escaping-symlink", Rejected::EscapingSymlink),
-            ("submodule", Rejected::Submodule),
-            ("case-collision", Rejected::CaseCollision),
-            ("secret", Rejected::Secret),
-        ];
         let forbid = self.globs(&fields, "forbid", About::Paths).map(|globs| anywhere(&globs));
         let max_size = self.field(&fields, "max_size", "a size such as 5MB", ByteSize::parse);
         let rules = FileRules {
             forbid,
             max_size,
-            reject: self.word_list(&fields, "reject", &rejected),
+            reject: self.word_list(&fields, "reject", words::REJECTED),
             allow_secrets: self.patterns(&fields, "allow_secrets"),
             submodules: self.addresses(&fields, "submodules"),
         };
@@ -266,10 +232,8 @@ impl Reader {
         let fields = self.fields(place, &keys::REPLICA)?;
         let refs = self.refs(&fields, "refs");
         let map = self.ref_map(&fields);
-        let divergence =
-            [("overwrite", OnDivergence::Overwrite), ("keep", OnDivergence::Keep), ("fail", OnDivergence::Fail)];
         let deletions = self.switch(&fields, "deletions", Deletions::Copy, Deletions::Ignore);
-        let on_divergence = self.word_field(&fields, "on_divergence", &divergence);
+        let on_divergence = self.word_field(&fields, "on_divergence", words::ON_DIVERGENCE);
         let create = self.switch(&fields, "create", Create::WhereMissing, Create::Never);
         let target = self.target(&fields);
         if let (Some(Target::Https { .. } | Target::Bundle { .. }), Some(place)) = (&target, fields.get("create")) {

@@ -10,11 +10,9 @@ use crate::keys;
 use crate::names::{BranchName, CommentCommand, FilePath, ParameterName, SecretName, TriggerName, VariableName};
 use crate::problem::ProblemKind;
 use crate::trigger::*;
+use crate::words;
 use crate::yaml::Value;
 use crate::{Globs, Period};
-
-const OUTCOMES: [(&str, Outcome); 3] =
-    [("succeeded", Outcome::Succeeded), ("failed", Outcome::Failed), ("stopped", Outcome::Stopped)];
 
 /// How long a question may stand, in seconds: five minutes to sixty days, as in CodePipeline.
 const WITHIN: (u64, u64) = (300, 86_400 * 60);
@@ -44,7 +42,7 @@ impl Reader {
             name: name?,
             line: place.key.line,
             supersede: self.switch(&fields, "supersede", Supersede::StopOlder, Supersede::Keep),
-            skip_ci: self.word_field(&fields, "skip_ci", &[("honour", SkipCi::Honour), ("ignore", SkipCi::Ignore)]),
+            skip_ci: self.word_field(&fields, "skip_ci", words::SKIP_CI),
             authors: self.globs(&fields, "authors", About::Text),
             ask: fields.get("ask").and_then(|place| self.ask(place)),
             on: on?,
@@ -111,19 +109,17 @@ impl Reader {
 
     fn pull_request(&mut self, place: &Place<'_>) -> Option<PullRequestFilter> {
         let fields = self.fields(place, &keys::PULL_REQUEST)?;
-        let commits = [("source", PullRequestCommit::Source), ("merge-result", PullRequestCommit::MergeResult)];
-        let specs = [("source", BuildspecFrom::Source), ("target", BuildspecFrom::Target)];
         Some(PullRequestFilter {
             into: self.globs(&fields, "into", About::Branches).unwrap_or_else(Globs::everything),
             paths: self.globs(&fields, "paths", About::Paths),
-            commit: self.word_field(&fields, "commit", &commits),
-            buildspec_from: self.word_field(&fields, "buildspec_from", &specs),
+            commit: self.word_field(&fields, "commit", words::PULL_REQUEST_COMMIT),
+            buildspec_from: self.word_field(&fields, "buildspec_from", words::BUILDSPEC_FROM),
         })
     }
 
     fn on_build(&mut self, place: &Place<'_>) -> Option<BuildFilter> {
         let fields = self.fields(place, &keys::ON_BUILD)?;
-        let result = self.word_field(&fields, "result", &OUTCOMES);
+        let result = self.word_field(&fields, "result", words::OUTCOME);
         let branches = self.globs(&fields, "branches", About::Branches);
         let project = self.field(&fields, "project", "a project name", ProjectName::parse)?;
         Some(BuildFilter { project, result, branches })
@@ -132,14 +128,14 @@ impl Reader {
     fn on_deployment(&mut self, place: &Place<'_>) -> Option<DeploymentFilter> {
         let fields = self.fields(place, &keys::ON_DEPLOYMENT)?;
         let application = self.field(&fields, "application", "an application name", ApplicationName::parse);
-        let result = self.word_field(&fields, "result", &OUTCOMES);
+        let result = self.word_field(&fields, "result", words::OUTCOME);
         let group = self.field(&fields, "group", "a deployment group name", DeploymentGroupName::parse)?;
         Some(DeploymentFilter { application, group, result })
     }
 
     fn on_pipeline(&mut self, place: &Place<'_>) -> Option<PipelineFilter> {
         let fields = self.fields(place, &keys::ON_PIPELINE)?;
-        let result = self.word_field(&fields, "result", &OUTCOMES);
+        let result = self.word_field(&fields, "result", words::OUTCOME);
         let name = self.field(&fields, "name", "a pipeline name", PipelineName::parse)?;
         Some(PipelineFilter { name, result })
     }
@@ -191,7 +187,7 @@ impl Reader {
         let what: Vec<(&str, &Place<'_>)> = fields
             .found
             .iter()
-            .filter(|(name, _)| matches!(*name, "build" | "pipeline" | "deployment"))
+            .filter(|(name, _)| keys::STARTS.contains(name))
             .map(|(name, place)| (*name, place))
             .collect();
         let (kind, what) = match what.as_slice() {

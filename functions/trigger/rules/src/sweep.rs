@@ -1,0 +1,261 @@
+//! The sweep: which branches moved without an event that told of it.
+//!
+//! CodeCommit's events are best effort. The sweep looks at where branches are, compares that with what it saw last, and
+//! finds the pushes that nobody took up. What it sees for the first time is only remembered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use signalbox_events::{
+    CommitId, Detail, Envelope, Event, EventId, RefChange, RefName, ReferenceChange, RepositoryName,
+};
+use signalbox_policy::{Policy, Trigger};
+
+use crate::facts::Push;
+use crate::journal::{Arrival, Known};
+use crate::needs::not_yet;
+
+/// A memory that nobody has looked at for this long tells nothing: the repository begins anew.
+const STALE: SignedDuration = SignedDuration::from_hours(48);
+
+/// A memory in which nothing changes is written this often all the same, so that it does not go stale.
+const REFRESH: SignedDuration = SignedDuration::from_hours(24);
+
+/// Where the next sweep goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// The repository; `None` begins with the first.
+    pub repository: Option<RepositoryName>,
+    /// The branch behind which it goes on there; `None` begins with the first.
+    pub behind: Option<String>,
+}
+
+impl Cursor {
+    /// Where it lies in the bucket.
+    pub const KEY: &str = "state/sweep/cursor.json";
+}
+
+/// What the sweep remembers of one repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The repository's UUID: one that was deleted and made again begins anew.
+    pub repository_id: Option<String>,
+    /// When this was last written.
+    pub written: Timestamp,
+    /// Every branch by its short name; `None` for one that no trigger wants, or that nobody has looked at yet.
+    pub branches: BTreeMap<String, Option<Seen>>,
+    /// Why the repository could not be looked at: told once, not at every sweep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// Where a branch was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The commit.
+    pub commit: CommitId,
+    /// When it was seen there first.
+    pub since: Timestamp,
+}
+
+/// What one look at a repository showed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// Its UUID.
+    pub repository_id: Option<String>,
+    /// When the look began.
+    pub at: Timestamp,
+    /// Every branch there is, by short name.
+    pub listed: BTreeSet<String>,
+    /// Those of them that a trigger wants.
+    pub wanted: BTreeSet<String>,
+    /// Where those are that were looked at; `None` for one that is gone since it was listed.
+    pub tips: BTreeMap<String, Option<CommitId>>,
+    /// What was remembered before.
+    pub memory: Option<Memory>,
+}
+
+/// A branch that moved, as far as the sweep can tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The branch's full name.
+    pub reference: RefName,
+    /// Where it is.
+    pub commit: CommitId,
+    /// Where it was, and since when; `None` for a new branch.
+    pub from: Option<Seen>,
+    /// When the sweep looked.
+    pub at: Timestamp,
+}
+
+/// Whether any push to a branch of this repository can start something.
+pub fn may_start(repository: &RepositoryName, policy: &Policy) -> bool {
+    policy.triggers_for(repository).into_iter().any(takes_branches)
+}
+
+/// Whether the policy can start anything for a push to a branch, of whatever repository.
+pub(crate) fn sections(policy: &Policy) -> Vec<String> {
+    let sections = policy.sections.iter().filter(|section| section.triggers.iter().any(takes_branches));
+    sections.map(|section| section.repositories.patterns().join(", ")).collect()
+}
+
+/// The branches among these, by short name, whose pushes can start something.
+pub fn wanted(repository: &RepositoryName, listed: &BTreeSet<String>, policy: &Policy) -> BTreeSet<String> {
+    let triggers = policy.triggers_for(repository);
+    let is_wanted = |name: &&String| {
+        branch(name).is_some_and(|reference| {
+            triggers.iter().any(|trigger| {
+                takes_branches(trigger) && trigger.on.push.as_ref().is_some_and(|filter| filter.matches_ref(&reference))
+            })
+        })
+    };
+    listed.iter().filter(is_wanted).cloned().collect()
+}
+
+fn takes_branches(trigger: &Trigger) -> bool {
+    not_yet(trigger).is_none() && trigger.on.push.as_ref().is_some_and(|filter| !filter.branches.patterns().is_empty())
+}
+
+fn branch(name: &str) -> Option<RefName> {
+    RefName::parse(format!("refs/heads/{name}")).ok()
+}
+
+impl Memory {
+    /// Where the memory of a repository lies.
+    pub fn key(repository: &RepositoryName) -> String {
+        format!("state/sweep/repositories/{repository}.json")
+    }
+
+    /// Whether it is of this very repository, and fresh enough to tell what moved.
+    fn holds(&self, look: &Look) -> bool {
+        self.repository_id == look.repository_id && look.at.duration_since(self.written) < STALE
+    }
+
+    /// A memory of nothing but a refusal, or the one that is there with the refusal.
+    #[must_use]
+    pub fn refused(there: Option<&Self>, why: &str, at: Timestamp) -> Self {
+        let empty = || Self { repository_id: None, written: at, branches: BTreeMap::new(), refused: None };
+        Self { refused: Some(why.to_owned()), ..there.cloned().unwrap_or_else(empty) }
+    }
+}
+
+impl Look {
+    /// The memory, if it tells anything.
+    fn remembered(&self) -> Option<&Memory> {
+        self.memory.as_ref().filter(|memory| memory.holds(self))
+    }
+
+    /// The branches that moved or are new, in order. Pure: whether an event told of them, the journals know.
+    pub fn moved(&self) -> Vec<Moved> {
+        let Some(memory) = self.remembered() else { return Vec::new() };
+        let moved = self.tips.iter().filter_map(|(name, tip)| {
+            let commit = tip.clone()?;
+            let from = match memory.branches.get(name) {
+                // Seen for the first time, as a trigger wants it only now.
+                Some(None) => return None,
+                Some(Some(seen)) if seen.commit == commit => return None,
+                Some(Some(seen)) => Some(seen.clone()),
+                None => None,
+            };
+            Some(Moved { repository: self.repository.clone(), reference: branch(name)?, commit, from, at: self.at })
+        });
+        moved.collect()
+    }
+
+    /// What is remembered after this look, over what is there now, which another sweep may have changed meanwhile.
+    ///
+    /// `open` are the moved branches, by short name, that could not be dealt with: the next sweep shall find them again.
+    #[must_use]
+    pub fn remember(&self, there: Option<&Memory>, open: &BTreeSet<String>) -> Memory {
+        let before = self.remembered();
+        let kept = there.filter(|memory| memory.holds(self));
+        let mut branches = kept.map(|memory| memory.branches.clone()).unwrap_or_default();
+        let known = |name: &String| before.and_then(|memory| memory.branches.get(name));
+        // What came to be known while we looked is not ours to forget.
+        branches.retain(|name, _| self.listed.contains(name) || known(name).is_none());
+        for name in &self.listed {
+            if !self.wanted.contains(name) {
+                branches.insert(name.clone(), None);
+            } else if before.is_none() {
+                branches.entry(name.clone()).or_insert(None);
+            }
+        }
+        for (name, tip) in self.tips.iter().filter(|(name, _)| !open.contains(*name)) {
+            let is_as_compared = match before {
+                Some(_) => kept.is_none_or(|memory| memory.branches.get(name) == known(name)),
+                None => matches!(branches.get(name), None | Some(None)),
+            };
+            match tip {
+                _ if !is_as_compared => {}
+                None => {
+                    branches.remove(name);
+                }
+                Some(commit) if known(name).and_then(Option::as_ref).is_some_and(|seen| seen.commit == *commit) => {}
+                Some(commit) => {
+                    branches.insert(name.clone(), Some(Seen { commit: commit.clone(), since: self.at }));
+                }
+            }
+        }
+        let next = Memory { repository_id: self.repository_id.clone(), written: self.at, branches, refused: None };
+        match kept {
+            Some(there) if there.branches == next.branches && there.refused.is_none() => {
+                let is_due = self.at.duration_since(there.written) > REFRESH;
+                Memory { written: if is_due { self.at } else { there.written }, ..next }
+            }
+            _ => next,
+        }
+    }
+}
+
+impl Moved {
+    /// An id for the push that stays the same until the sweep remembers another place of the branch.
+    pub fn id(&self) -> Option<EventId> {
+        let since = self.from.as_ref().map(|seen| format!("{} {}", seen.commit, seen.since)).unwrap_or_default();
+        let parts = [self.repository.as_str(), self.reference.as_str(), &since, self.commit.as_str()];
+        let digest = Sha256::digest(parts.join("\n"));
+        let digest: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        EventId::parse(format!("sweep-{digest}")).ok()
+    }
+
+    /// The push; who pushed is not known.
+    pub fn push(&self) -> Push {
+        Push {
+            repository: self.repository.clone(),
+            reference: self.reference.clone(),
+            commit: self.commit.clone(),
+            previous: self.from.as_ref().map(|seen| seen.commit.clone()),
+            pusher: None,
+        }
+    }
+
+    /// The push as an event would have told of it.
+    pub fn event(&self, id: EventId, sweep: &Envelope) -> Event {
+        let new = self.commit.clone();
+        let change = match &self.from {
+            Some(seen) => RefChange::Updated { old: seen.commit.clone(), new },
+            None => RefChange::Created { new },
+        };
+        let detail = Detail::Reference(ReferenceChange {
+            repository: self.repository.clone(),
+            repository_id: None,
+            reference: self.reference.clone(),
+            change,
+            merge: None,
+            caller: None,
+        });
+        let envelope = Envelope { id, time: Some(self.at), resources: Vec::new(), replay_name: None, ..sweep.clone() };
+        Event { envelope, detail }
+    }
+
+    /// How it asks to be taken up.
+    pub fn arrival(&self, id: EventId) -> Arrival {
+        let known = Known::MovedSince(self.from.as_ref().map(|seen| seen.since));
+        Arrival { commit: self.commit.clone(), id, at: self.at, known }
+    }
+}

@@ -1,0 +1,295 @@
+//! The sweep: looks at where branches are, and does for a push what its lost event would have done.
+//!
+//! One sweep is bounded in time: where it has to stop the next one goes on, so that it takes little from the pushes that
+//! wait in the same queue, and from what CodeCommit lets an account call.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use signalbox_aws::Failure;
+use signalbox_events::{CommitId, Event, RepositoryName};
+use signalbox_glue::{Handled, InForce, Invocation};
+use signalbox_ledger::Report;
+use signalbox_trigger_rules::{
+    Cursor, Facts, Look, Memory, Moved, Origin, SweepFacts, decide, may_start, needs, render_reason, wanted,
+};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::{Trigger, verdict};
+
+/// How long one sweep looks around.
+pub(crate) const TIME: Duration = Duration::from_secs(30);
+
+/// Kept back from the invocation's time: for the pushes that were found, and for what waits in the same batch.
+const RESERVE: SignedDuration = SignedDuration::from_secs(20);
+
+/// So many branches are asked for at once.
+const AT_ONCE: usize = 8;
+
+/// What one sweep did.
+#[derive(Debug, Default)]
+struct Swept {
+    facts: SweepFacts,
+    /// Each push that was found with what came of it, and what was left for the next sweep.
+    told: Vec<String>,
+    repositories: usize,
+    branches: usize,
+}
+
+/// How far a look came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Reach {
+    /// Every branch that is wanted.
+    All,
+    /// Up to this branch, then time was over.
+    UpTo(Option<String>),
+}
+
+/// What came of a branch that moved.
+#[derive(Debug)]
+enum MadeUp {
+    /// An event did tell of it.
+    NotNeeded,
+    /// What its event would have done.
+    Done(String),
+    /// It can never be done.
+    Refused(String),
+}
+
+impl Trigger {
+    /// Sweeps for as long as there is time, from where the last sweep stopped.
+    pub(crate) async fn sweep(
+        &self,
+        event: &Event,
+        in_force: &InForce,
+        invocation: Invocation,
+    ) -> Result<Handled, Failure> {
+        let mut swept = Swept::default();
+        if needs(event, &in_force.policy).sweep.is_some() {
+            self.sweep_all(event, in_force, invocation, &mut swept).await?;
+        }
+        tracing::info!(repositories = swept.repositories, branches = swept.branches, "swept");
+        let is_quiet = swept.facts == SweepFacts::default();
+        let facts = Facts { sweep: Some(swept.facts), ..Facts::default() };
+        let decision = decide(&facts, &in_force.policy);
+        let report = Report {
+            at: invocation.now,
+            policy_version: in_force.version.clone(),
+            mode: decision.mode.name().to_owned(),
+            verdict: verdict(decision.verdict).to_owned(),
+            reasons: decision.reasons.iter().map(render_reason).collect(),
+            actions: swept.told,
+            replay: json!({ "event": event, "facts": facts, "decision": decision }),
+        };
+        // Nothing found is the rule: a line in the log is enough for it.
+        if is_quiet {
+            return Ok(Handled::Reported(Box::new(report)));
+        }
+        let id = &event.envelope.id;
+        if decision.is_complete() {
+            self.ledger.note(id, report.clone(), invocation.now).await?;
+            return Ok(Handled::Reported(Box::new(report)));
+        }
+        self.ledger.refuse(id, report.clone(), invocation.now).await?;
+        Ok(Handled::Refused(Box::new(report)))
+    }
+
+    async fn sweep_all(
+        &self,
+        event: &Event,
+        in_force: &InForce,
+        invocation: Invocation,
+        swept: &mut Swept,
+    ) -> Result<(), Failure> {
+        let left = invocation.deadline.duration_since(invocation.now).saturating_sub(RESERVE);
+        let until = Instant::now() + Duration::try_from(left).unwrap_or_default().min(self.sweep_time);
+        let cursor = self.state.read::<Cursor>(Cursor::KEY).await?.map(|kept| kept.value).unwrap_or_default();
+        let mut found = self.codecommit.repositories().await?;
+        found.retain(|(name, _)| self.may_read(name) && may_start(name, &in_force.policy));
+        found.sort();
+        // Begins where the last one stopped, and goes around once.
+        if let Some(there) = &cursor.repository {
+            let begin = found.partition_point(|(name, _)| name < there);
+            found.rotate_left(begin);
+        }
+
+        let mut next = Cursor::default();
+        for (index, (repository, id)) in found.into_iter().enumerate() {
+            // Whatever the time is, each sweep gets on by one step.
+            if index > 0 && Instant::now() >= until {
+                next.repository = Some(repository);
+                break;
+            }
+            let behind = cursor.behind.clone().filter(|_| cursor.repository.as_ref() == Some(&repository));
+            let step = self.sweep_one(event, in_force, invocation, (&repository, id), behind, until, swept).await;
+            match step {
+                Ok(Reach::All) => {}
+                // Deleted since it was listed.
+                Err(gone) if gone.code() == Some("RepositoryDoesNotExistException") => {}
+                Ok(Reach::UpTo(behind)) => {
+                    next = Cursor { repository: Some(repository), behind };
+                    break;
+                }
+                Err(failure @ Failure::Refused(_)) => {
+                    self.refused(&repository, &failure, invocation.now, swept).await?
+                }
+                // The next sweep comes by itself, and finds the same again.
+                Err(failure) => {
+                    tracing::warn!(repo.name = repository.as_str(), why = failure.chain(), "left for the next sweep");
+                    swept.told.push(format!("{repository}: left for the next sweep: {}", failure.chain()));
+                }
+            }
+            swept.repositories += 1;
+        }
+        if let Some(repository) = &next.repository {
+            tracing::info!(repo.name = repository.as_str(), "the time of a sweep is over: the next one goes on there");
+        }
+        if next != cursor {
+            self.state.change(Cursor::KEY, |_: Option<&Cursor>| next.clone()).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks at one repository, takes up what it finds, and remembers what it saw.
+    #[expect(clippy::too_many_arguments, reason = "one step of one loop, which has all of them at hand")]
+    async fn sweep_one(
+        &self,
+        event: &Event,
+        in_force: &InForce,
+        invocation: Invocation,
+        (repository, id): (&RepositoryName, Option<String>),
+        behind: Option<String>,
+        until: Instant,
+        swept: &mut Swept,
+    ) -> Result<Reach, Failure> {
+        let key = Memory::key(repository);
+        let memory = self.state.read::<Memory>(&key).await?.map(|kept| kept.value);
+        let at = Timestamp::now();
+        let listed: BTreeSet<String> = self.codecommit.branches(repository).await?.into_iter().collect();
+        let wanted = wanted(repository, &listed, &in_force.policy);
+        let (tips, reach) = self.tips(repository, &wanted, behind, until).await?;
+        swept.branches += tips.len();
+        let repository = repository.clone();
+        let look = Look { repository, repository_id: id, at, listed, wanted, tips, memory };
+
+        let mut open = BTreeSet::new();
+        for moved in look.moved() {
+            match self.make_up_for(&moved, event, in_force, invocation).await {
+                Ok(MadeUp::NotNeeded) => {}
+                Ok(MadeUp::Done(told)) => {
+                    swept.told.push(told);
+                    swept.facts.moved.push(moved);
+                }
+                Ok(MadeUp::Refused(why)) => {
+                    swept.told.push(why.clone());
+                    swept.facts.refused.insert(look.repository.clone(), why);
+                    swept.facts.moved.push(moved);
+                }
+                Err(failure) => {
+                    let (branch, why) = (moved.reference.short().to_owned(), failure.chain());
+                    let repository = look.repository.as_str();
+                    tracing::warn!(repo.name = repository, ref.name = branch, why, "left for the next sweep");
+                    swept.told.push(format!("{branch} of {repository}: left for the next sweep: {why}"));
+                    swept.facts.moved.push(moved);
+                    open.insert(branch);
+                }
+            }
+        }
+        self.state.change(&key, |there: Option<&Memory>| look.remember(there, &open)).await?;
+        Ok(reach)
+    }
+
+    /// Where the wanted branches are, from `behind` on, as far as the time lasts.
+    async fn tips(
+        &self,
+        repository: &RepositoryName,
+        wanted: &BTreeSet<String>,
+        behind: Option<String>,
+        until: Instant,
+    ) -> Result<(BTreeMap<String, Option<CommitId>>, Reach), Failure> {
+        let names: Vec<&String> = wanted.iter().filter(|name| Some(*name) > behind.as_ref()).collect();
+        let mut tips = BTreeMap::new();
+        let mut last = behind;
+        for (index, names) in names.chunks(AT_ONCE).enumerate() {
+            if index > 0 && Instant::now() >= until {
+                return Ok((tips, Reach::UpTo(last)));
+            }
+            let mut asked = JoinSet::new();
+            for name in names {
+                let (codecommit, repository, name) = (self.codecommit.clone(), repository.clone(), (*name).clone());
+                asked.spawn(async move { (codecommit.branch_tip(&repository, &name).await, name) });
+            }
+            while let Some(answer) = asked.join_next().await {
+                let (tip, name) = answer.map_err(|error| {
+                    Failure::retry(format!("codecommit:GetBranch on {repository}"), format!("it was cut off: {error}"))
+                })?;
+                tips.insert(name, tip?);
+            }
+            last = names.last().map(|name| (*name).clone());
+        }
+        Ok((tips, Reach::All))
+    }
+
+    /// Does for a push what its event would have done.
+    async fn make_up_for(
+        &self,
+        moved: &Moved,
+        sweep: &Event,
+        in_force: &InForce,
+        invocation: Invocation,
+    ) -> Result<MadeUp, Failure> {
+        let Some(id) = moved.id() else { return Ok(MadeUp::NotNeeded) };
+        let event = moved.event(id.clone(), &sweep.envelope);
+        let needs = needs(&event, &in_force.policy);
+        let under = self.take_up(&needs, &moved.arrival(id.clone())).await?;
+        if under != id {
+            return Ok(MadeUp::NotNeeded);
+        }
+        let now = Timestamp::now();
+        let left = Duration::try_from(invocation.deadline.duration_since(now) - RESERVE / 2);
+        let left = left.map_err(|_| Failure::retry("taking up a push", "the invocation's time is nearly over"))?;
+        let invocation = Invocation { now, ..invocation };
+        let push = self.push((&event, None), Origin::Sweep, &needs, in_force, &id, invocation);
+        let handled = tokio::time::timeout(left, push).await;
+        let handled = handled.unwrap_or_else(|_| {
+            Err(Failure::retry(
+                "taking up a push",
+                format!("it took longer than the {} s that were left", left.as_secs()),
+            ))
+        });
+        let place = format!("{} of {} at {}", moved.reference.short(), moved.repository, moved.commit.short());
+        let told = |came: &str| {
+            let came = if came.is_empty() { "nothing to do" } else { came };
+            format!("{place}: {came} (in the ledger under {id})")
+        };
+        match handled {
+            Ok(Handled::Reported(report)) => Ok(MadeUp::Done(told(&report.actions.join("; ")))),
+            Ok(Handled::Before | Handled::NotOurs) => Ok(MadeUp::Done(told("done before"))),
+            Ok(Handled::Refused(report)) => Ok(MadeUp::Refused(told(&report.actions.join("; ")))),
+            Err(failure @ Failure::Refused(_)) => Ok(MadeUp::Refused(format!("{place}: {}", failure.chain()))),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Remembers that a repository cannot be looked at. It is told once, until it goes well again or the reason changes.
+    async fn refused(
+        &self,
+        repository: &RepositoryName,
+        failure: &Failure,
+        now: Timestamp,
+        swept: &mut Swept,
+    ) -> Result<(), Failure> {
+        let why = failure.chain();
+        let key = Memory::key(repository);
+        let before = self.state.read::<Memory>(&key).await?.and_then(|kept| kept.value.refused);
+        tracing::warn!(repo.name = repository.as_str(), why, "a repository cannot be swept");
+        if before.as_ref() != Some(&why) {
+            self.state.change(&key, |there: Option<&Memory>| Memory::refused(there, &why, now)).await?;
+            swept.facts.refused.insert(repository.clone(), why);
+        }
+        Ok(())
+    }
+}

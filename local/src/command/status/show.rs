@@ -1,0 +1,112 @@
+//! The status as text.
+
+use jiff::Timestamp;
+
+use super::{EventStatus, FunctionStatus, PolicyStatus, Status};
+use crate::command::{Paint, tell};
+
+pub(super) fn show(status: &Status, paint: Paint) {
+    let stack = &status.stack;
+    let changed = stack.changed.map(|at| format!(", changed {}", time(at))).unwrap_or_default();
+    let place = format!("{} in account {}, region {}{changed}", stack.status, stack.account, stack.region);
+    tell(&format!("{} {place}", paint.headline(&format!("stack {}", stack.name))));
+    tell(&format!("{} {}", paint.headline("policy"), policy(&status.policy)));
+    functions(&status.functions, paint);
+    dead_letters(&status.functions, paint);
+    last_events(&status.functions, paint);
+    let pending: Vec<&str> =
+        status.mail.iter().filter(|one| !one.is_confirmed).map(|one| one.endpoint.as_str()).collect();
+    tell(&format!(
+        "\n{} {} of {} subscribers get mail",
+        paint.headline("mail"),
+        status.mail.len() - pending.len(),
+        status.mail.len()
+    ));
+    for endpoint in pending {
+        let waits = paint.notice("not confirmed:");
+        tell(&format!("  {waits} {endpoint} gets nothing before the link in AWS's mail is followed"));
+    }
+    for what in &status.unseen {
+        tell(&format!("{} {what}", paint.notice("not seen:")));
+    }
+    tell("");
+    if status.attention.is_empty() {
+        tell(&format!("{} nothing needs you", paint.good("good:")));
+    }
+    for what in &status.attention {
+        tell(&format!("{} {what}", paint.bad("needs you:")));
+    }
+}
+
+fn policy(policy: &PolicyStatus) -> String {
+    if !policy.in_force {
+        return "none is in force: it only observes, and mails everyone about everything; see `signalbox apply --help`"
+            .to_owned();
+    }
+    let mode = policy.mode.unwrap_or("with problems");
+    let version = policy.version.as_deref().map(|version| format!(", version {version}")).unwrap_or_default();
+    let written = policy.written.map(|at| format!(", since {}", time(at))).unwrap_or_default();
+    let writer = policy.writer.as_deref().map(|writer| format!(", by {writer}")).unwrap_or_default();
+    format!(
+        "{mode}: {}, {}, {}{version}{written}{writer}",
+        count(policy.repositories, "repository section"),
+        count(policy.triggers, "trigger"),
+        count(policy.notification_rules, "notification rule")
+    )
+}
+
+fn functions(functions: &[FunctionStatus], paint: Paint) {
+    let head = format!("{:<12}{:>9}{:>11}{:>9}{:>14}", "function", "waiting", "in flight", "delayed", "dead letters");
+    tell(&format!("\n{}", paint.headline(&head)));
+    for one in functions {
+        let dead = format!("{:>14}", one.dead_letters);
+        let dead = if one.dead_letters > 0 { paint.bad(&dead) } else { dead };
+        tell(&format!("{:<12}{:>9}{:>11}{:>9}{dead}", one.name, one.waiting, one.in_flight, one.delayed));
+    }
+}
+
+fn dead_letters(functions: &[FunctionStatus], paint: Paint) {
+    if functions.iter().all(|one| one.newest_dead_letters.is_empty()) {
+        return;
+    }
+    tell(&format!("\n{}", paint.headline("the newest dead letters")));
+    for (name, letter) in
+        functions.iter().flat_map(|one| one.newest_dead_letters.iter().map(move |letter| (&one.name, letter)))
+    {
+        let sent = letter.sent.map(time).unwrap_or_default();
+        tell(&format!("  {name}  {sent}  {}  {}", paint.bad(&letter.event), letter.summary));
+        tell(&format!("    {} {}", paint.dim("because"), letter.reason));
+        tell(&format!("    {}    {}", paint.dim("then"), letter.what_to_do));
+    }
+}
+
+fn last_events(functions: &[FunctionStatus], paint: Paint) {
+    let mut events: Vec<(&str, &EventStatus)> =
+        functions.iter().flat_map(|one| one.last_events.iter().map(|event| (one.name.as_str(), event))).collect();
+    events.sort_by_key(|(_, event)| std::cmp::Reverse(event.at));
+    tell(&format!("\n{}", paint.headline("the last events")));
+    if events.is_empty() {
+        tell("  none yet");
+    }
+    for (name, event) in events {
+        let outcome = match event.outcome.as_str() {
+            "handled" => event.verdict.clone(),
+            other => other.to_owned(),
+        };
+        let outcome = format!("{outcome:<12}");
+        let outcome = if event.outcome == "handled" { paint.good(&outcome) } else { paint.notice(&outcome) };
+        tell(&format!("  {}  {name:<10}{outcome} {}  {}", time(event.at), event.event, event.told));
+    }
+}
+
+fn count(count: usize, what: &str) -> String {
+    match (count, what.strip_suffix('y')) {
+        (1, _) => format!("1 {what}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
+fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}

@@ -1,0 +1,294 @@
+//! `signalbox uninstall`: the stack, and what CloudFormation leaves behind.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use signalbox_aws::{Bucket, Logs, Queue, StackResource, VersionRef};
+
+use super::account::{AccountArguments, Entered, Installed};
+use super::ask::{Reply, confirm_by_name};
+use super::{Outcome, Paint, block_on, tell};
+
+/// How often a deletion is asked after.
+const ASK_EVERY: Duration = Duration::from_secs(3);
+
+/// How long a deletion may take before this stops to wait for it.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
+
+/// Remove the stack, and the bucket and log groups that it leaves behind.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "It may be interrupted and run again: what is gone already is passed over, and the bucket of a stack that \
+                        was deleted within the last 90 days is found by the stack's record.\n\nNot touched: repositories, build \
+                        projects and their builds and logs, other buckets (also the one that SAM keeps the code in)."
+)]
+pub(super) struct Arguments {
+    /// Leave the bucket with the policy, the ledger and the state.
+    #[arg(long)]
+    keep_bucket: bool,
+    /// First download the policy in all its versions, the ledger and the state into this folder.
+    #[arg(long, value_name = "DIR")]
+    backup: Option<PathBuf>,
+    /// Show what would go, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask for the stack's name.
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    account: AccountArguments,
+}
+
+/// What is there to be removed.
+#[derive(Debug)]
+struct Remains {
+    /// The stack, unless it is deleted already.
+    installed: Option<Installed>,
+    /// Buckets that outlive their stack and are still there.
+    buckets: Vec<Bucket>,
+    /// The log groups of its functions.
+    log_groups: BTreeSet<String>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    block_on(async {
+        let entered = arguments.account.enter().await?;
+        let remains = find(&entered).await?;
+        uninstall(arguments, &entered, &remains).await
+    })
+}
+
+async fn find(entered: &Entered) -> anyhow::Result<Remains> {
+    let described = entered.or_told(entered.stacks.find(&entered.stack).await)?;
+    let mut resources: Vec<StackResource> = Vec::new();
+    let deleted = entered.or_told(entered.stacks.deleted(&entered.stack).await)?;
+    for id in &deleted {
+        resources.extend(entered.or_told(entered.stacks.resources(id).await)?);
+    }
+    let installed = match described {
+        Some(description) => {
+            let there = entered.or_told(entered.stacks.resources(&description.id).await)?;
+            resources.extend(there.iter().cloned());
+            Some(Installed { description, resources: there })
+        }
+        None => None,
+    };
+    if installed.is_none() && deleted.is_empty() {
+        let (stack, place) = (&entered.stack, entered.place());
+        bail!(
+            "there is no stack {stack} in {place}, and none of that name was deleted within 90 days; give --stack, --region or --profile"
+        );
+    }
+    let named = |kind: &str| -> BTreeSet<String> {
+        resources.iter().filter(|one| one.kind == kind).filter_map(|one| one.physical_id.clone()).collect()
+    };
+    let mut buckets = Vec::new();
+    for name in named("AWS::S3::Bucket") {
+        let bucket = Bucket::new(&entered.aws, name);
+        if entered.or_told(bucket.exists().await)? {
+            buckets.push(bucket);
+        }
+    }
+    Ok(Remains { installed, buckets, log_groups: named("AWS::Logs::LogGroup") })
+}
+
+async fn uninstall(arguments: &Arguments, entered: &Entered, remains: &Remains) -> anyhow::Result<Outcome> {
+    let paint = Paint::for_stdout();
+    let stack = &entered.stack;
+    tell(&format!("stack {stack} in {}\n", entered.place()));
+    announce(arguments, entered, remains).await?;
+    if remains.installed.is_none() && (remains.buckets.is_empty() || arguments.keep_bucket) {
+        sweep_logs(entered, remains).await?;
+        tell(&format!("{} nothing is left of {stack}", paint.good("done:")));
+        return Ok(Outcome::Good);
+    }
+    if arguments.dry_run {
+        tell("dry run: nothing was changed");
+        return Ok(Outcome::Good);
+    }
+    let question = "This cannot be undone.";
+    if !arguments.yes && confirm_by_name(question, stack)? == Reply::No {
+        tell("nothing was changed");
+        return Ok(Outcome::Bad);
+    }
+    if let Some(dir) = &arguments.backup {
+        for bucket in &remains.buckets {
+            back_up(entered, bucket, dir).await?;
+        }
+    }
+    if let Some(installed) = &remains.installed {
+        delete_stack(entered, installed).await?;
+    }
+    sweep_logs(entered, remains).await?;
+    for bucket in &remains.buckets {
+        if arguments.keep_bucket {
+            tell(&format!("kept: the bucket {}", bucket.name()));
+        } else {
+            delete_bucket(entered, bucket).await?;
+        }
+    }
+    tell(&format!("{} {stack} is removed", paint.good("done:")));
+    tell("\nNot touched, as it is not the stack's:");
+    tell("  repositories, build projects, their builds and logs");
+    tell("  mail that was sent; a confirmation mail that nobody followed simply expires");
+    tell("  the bucket that `sam deploy` keeps the code in (aws-sam-cli-managed-default-...), and samconfig.toml");
+    Ok(Outcome::Good)
+}
+
+/// Shows what goes and what stays.
+async fn announce(arguments: &Arguments, entered: &Entered, remains: &Remains) -> anyhow::Result<()> {
+    let paint = Paint::for_stdout();
+    match &remains.installed {
+        None => tell("the stack is deleted already"),
+        Some(installed) => {
+            let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+            for one in installed.resources.iter().filter(|one| one.kind != "AWS::S3::Bucket") {
+                *kinds.entry(one.kind.as_str()).or_default() += 1;
+            }
+            let kinds: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+            tell(&format!("{} {}", paint.bad("goes: "), kinds.join(", ")));
+            for function in installed.functions() {
+                let mut waiting = 0;
+                for url in [&function.queue, &function.dead_letters] {
+                    let depth = entered.or_told(Queue::new(&entered.aws, url).depth().await)?;
+                    waiting += depth.visible + depth.in_flight + depth.delayed;
+                }
+                if waiting > 0 {
+                    let text = format!("goes:  {waiting} events that wait for {} or were given up", function.name);
+                    tell(&paint.bad(&text));
+                }
+            }
+        }
+    }
+    for bucket in &remains.buckets {
+        let (name, what) = (bucket.name(), "with the policy in all its versions, the ledger and the state");
+        if arguments.keep_bucket {
+            tell(&format!("{} the bucket {name} {what}", paint.good("stays:")));
+        } else {
+            let hint = if arguments.backup.is_none() {
+                "; --backup DIR downloads it first, --keep-bucket leaves it"
+            } else {
+                ""
+            };
+            tell(&format!("{} the bucket {name} {what}{hint}", paint.bad("goes: ")));
+        }
+    }
+    Ok(())
+}
+
+/// Asks for the deletion, and waits for it.
+async fn delete_stack(entered: &Entered, installed: &Installed) -> anyhow::Result<()> {
+    let (id, name) = (&installed.description.id, &installed.description.name);
+    entered.or_told(entered.stacks.delete(id).await)?;
+    tell(&format!("deleting the stack {name} ..."));
+    let began = tokio::time::Instant::now();
+    let mut last = None;
+    loop {
+        let Some(now) = entered.or_told(entered.stacks.find(id).await)? else { return Ok(()) };
+        let resources = entered.or_told(entered.stacks.resources(id).await)?;
+        let gone = resources.iter().filter(|one| matches!(one.status.as_str(), "DELETE_COMPLETE" | "DELETE_SKIPPED"));
+        let gone = gone.count();
+        if last != Some(gone) {
+            tell(&format!("  {gone} of {} resources", resources.len()));
+            last = Some(gone);
+        }
+        match now.status.as_str() {
+            "DELETE_COMPLETE" => return Ok(()),
+            "DELETE_FAILED" => {
+                let failed = resources.iter().filter(|one| one.status == "DELETE_FAILED");
+                let why = failed.map(|one| {
+                    format!("{} ({}): {}", one.logical_id, one.kind, one.reason.as_deref().unwrap_or("no reason given"))
+                });
+                let why = why.collect::<Vec<_>>().join("\n  because ");
+                bail!(
+                    "the stack {name} could not be deleted; mend this and run `signalbox uninstall` again\n  because {why}"
+                );
+            }
+            _ if began.elapsed() > PATIENCE => {
+                bail!("the stack {name} is still being deleted after an hour; run `signalbox uninstall` again later")
+            }
+            _ => tokio::time::sleep(ASK_EVERY).await,
+        }
+    }
+}
+
+/// Deletes log groups that are still there: a function that ended late may have written once more.
+async fn sweep_logs(entered: &Entered, remains: &Remains) -> anyhow::Result<()> {
+    let logs = Logs::new(&entered.aws);
+    for group in &remains.log_groups {
+        if entered.or_told(logs.delete_group(group).await)? {
+            tell(&format!("deleted the log group {group}"));
+        }
+    }
+    Ok(())
+}
+
+async fn delete_bucket(entered: &Entered, bucket: &Bucket) -> anyhow::Result<()> {
+    let name = bucket.name();
+    tell(&format!("emptying the bucket {name} ..."));
+    let mut deleted = 0;
+    loop {
+        // What was deleted is not listed again, so the first page is always the next one.
+        let page = entered.or_told(bucket.first_versions().await)?;
+        if page.is_empty() {
+            break;
+        }
+        let failed = entered.or_told(bucket.delete_versions(&page).await)?;
+        if let Some((key, why)) = failed.first() {
+            bail!("{} of {} versions in {name} could not be deleted, such as {key}: {why}", failed.len(), page.len());
+        }
+        deleted += page.len();
+        tell(&format!("  {deleted} versions deleted"));
+    }
+    entered.or_told(bucket.delete_bucket().await)?;
+    tell(&format!("deleted the bucket {name}"));
+    Ok(())
+}
+
+/// Downloads what the bucket knows: of the policy every version, of everything else the newest.
+async fn back_up(entered: &Entered, bucket: &Bucket, dir: &Path) -> anyhow::Result<()> {
+    let dir = dir.join(bucket.name());
+    let mut saved = 0_usize;
+    for one in entered.or_told(bucket.all_versions("").await)? {
+        let is_policy = one.key.starts_with("policy/");
+        if one.size.is_none() || !(one.is_latest || is_policy) {
+            continue;
+        }
+        let object = entered.or_told(bucket.get_version(&one.key, &one.version).await)?;
+        let file = dir.join(place_of(&one, is_policy)?);
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        }
+        std::fs::write(&file, &object.bytes).with_context(|| format!("cannot write {}", file.display()))?;
+        saved += 1;
+    }
+    tell(&format!("saved {saved} files in {}", dir.display()));
+    Ok(())
+}
+
+/// Where an object goes below the backup's folder; a key that would lead out of it is refused.
+fn place_of(one: &VersionRef, is_policy: bool) -> anyhow::Result<PathBuf> {
+    if one.key.split('/').any(|part| matches!(part, "" | "." | "..")) || one.key.contains(['\\', '\0']) {
+        bail!("the key {:?} cannot be a file's name; take it out of the bucket yourself, then run this again", one.key);
+    }
+    let key = if is_policy { format!("{}.{}", one.key, one.version) } else { one.key.clone() };
+    Ok(PathBuf::from(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_leads_out_of_the_backup() {
+        let one =
+            |key: &str| VersionRef { key: key.to_owned(), version: "v1".to_owned(), size: Some(1), is_latest: true };
+        assert_eq!(place_of(&one("ledger/trigger/e-1"), false).unwrap(), PathBuf::from("ledger/trigger/e-1"));
+        assert_eq!(place_of(&one("policy/p.yaml"), true).unwrap(), PathBuf::from("policy/p.yaml.v1"));
+        for key in ["../x", "a/../../x", "/etc/passwd", "a//b", "a\\b"] {
+            assert!(place_of(&one(key), false).is_err(), "{key}");
+        }
+    }
+}

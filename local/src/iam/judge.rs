@@ -1,0 +1,219 @@
+//! Whether a request is allowed, and why: explicit deny first, then whoever allows it.
+
+use std::sync::Arc;
+
+use super::context::Context;
+use super::document::{Document, Effect};
+use super::principal::{NamedAs, Principal, Who};
+use super::refusal::{PolicyType, Refusal, Why};
+
+/// A document, and where it hangs.
+#[derive(Debug, Clone)]
+pub(super) struct Paper {
+    /// `the role signalbox-trigger`, or a resource's ARN.
+    pub(super) holder: String,
+    /// Its name there; a resource's one policy has none.
+    pub(super) name: String,
+    pub(super) document: Arc<Document>,
+}
+
+/// Everything that has a say.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Papers {
+    /// `the role signalbox-trigger`
+    pub(super) holder: String,
+    pub(super) identity: Vec<Paper>,
+    pub(super) boundary: Option<Paper>,
+    pub(super) resource: Option<Paper>,
+}
+
+/// What the resource's own policy is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guard {
+    /// A policy that can allow by itself and need not be there.
+    Policy,
+    /// A role's trust, without which nothing goes.
+    Trust,
+}
+
+/// A request.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) principal: &'a Principal,
+    pub(super) action: &'a str,
+    pub(super) resource: &'a str,
+    pub(super) context: &'a Context,
+    pub(super) guard: Guard,
+}
+
+/// A statement that let a request through, and what of it did.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Use {
+    /// Whose policy: `the role NAME`, `the user NAME`, or a resource's ARN.
+    pub holder: String,
+    /// The policy's name there; empty for a resource's own.
+    pub policy: String,
+    /// The statement's `Sid`, or `Statement[0]`.
+    pub statement: String,
+    /// The action as the statement writes it, in lower case.
+    pub action: String,
+    /// The resource as the statement writes it.
+    pub resource: String,
+}
+
+/// Whether a request is allowed: by which statements, or why not.
+pub(super) fn judge(asked: &Asked<'_>, papers: &Papers) -> Result<Vec<Use>, Refusal> {
+    let refuse = |why| Refusal {
+        principal: asked.principal.arn.clone(),
+        action: asked.action.to_owned(),
+        resource: asked.resource.to_owned(),
+        why,
+    };
+    let guard = match asked.guard {
+        Guard::Policy => PolicyType::Resource,
+        Guard::Trust => PolicyType::Trust,
+    };
+    let all = (papers.identity.iter().map(|paper| (PolicyType::Identity, paper)))
+        .chain(papers.boundary.iter().map(|paper| (PolicyType::Boundary, paper)))
+        .chain(papers.resource.iter().map(|paper| (guard, paper)));
+    for (policy, paper) in all {
+        if let Some(statement) = denial(asked, paper) {
+            let told = format!("{statement} of {}", whose(paper));
+            return Err(refuse(Why::Denied { policy, told }));
+        }
+    }
+    let mut uses = Vec::new();
+    let by_resource = papers.resource.as_ref().and_then(|paper| allowed(asked, paper, &mut uses));
+    let mut by_identity = false;
+    for paper in &papers.identity {
+        by_identity |= allowed(asked, paper, &mut uses).is_some();
+    }
+    let is_ours = asked.principal.account == account_of(asked.resource).unwrap_or(&asked.principal.account);
+    let needs_guard = asked.guard == Guard::Trust || !is_ours || asked.principal.who == Who::Service;
+    if needs_guard && by_resource.is_none() {
+        return Err(refuse(Why::NotAllowed { policy: guard, told: missing_guard(asked, papers) }));
+    }
+    let guard_is_enough = by_resource == Some(NamedAs::Itself) && is_ours;
+    if guard_is_enough || asked.principal.who == Who::Service || asked.principal.who == Who::Root {
+        return Ok(uses);
+    }
+    if !by_identity {
+        return Err(refuse(Why::NotAllowed { policy: PolicyType::Identity, told: missing_identity(asked, papers) }));
+    }
+    match &papers.boundary {
+        Some(boundary) if allowed(asked, boundary, &mut uses).is_none() => {
+            let told = format!("{} does not let it through", whose(boundary));
+            Err(refuse(Why::NotAllowed { policy: PolicyType::Boundary, told }))
+        }
+        _ => Ok(uses),
+    }
+}
+
+/// The name of the statement that denies.
+fn denial(asked: &Asked<'_>, paper: &Paper) -> Option<String> {
+    paper
+        .document
+        .statements
+        .iter()
+        .filter(|statement| statement.effect == Effect::Deny)
+        .filter(|statement| statement.principal(asked.principal).is_some())
+        .find(|statement| statement.hit(asked.action, asked.resource, asked.context).is_some())
+        .map(super::document::Statement::name)
+}
+
+/// How a document allows, if it does; every statement that does is noted.
+fn allowed(asked: &Asked<'_>, paper: &Paper, uses: &mut Vec<Use>) -> Option<NamedAs> {
+    let mut best = None;
+    for statement in paper.document.statements.iter().filter(|statement| statement.effect == Effect::Allow) {
+        let Some(named) = statement.principal(asked.principal) else { continue };
+        let Some(hit) = statement.hit(asked.action, asked.resource, asked.context) else { continue };
+        if best != Some(NamedAs::Itself) {
+            best = Some(named);
+        }
+        uses.push(Use {
+            holder: paper.holder.clone(),
+            policy: paper.name.clone(),
+            statement: statement.label(),
+            action: hit.action.to_owned(),
+            resource: hit.resource.to_owned(),
+        });
+    }
+    best
+}
+
+fn whose(paper: &Paper) -> String {
+    match paper.name.as_str() {
+        "" => format!("the policy of {}", paper.holder),
+        name => format!("the policy {name} of {}", paper.holder),
+    }
+}
+
+/// The account of an ARN; a bucket's has none.
+fn account_of(arn: &str) -> Option<&str> {
+    arn.split(':').nth(4).filter(|account| !account.is_empty())
+}
+
+fn missing_guard(asked: &Asked<'_>, papers: &Papers) -> String {
+    match &papers.resource {
+        None => format!("{} has no policy", asked.resource),
+        Some(paper) => nearly(asked, std::slice::from_ref(paper))
+            .unwrap_or_else(|| format!("no statement of {} allows it to {}", whose(paper), asked.principal.arn)),
+    }
+}
+
+fn missing_identity(asked: &Asked<'_>, papers: &Papers) -> String {
+    nearly(asked, &papers.identity).unwrap_or_else(|| {
+        let names: Vec<&str> = papers.identity.iter().map(|paper| paper.name.as_str()).collect();
+        if names.is_empty() {
+            return format!("{} has no policy", papers.holder);
+        }
+        format!("no statement of {} allows it; its policies: {}", papers.holder, names.join(", "))
+    })
+}
+
+/// The statement that comes nearest to allowing it, and what it lacks.
+fn nearly(asked: &Asked<'_>, papers: &[Paper]) -> Option<String> {
+    let statements = || {
+        papers.iter().flat_map(|paper| {
+            let allows = paper.document.statements.iter().filter(|statement| statement.effect == Effect::Allow);
+            allows.map(move |statement| (paper, statement))
+        })
+    };
+    let name =
+        |paper: &Paper, statement: &super::document::Statement| format!("{} of {}", statement.name(), whose(paper));
+    let (action, resource, context) = (asked.action, asked.resource, asked.context);
+    let by_condition = statements().find_map(|(paper, statement)| {
+        statement.principal(asked.principal)?;
+        statement.action(action)?;
+        statement.resource(resource, context)?;
+        let unmet = statement.unmet(context)?;
+        Some(format!("{} would allow it, but its condition {} does not hold", name(paper, statement), unmet.name()))
+    });
+    let by_principal = || {
+        statements().find_map(|(paper, statement)| {
+            statement.action(action)?;
+            statement.resource(resource, context)?;
+            let stranger = statement.principal(asked.principal).is_none();
+            stranger.then(|| format!("{} allows it to others only", name(paper, statement)))
+        })
+    };
+    let by_resource = || {
+        statements().find_map(|(paper, statement)| {
+            let hit = statement.action(action)?;
+            let foreign = hit != "*" && statement.resource(resource, context).is_none();
+            foreign.then(|| format!("{} allows the action on other resources only", name(paper, statement)))
+        })
+    };
+    let by_action = || {
+        let vendor = action.split_once(':')?.0;
+        statements().find_map(|(paper, statement)| {
+            let about_it = statement.resources.as_ref().is_some_and(|named| {
+                named.list().iter().any(|one| !one.is_everything() && one.matches(resource, context))
+            });
+            let of_vendor = statement.actions.list().iter().any(|one| one.text().split(':').next() == Some(vendor));
+            let lacks = about_it && of_vendor && statement.action(action).is_none();
+            lacks.then(|| format!("{} names the resource without this action", name(paper, statement)))
+        })
+    };
+    by_condition.or_else(by_principal).or_else(by_action).or_else(by_resource)
+}

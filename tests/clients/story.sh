@@ -1,0 +1,73 @@
+. ./common.sh
+
+git() { command git -c init.defaultBranch=main -c user.name='The stranger' -c user.email=stranger@example.com "$@"; }
+
+# A repository through git-remote-codecommit, which speaks HTTPS; the push starts a build.
+aws codecommit create-repository --repository-name parcel >/dev/null
+git clone -q codecommit::eu-west-1://parcel parcel 2>clone.log || fail "the clone failed: $(cat clone.log)"
+cat >project.json <<JSON
+{
+    "name": "parcel-unit",
+    "source": { "type": "CODECOMMIT", "location": "$ENDPOINT/v1/repos/parcel" },
+    "artifacts": { "type": "NO_ARTIFACTS" },
+    "environment": { "type": "LINUX_CONTAINER", "image": "aws/codebuild/standard:7.0", "computeType": "BUILD_GENERAL1_SMALL" },
+    "serviceRole": "arn:aws:iam::$ACCOUNT:role/build"
+}
+JSON
+aws codebuild create-project --cli-input-json file://project.json >/dev/null
+cat >policy.yaml <<'YAML'
+mode: enforce
+repositories:
+  parcel:
+    triggers:
+      unit:
+        on: { push: { branches: [main] } }
+        start: { build: parcel-unit }
+    notifications:
+      - about: [build.failed, build.fixed]
+        to: [team]
+YAML
+bucket=$(aws cloudformation describe-stack-resources --stack-name signalbox --logical-resource-id Bucket \
+    --query 'StackResources[0].PhysicalResourceId' --output text)
+aws s3 cp policy.yaml "s3://$bucket/policy/signalbox.yaml" >/dev/null
+
+# push TEXT-OF-BUILDSPEC-COMMAND: commits a buildspec, pushes it, waits for its build; prints the build's id and status.
+push() {
+    printf 'version: 0.2\nphases:\n  build:\n    commands:\n      - %s\n' "$1" >parcel/buildspec.yml
+    git -C parcel add . && git -C parcel commit -qm "$1" && git -C parcel push -q "$2" HEAD:main 2>push.log ||
+        fail "the push failed: $(cat push.log)"
+    commit=$(git -C parcel rev-parse HEAD)
+    for _ in $(seq 60); do
+        ids=$(aws codebuild list-builds-for-project --project-name parcel-unit --query ids --output text)
+        if [ -n "$ids" ] && [ "$ids" != None ]; then
+            found=$(aws codebuild batch-get-builds --ids $ids \
+                --query "builds[?resolvedSourceVersion=='$commit' && buildComplete].[id,buildStatus]" --output text)
+            [ -z "$found" ] || { printf '%s\n' "$found" && return; }
+        fi
+        sleep 0.5
+    done
+    fail "no build of $commit ended"
+}
+
+found=$(push 'echo it breaks && false' origin)
+[ "${found#*	}" = FAILED ] || fail "the first build: $found"
+log=$(aws codebuild batch-get-builds --ids "${found%	*}" --query 'builds[0].logs.[groupName,streamName]' --output text)
+aws logs get-log-events --log-group-name "${log%	*}" --log-stream-name "${log#*	}" --query 'events[].message' --output text |
+    grep -q 'it breaks' || fail 'the log does not have what the build said'
+
+# The fix goes over http, with AWS's own credential helper.
+git -C parcel config credential.helper ''
+git -C parcel config --add credential.helper '!aws codecommit credential-helper $@'
+git -C parcel config credential.UseHttpPath true
+found=$(push 'echo it works' "$ENDPOINT/v1/repos/parcel")
+[ "${found#*	}" = SUCCEEDED ] || fail "the second build: $found"
+command git ls-remote -q codecommit::eu-west-1://parcel refs/heads/main | grep -q "^$(git -C parcel rev-parse HEAD)" ||
+    fail 'git-remote-codecommit does not see what was pushed over http'
+
+for _ in $(seq 40); do
+    curl -sf "$ENDPOINT/inbox" >inbox
+    grep -q 'parcel-unit is fixed on main\|unit is fixed on main of parcel' inbox && break
+    sleep 0.5
+done
+grep -q 'unit broke on main of parcel' inbox || fail 'no mail says that the build broke'
+grep -q 'unit is fixed on main of parcel' inbox || fail 'no mail says that the build is fixed'

@@ -1,0 +1,523 @@
+//! What the template grants, held against what is used: each grant is taken away once and missed, and none is spare.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use signalbox_aws::Bucket;
+use signalbox_local::stage::Programs;
+use signalbox_local::template::ResourceKind;
+use signalbox_tests::{Ground, programs, template};
+use tokio::sync::{OnceCell, Semaphore};
+use tokio::task::JoinSet;
+
+const POLICY: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit:\n        on: { push: { branches: [\"**\"], paths: [\"src/**\"] } }\n        start: { build: unit }\n        supersede: true\n    notifications:\n      - about: [build.*]\n        to: [team-demo]\n";
+const QUICK: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"true\"]\n";
+const SLOW: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"sleep 60\"]\n";
+const FAILING: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"echo the sum is $((20 + 22)); exit 1\"]\n";
+
+/// How many stages are set at once.
+const AT_ONCE: usize = 4;
+
+/// How long somebody who waits for a good end goes on waiting after a refusal.
+const GRACE: Duration = Duration::from_millis(300);
+
+/// What is played. Together the scenes must use everything that the template grants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Scene {
+    /// A push breaks the build, and the mail quotes log and commit.
+    Broken,
+    /// A branch beside the default branch changes what a path filter wants.
+    Feature,
+    /// A second push stops the first one's build.
+    Superseded,
+    /// Events meet a policy that cannot be read and come again.
+    Retried,
+    /// A push whose event was lost is found by the sweep.
+    Swept,
+    /// The alarms go off.
+    Alarms,
+    /// The queues are gone, and events end among the dead letters.
+    DeadLetters,
+}
+
+const SCENES: [Scene; 7] =
+    [Scene::Broken, Scene::Feature, Scene::Superseded, Scene::Retried, Scene::Swept, Scene::Alarms, Scene::DeadLetters];
+
+async fn set(scene: Scene, template: &str) -> anyhow::Result<Ground> {
+    let programs = match scene {
+        Scene::Alarms | Scene::DeadLetters => Programs::None,
+        _ => Programs::Run(programs().await?),
+    };
+    Ground::with_template(template, programs).await
+}
+
+async fn make(ground: &Ground, spec: &str, policy: &str) -> anyhow::Result<()> {
+    ground.repository("demo").await?;
+    ground.project("unit", "demo", Some(spec)).await?;
+    let bucket = ground.stage.bucket()?.to_owned();
+    Ok(ground.cloud().s3.put(&bucket, "policy/signalbox.yaml", policy.as_bytes())?)
+}
+
+/// Puts a sweep's event into the trigger's queue, as its rule does it by the clock.
+fn sweep(ground: &Ground, id: &str) -> anyhow::Result<()> {
+    let resources = &ground.stage.stack.resources;
+    let (rule, queue) =
+        (&resources["TriggerSweepRule"].attributes["Arn"], &resources["TriggerQueue"].attributes["Arn"]);
+    let now = ground.cloud().world.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let event = json!({
+        "version": "0", "id": id, "detail-type": "Scheduled Event", "source": "aws.events", "account": "111122223333",
+        "time": now, "region": "eu-west-1", "resources": [rule], "detail": {},
+    });
+    let sqs = &ground.cloud().sqs;
+    sqs.send_for_service(queue, "events.amazonaws.com", rule, &event.to_string(), BTreeMap::new())?;
+    Ok(())
+}
+
+/// Plays a scene to its good end, or says why it has none.
+async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
+    let started = |ground: &Ground, count: usize| Ok((ground.objects("state/starts/")?.len() >= count).then_some(()));
+    match scene {
+        Scene::Broken => {
+            make(ground, FAILING, POLICY).await?;
+            ground.commit("demo", "main", "Change the sum", &[("src/a", Some("a"))]).await?;
+            let mail = ground.until("mail", |ground| Ok(ground.cloud().sns.inbox().into_iter().next())).await?;
+            for wanted in ["the sum is 42", "Change the sum"] {
+                anyhow::ensure!(mail.body.contains(wanted), "the mail lacks {wanted:?}: {}", mail.body);
+            }
+        }
+        Scene::Feature => {
+            make(ground, QUICK, POLICY).await?;
+            let base = ground.commit("demo", "main", "one", &[("docs/a", Some("a"))]).await?;
+            ground.branch("demo", "feature", &base).await?;
+            ground.commit("demo", "feature", "two", &[("src/b", Some("b"))]).await?;
+            ground.until("a start", |ground| started(ground, 1)).await?;
+        }
+        Scene::Superseded => {
+            make(ground, SLOW, POLICY).await?;
+            ground.commit("demo", "main", "one", &[("src/a", Some("1"))]).await?;
+            ground.until("the first start", |ground| started(ground, 1)).await?;
+            ground.commit("demo", "main", "two", &[("src/a", Some("2"))]).await?;
+            ground.until("the second start", |ground| started(ground, 2)).await?;
+            ground
+                .until("the first one's end", |ground| {
+                    let starts = ground.objects("state/starts/")?;
+                    Ok(starts.values().any(|start| !start["superseded_by"].is_null()).then_some(()))
+                })
+                .await?;
+            let stopped = |ground: &Ground| Ok((!ground.objects("ledger/notifier/")?.is_empty()).then_some(()));
+            ground.until("the report of the stopped build", stopped).await?;
+        }
+        Scene::Retried => {
+            make(ground, QUICK, "mode: enforse\n").await?;
+            ground.commit("demo", "main", "one", &[("src/a", Some("a"))]).await?;
+            let start = json!({ "projectName": "unit", "sourceVersion": "main" });
+            ground.cloud().codebuild.call("StartBuild", start, &ground.developer()).await?;
+            for function in ["trigger", "notifier"] {
+                let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+                while !ground.stage.last_lines(function, 200).await?.join("\n").contains("comes again") {
+                    anyhow::ensure!(tokio::time::Instant::now() < deadline, "no event came again to the {function}");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+            ground.policy(POLICY)?;
+            ground.until("a start", |ground| started(ground, 1)).await?;
+            let told = |ground: &Ground| Ok((!ground.objects("ledger/notifier/")?.is_empty()).then_some(()));
+            ground.until("the notifier's report", told).await?;
+        }
+        Scene::Swept => {
+            make(ground, QUICK, POLICY).await?;
+            ground.commit("demo", "main", "one", &[("docs/a", Some("a"))]).await?;
+            sweep(ground, "sweep-1")?;
+            let seen = |ground: &Ground| Ok((!ground.objects("state/sweep/")?.is_empty()).then_some(()));
+            ground.until("the sweep's memory", seen).await?;
+            let rule = json!({ "Name": ground.stage.stack.resources["TriggerRule"].name });
+            ground.cloud().eventbridge.call("DisableRule", rule, &ground.developer()).await?;
+            ground.commit("demo", "main", "two", &[("src/a", Some("a"))]).await?;
+            sweep(ground, "sweep-2")?;
+            ground.until("a start", |ground| started(ground, 1)).await?;
+        }
+        Scene::Alarms => {
+            let alarms = ground.stage.stack.resources.values().filter(|made| made.kind == ResourceKind::Alarm);
+            let mut count = 0;
+            for alarm in alarms {
+                let topic = alarm.properties["AlarmActions"][0].as_str().unwrap_or_default();
+                let (arn, name) = (&alarm.attributes["Arn"], &alarm.name);
+                let sns = &ground.cloud().sns;
+                sns.publish_for_service(topic, "cloudwatch.amazonaws.com", arn, Some("ALARM"), name)?;
+                count += 1;
+            }
+            anyhow::ensure!(count > 0 && ground.cloud().sns.inbox().len() == count, "{count} alarms, not each a mail");
+        }
+        Scene::DeadLetters => {
+            for function in ["trigger", "notifier"] {
+                ground.cloud().sqs.delete_queue(&ground.stage.function(function))?;
+            }
+            make(ground, QUICK, POLICY).await?;
+            ground.commit("demo", "main", "one", &[("src/a", Some("a"))]).await?;
+            let start = json!({ "projectName": "unit", "sourceVersion": "main" });
+            ground.cloud().codebuild.call("StartBuild", start, &ground.developer()).await?;
+            for function in ["trigger", "notifier"] {
+                let letters = format!("{}-dead-letters", ground.stage.function(function));
+                let there = |ground: &Ground| Ok((ground.cloud().sqs.counts(&letters)?.visible > 0).then_some(()));
+                ground.until("a dead letter", there).await?;
+            }
+        }
+    }
+    // Everything is told, and nothing comes again.
+    if !matches!(scene, Scene::Alarms | Scene::DeadLetters) {
+        let is_done = |ground: &Ground| {
+            for function in ["trigger", "notifier"] {
+                let counts = ground.cloud().sqs.counts(&ground.stage.function(function))?;
+                if counts.visible + counts.in_flight + counts.delayed > 0 {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        };
+        ground.until("empty queues", is_done).await?;
+    }
+    // The log of a function that ran is there to be read.
+    if !matches!(scene, Scene::Alarms | Scene::DeadLetters) {
+        for function in ["trigger", "notifier"] {
+            if !matches!(scene, Scene::Feature | Scene::Swept) || function == "trigger" {
+                let lines = ground.stage.last_lines(function, 1).await?;
+                anyhow::ensure!(!lines.is_empty(), "the log of the {function} is empty");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One action that one statement of the template allows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Grant {
+    /// The resource of the template that holds the statement.
+    block: String,
+    holder: String,
+    policy: String,
+    sid: Option<String>,
+    label: String,
+    action: String,
+    resources: Vec<String>,
+}
+
+fn list(value: &Value) -> Vec<String> {
+    let one = |value: &Value| value.as_str().map(str::to_owned);
+    value.as_array().map_or_else(|| one(value).into_iter().collect(), |values| values.iter().filter_map(one).collect())
+}
+
+/// Every Allow of the template: of roles, their trust, queues, topics and the bucket.
+fn grants(ground: &Ground) -> Vec<Grant> {
+    let stack = &ground.stage.stack;
+    let mut grants = Vec::new();
+    let mut add = |block: &str, holder: &str, policy: &str, document: &Value| {
+        for (number, statement) in document["Statement"].as_array().unwrap().iter().enumerate() {
+            if statement["Effect"] != "Allow" {
+                continue;
+            }
+            let sid = statement["Sid"].as_str().map(str::to_owned);
+            for action in list(&statement["Action"]) {
+                grants.push(Grant {
+                    block: block.to_owned(),
+                    holder: holder.to_owned(),
+                    policy: policy.to_owned(),
+                    label: sid.clone().unwrap_or_else(|| format!("Statement[{number}]")),
+                    sid: sid.clone(),
+                    action,
+                    resources: list(&statement["Resource"]),
+                });
+            }
+        }
+    };
+    let arn_of = |reference: &str| {
+        let made = stack.resources.values().find(|made| made.reference == reference).unwrap();
+        made.attributes.get("Arn").or_else(|| made.attributes.get("TopicArn")).unwrap().clone()
+    };
+    for (id, made) in &stack.resources {
+        let document = &made.properties["PolicyDocument"];
+        match made.kind {
+            ResourceKind::Role => {
+                let holder = format!("the role {}", made.name);
+                add(id, &holder, "AssumeRolePolicyDocument", &made.properties["AssumeRolePolicyDocument"]);
+                for policy in made.properties["Policies"].as_array().unwrap() {
+                    add(id, &holder, policy["PolicyName"].as_str().unwrap(), &policy["PolicyDocument"]);
+                }
+            }
+            ResourceKind::QueuePolicy => {
+                for queue in list(&made.properties["Queues"]) {
+                    add(id, &arn_of(&queue), "", document);
+                }
+            }
+            ResourceKind::TopicPolicy => {
+                for topic in list(&made.properties["Topics"]) {
+                    add(id, &arn_of(&topic), "", document);
+                }
+            }
+            ResourceKind::BucketPolicy => {
+                add(id, &arn_of(made.properties["Bucket"].as_str().unwrap()), "", document);
+            }
+            _ => {}
+        }
+    }
+    grants
+}
+
+/// The template with one action of one statement replaced by one that nobody asks for.
+fn without(text: &str, grant: &Grant) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let line = |at: usize| lines.get(at).copied().unwrap_or_default();
+    let find = |from: usize, to: usize, what: &dyn Fn(&str) -> bool| (from..to).find(|at| what(line(*at)));
+    let head = format!("  {}:", grant.block);
+    let start = find(0, lines.len(), &|line| line == head).unwrap_or_else(|| panic!("no {head} in the template"));
+    let is_next = |line: &str| line.starts_with("  ") && !line.starts_with("   ") && line.trim_end().ends_with(':');
+    let end = find(start + 1, lines.len(), &is_next).unwrap_or(lines.len());
+    let (start, end) = match &grant.sid {
+        Some(sid) => {
+            let sid = format!("- Sid: {sid}");
+            let start = find(start, end, &|line| line.trim() == sid).unwrap_or_else(|| panic!("no {sid}: {grant:?}"));
+            (start, find(start + 1, end, &|line| line.trim().starts_with("- Sid: ")).unwrap_or(end))
+        }
+        None => {
+            let trust = find(start, end, &|line| line.trim() == "AssumeRolePolicyDocument:").unwrap();
+            (trust, find(trust, end, &|line| line.trim() == "Policies:").unwrap_or(end))
+        }
+    };
+    let (item, only) = (format!("- {}", grant.action), format!("Action: {}", grant.action));
+    let at = find(start, end, &|line| line.trim() == item || line.trim() == only);
+    let at = at.unwrap_or_else(|| panic!("{} is not a line of its own in the template: {grant:?}", grant.action));
+    let vendor = grant.action.split(':').next().unwrap();
+    let changed = line(at).replace(&grant.action, &format!("{vendor}:Nothing"));
+    let all = lines.iter().enumerate().map(|(number, line)| if number == at { changed.as_str() } else { line });
+    all.map(|line| format!("{line}\n")).collect()
+}
+
+/// What the scenes use when nothing is missing.
+struct Baseline {
+    grants: Vec<Grant>,
+    /// The scenes that use a statement's action.
+    used: BTreeMap<(String, String, String, String), BTreeSet<Scene>>,
+    /// The resources that were asked for, as the statements write them.
+    resources: BTreeSet<(String, String, String, String)>,
+}
+
+impl Baseline {
+    fn scenes(&self, grant: &Grant) -> Option<&BTreeSet<Scene>> {
+        let Grant { holder, policy, label, action, .. } = grant.clone();
+        self.used.get(&(holder, policy, label, action.to_lowercase()))
+    }
+}
+
+async fn baseline() -> &'static Baseline {
+    static PLAYED: OnceCell<Baseline> = OnceCell::const_new();
+    PLAYED
+        .get_or_init(|| async {
+            let text = std::fs::read_to_string(template()).unwrap();
+            let mut scenes = JoinSet::new();
+            for scene in SCENES {
+                let text = text.clone();
+                scenes.spawn(async move {
+                    let ground = set(scene, &text).await.unwrap();
+                    if let Err(error) = play(scene, &ground).await {
+                        let refusals = ground.cloud().world.iam.refusals();
+                        panic!("{scene:?}: {error:#}\n{}\n{}", refusals.join("\n"), told(&ground).await);
+                    }
+                    let uses = ground.cloud().world.iam.uses();
+                    let grants = grants(&ground);
+                    ground.stage.clear().await.unwrap();
+                    (scene, uses, grants)
+                });
+            }
+            let mut all = Baseline { grants: Vec::new(), used: BTreeMap::new(), resources: BTreeSet::new() };
+            while let Some(played) = scenes.join_next().await {
+                let (scene, uses, grants) = played.unwrap();
+                all.grants = grants;
+                for used in uses {
+                    let (holder, policy, statement) = (used.holder, used.policy, used.statement);
+                    all.resources.insert((holder.clone(), policy.clone(), statement.clone(), used.resource));
+                    all.used.entry((holder, policy, statement, used.action)).or_default().insert(scene);
+                }
+            }
+            all
+        })
+        .await
+}
+
+/// Everything in which a person would look for the reason: the functions' logs, the ledger, the dead letters.
+async fn told(ground: &Ground) -> String {
+    let mut told = Vec::new();
+    for function in ["trigger", "notifier"] {
+        told.extend(ground.stage.last_lines(function, 500).await.unwrap_or_default());
+        let letters = format!("{}-dead-letters", ground.stage.function(function));
+        for message in ground.cloud().sqs.receive(&letters, 10, Duration::ZERO).await.unwrap_or_default() {
+            told.extend(message.attributes.into_values().filter_map(|attribute| attribute.string_value));
+        }
+    }
+    told.extend(ground.objects("ledger/").unwrap_or_default().values().map(Value::to_string));
+    told.join("\n")
+}
+
+/// The refusal that names the action, if there is one.
+fn refusal_of<'a>(grant: &Grant, texts: &'a [String]) -> Option<&'a String> {
+    let what = format!("is not authorized to perform: {} on resource: ", grant.action).to_lowercase();
+    let named = || texts.iter().filter(|text| text.to_lowercase().contains(&what));
+    named().find(|refusal| check_words(grant, refusal).is_ok()).or_else(|| named().next())
+}
+
+fn check_words(grant: &Grant, refusal: &str) -> Result<(), String> {
+    let holder = grant.holder.trim_start_matches("the ");
+    if !refusal.contains(holder) {
+        return Err(format!("{grant:?}: the refusal does not say whose policy lacks it: {refusal}"));
+    }
+    // Where a statement is about everything, no statement is nearer than another.
+    match &grant.sid {
+        Some(sid) if !grant.resources.iter().any(|resource| resource == "*") && !refusal.contains(sid.as_str()) => {
+            Err(format!("{grant:?}: the refusal does not name the statement {sid}: {refusal}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The refusal that came of it, and how the scene ended if it did.
+async fn played_without(grant: &Grant, scene: Scene, ground: &Ground) -> (Option<String>, Option<anyhow::Result<()>>) {
+    let iam = &ground.cloud().world.iam;
+    let mut playing = std::pin::pin!(play(scene, ground));
+    let mut ended = None;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    while tokio::time::Instant::now() < deadline {
+        if let Some(refusal) = refusal_of(grant, &iam.refusals()) {
+            if ended.is_none() {
+                ended = tokio::time::timeout(GRACE, &mut playing).await.ok();
+            }
+            return (Some(refusal.clone()), ended);
+        }
+        let pause = tokio::time::sleep(Duration::from_millis(20));
+        match &ended {
+            // A good end without any refusal is what must not be.
+            Some(Ok(())) => break,
+            Some(Err(_)) => pause.await,
+            None => tokio::select! {
+                end = &mut playing => ended = Some(end),
+                () = pause => {}
+            },
+        }
+    }
+    (None, ended)
+}
+
+/// Whether a person who looks for the reason finds the refusal.
+async fn seen(grant: &Grant, ground: &Ground) -> Result<(), String> {
+    // A log that is not written tells nothing, and a delivery has no log but the cloud's own.
+    let is_silent = ["logs:CreateLogStream", "logs:PutLogEvents"].contains(&grant.action.as_str());
+    if is_silent || grant.policy.is_empty() {
+        return Ok(());
+    }
+    let words = format!("perform: {}", grant.action).to_lowercase();
+    let mut all = String::new();
+    for _ in 0..200 {
+        all = told(ground).await;
+        if all.to_lowercase().contains(&words) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Err(format!("{grant:?}: a person sees nothing of it\n{all}"))
+}
+
+/// Plays a scene without one grant; how it failed, or what is wrong with how it failed.
+async fn missed(grant: &Grant, scene: Scene, template: &str) -> Result<(), String> {
+    let ground = match set(scene, &without(template, grant)).await {
+        Ok(ground) => ground,
+        Err(error) => {
+            let told = vec![format!("{error:#}")];
+            let refusal = refusal_of(grant, &told);
+            return check_words(
+                grant,
+                refusal.ok_or_else(|| format!("{grant:?}: not deployed, and not for it: {told:?}"))?,
+            );
+        }
+    };
+    let (refusal, ended) = played_without(grant, scene, &ground).await;
+    let result = match (refusal, ended) {
+        (_, Some(Ok(()))) => Err(format!("{grant:?}: {scene:?} came to its good end without it")),
+        (None, _) => Err(format!("{grant:?}: nobody was refused it in {scene:?}\n{}", told(&ground).await)),
+        (Some(refusal), _) => match check_words(grant, &refusal) {
+            Ok(()) => seen(grant, &ground).await,
+            wrong => wrong,
+        },
+    };
+    ground.stage.clear().await.map_err(|error| format!("{error:#}"))?;
+    result
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_grant_of_the_template_is_spare() {
+    let all = baseline().await;
+    let spare: Vec<String> = all
+        .grants
+        .iter()
+        .filter(|grant| all.scenes(grant).is_none())
+        .map(|grant| format!("{} {}: {}", grant.block, grant.label, grant.action))
+        .collect();
+    assert!(
+        spare.is_empty(),
+        "no scene of tests/tests/all/iam.rs uses {spare:#?}: take it away, or play what needs it"
+    );
+    let mut spare = BTreeSet::new();
+    for grant in &all.grants {
+        for resource in &grant.resources {
+            let key = (grant.holder.clone(), grant.policy.clone(), grant.label.clone(), resource.clone());
+            if !all.resources.contains(&key) {
+                spare.insert(format!("{} {}: {resource}", grant.block, grant.label));
+            }
+        }
+    }
+    assert!(spare.is_empty(), "no scene of tests/tests/all/iam.rs reaches {spare:#?}");
+    assert!(all.grants.len() > 35, "only {} grants were found", all.grants.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_grant_that_is_taken_away_is_missed_by_name() {
+    let all = baseline().await;
+    let text: Arc<str> = std::fs::read_to_string(template()).unwrap().into();
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let mut plays = JoinSet::new();
+    for grant in &all.grants {
+        // What nothing uses is the other test's.
+        let Some(scenes) = all.scenes(grant) else { continue };
+        let (text, room) = (Arc::clone(&text), Arc::clone(&room));
+        plays.spawn(async move {
+            let _place = room.acquire().await.unwrap();
+            let mut result = Ok(());
+            // Where one scene can do without it, another cannot.
+            for scene in scenes {
+                result = missed(grant, *scene, &text).await;
+                if result.is_ok() {
+                    break;
+                }
+            }
+            result
+        });
+    }
+    let mut wrong = Vec::new();
+    while let Some(played) = plays.join_next().await {
+        wrong.extend(played.unwrap().err());
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), all.grants.len(), wrong.join("\n\n"));
+}
+
+#[tokio::test]
+async fn the_bucket_itself_keeps_functions_from_writing_the_policy() {
+    let ground = Ground::without_functions().await.unwrap();
+    let iam = &ground.cloud().world.iam;
+    let role = &ground.stage.stack.functions.iter().find(|made| made.name.ends_with("trigger")).unwrap().role;
+    let all =
+        json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": "s3:*", "Resource": "*" }] });
+    iam.put_role_policy(role, "too-much", &all).unwrap();
+    let bucket = Bucket::new(&ground.aws("trigger"), ground.stage.bucket().unwrap());
+    let refused = bucket.put_new("policy/signalbox.yaml", b"mode: observe\n".to_vec()).await.unwrap_err();
+    let told = refused.chain();
+    assert!(told.contains("with an explicit deny in a resource-based policy"), "{told}");
+    assert!(told.contains("the statement NoFunctionWritesPolicy"), "{told}");
+}
