@@ -234,6 +234,7 @@ impl Cloud {
         sns.delivers_to(&sqs);
         let sts = Arc::new(Sts::new(world, keys));
         let eventbridge = Arc::new(EventBridge::open(world, &sqs)?);
+        eventbridge.delivers_to(&sns, &logs);
         let codecommit = Arc::new(CodeCommit::open(world, &eventbridge)?);
         let codebuild = Arc::new(CodeBuild::open(world, keys, &eventbridge, &logs)?);
         let cloudformation = Arc::new(CloudFormation::open(world)?);
@@ -256,9 +257,9 @@ impl Cloud {
         self.codebuild.save()
     }
 
-    /// A page for a browser, if there is one at this path.
-    pub(crate) fn page(&self, path: &str) -> Option<http::Response> {
-        self.sns.page(path).or_else(|| self.logs.page(path))
+    /// A page for a browser, if there is one at this address.
+    pub(crate) fn page(&self, uri: &hyper::Uri) -> Option<http::Response> {
+        self.sns.page(uri).or_else(|| self.logs.page(uri.path()))
     }
 }
 

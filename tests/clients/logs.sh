@@ -18,4 +18,6 @@ text third logs get-log-events --log-group-name strangers --log-stream-name one 
 text 'second' logs filter-log-events --log-group-name strangers --filter-pattern second --query 'events[].message'
 text 'first second third' logs filter-log-events --log-group-name strangers --query 'events[].message'
 refused ResourceNotFoundException GetLogEvents aws logs get-log-events --log-group-name strangers --log-stream-name none
+lg delete-log-group --log-group-name strangers
+refused ResourceNotFoundException DeleteLogGroup aws logs delete-log-group --log-group-name strangers
 refused InvalidParameterException DescribeLogGroups aws logs describe-log-groups --no-paginate --next-token none

@@ -52,6 +52,24 @@ text 'a/ b/' s3api list-objects-v2 --bucket strangers --delimiter / --query 'Com
 text 'a/hello' s3api list-objects-v2 --bucket strangers --no-paginate --max-keys 1 --query 'Contents[].Key'
 text 'a/hello b/copy' s3api list-objects-v2 --bucket strangers --page-size 1 --query 'Contents[].Key'
 refused InvalidArgument ListObjectsV2 aws s3api list-objects-v2 --bucket strangers --no-paginate --continuation-token none
+text 'a/hello b/copy' s3api list-objects --bucket strangers --page-size 1 --query 'Contents[].Key'
+
+# An upload in parts, by hand and by the command that does so with what is large.
+id=$(s3 create-multipart-upload --bucket strangers --key parts --query UploadId --output text)
+text "$id" s3api list-multipart-uploads --bucket strangers --query 'Uploads[].UploadId'
+tag=$(s3 upload-part --bucket strangers --key parts --upload-id "$id" --part-number 1 --body hello --query ETag --output text)
+text 1 s3api list-parts --bucket strangers --key parts --upload-id "$id" --query 'Parts[].PartNumber'
+s3 complete-multipart-upload --bucket strangers --key parts --upload-id "$id" \
+    --multipart-upload "{\"Parts\":[{\"PartNumber\":1,\"ETag\":\"$(printf '%s' "$tag" | tr -d '"')\"}]}" >/dev/null
+text 6 s3api head-object --bucket strangers --key parts --query ContentLength
+id=$(s3 create-multipart-upload --bucket strangers --key parts --query UploadId --output text)
+s3 abort-multipart-upload --bucket strangers --key parts --upload-id "$id"
+refused NoSuchUpload ListParts aws s3api list-parts --bucket strangers --key parts --upload-id "$id"
+s3 delete-object --bucket strangers --key parts >/dev/null
+dd if=/dev/zero of=large bs=1048576 count=9 2>/dev/null
+aws s3 cp large s3://strangers/large >/dev/null
+aws s3 cp s3://strangers/large - | cmp - large
+aws s3 rm s3://strangers/large >/dev/null
 s3 delete-object --bucket strangers --key a/hello >/dev/null
 text '2 1' s3api list-object-versions --bucket strangers --prefix a/ --query '[length(Versions),length(DeleteMarkers)]'
 text 'b/copy' s3api delete-objects --bucket strangers --delete 'Objects=[{Key=b/copy}]' --query 'Deleted[].Key'

@@ -28,6 +28,7 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
     sleep 0.3
 done
 [ "$moved" = COMPLETED ] || fail "the move task is $moved"
+refused ResourceNotFoundException CancelMessageMoveTask aws sqs cancel-message-move-task --task-handle none
 sq set-queue-attributes --queue-url "$url" --attributes VisibilityTimeout=30
 receipt=$(sq receive-message --queue-url "$url" --wait-time-seconds 5 --query 'Messages[0].ReceiptHandle' --output text)
 sq change-message-visibility --queue-url "$url" --receipt-handle "$receipt" --visibility-timeout 60

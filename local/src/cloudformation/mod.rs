@@ -6,13 +6,14 @@
 mod operations;
 mod teardown;
 
+pub use self::operations::OPERATIONS;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::operations::OPERATIONS;
 use crate::error::{Answer, ServiceError};
 use crate::kept::Kept;
 use crate::lambda::Switch;

@@ -19,7 +19,7 @@ mod tests;
 mod tests_support;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -93,6 +93,8 @@ struct Inner {
     pace: Pace,
     state: Kept<State>,
     slots: Arc<Semaphore>,
+    /// How many places there are beyond [`Pace::at_once`].
+    raised: AtomicUsize,
     running: Mutex<HashMap<String, Handle>>,
     /// A write of the state is on its way.
     save_is_due: AtomicBool,
@@ -193,6 +195,12 @@ impl CodeBuild {
         }
     }
 
+    /// Lets so many more builds run at once, and five times as many wait: the account's concurrency quota is raised.
+    pub fn raise_quota(&self, by: usize) {
+        self.inner.raised.fetch_add(by, Ordering::Relaxed);
+        self.inner.slots.add_permits(by);
+    }
+
     /// Ends every build that still runs, with its process group.
     pub async fn stop_all(&self) {
         // Whoever waits in the queue, or starts from now on, gets no place any more.
@@ -252,6 +260,7 @@ impl Inner {
             pace,
             state,
             slots: Arc::new(Semaphore::new(pace.at_once)),
+            raised: AtomicUsize::new(0),
             running: Mutex::new(HashMap::new()),
             save_is_due: AtomicBool::new(false),
             repositories: None,

@@ -237,7 +237,8 @@ impl Inner {
         {
             return full(format!("Cannot have more than {limit} active builds for the project"));
         }
-        let places = self.pace.at_once * QUEUE_FACTOR;
+        let quota = self.pace.at_once + self.raised.load(std::sync::atomic::Ordering::Relaxed);
+        let places = quota * QUEUE_FACTOR;
         if waiting().count() >= places {
             return full(format!("Cannot have more than {places} builds in queue for the account"));
         }

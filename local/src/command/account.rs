@@ -59,7 +59,7 @@ impl AccountArguments {
             certificates: std::env::var_os("AWS_CA_BUNDLE").filter(|file| !file.is_empty()).map(PathBuf::from),
         };
         let aws = Aws::of_person(&account).await?;
-        let identity = aws.identity().await.map_err(|failure| refused(failure, &aws))?;
+        let identity = aws.identity().await.map_err(|failure| refused(&failure, &aws))?;
         Ok(Entered { stacks: Stacks::new(&aws), stack: self.stack.clone(), identity, aws })
     }
 }
@@ -76,7 +76,7 @@ impl Entered {
 
     /// An answer, or the refusal in words that say what to do.
     pub(super) fn or_told<T>(&self, answer: Result<T, Failure>) -> anyhow::Result<T> {
-        answer.map_err(|failure| refused(failure, &self.aws))
+        answer.map_err(|failure| refused(&failure, &self.aws))
     }
 
     /// The stack, which must be there.
@@ -140,7 +140,7 @@ impl Installed {
 }
 
 /// A refusal with what to do about it.
-fn refused(failure: Failure, aws: &Aws) -> anyhow::Error {
+fn refused(failure: &Failure, aws: &Aws) -> anyhow::Error {
     let doing = failure.problem().doing.clone();
     let action = doing.split(' ').next().unwrap_or_default().to_owned();
     let advice = match failure.code() {

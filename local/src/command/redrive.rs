@@ -190,7 +190,7 @@ async fn once_more(
             function.name
         ),
         Reopened::NotKept => bail!(
-            "the event of {event} was not kept, by an older version or because it was none; push another commit, or \
+            "the event of {event} was not kept, by an older version, because it was none, or because the sweep found what no event told; push another commit, or \
              hand the event to the function yourself"
         ),
         Reopened::Unknown => bail!("the ledger entry of {event} is gone"),

@@ -16,9 +16,8 @@ mod show;
 /// At most so many dead letters are taken up to find the newest.
 const LOOKED_AT: usize = 100;
 
-/// At most so many of a function's log streams are read, and so many lines of each.
-const STREAMS: u16 = 3;
-const LINES: u16 = 200;
+/// How far back the last events are looked for, in hours: further only if there were too few.
+const WINDOWS: [i64; 3] = [1, 24, 14 * 24];
 
 /// At most so many pages of a log are searched for an event.
 const PAGES: u16 = 20;
@@ -235,13 +234,10 @@ async fn function(
             Err(error) => unseen.push(format!("the dead letters of {}: {error:#}", parts.name)),
         }
     }
-    let last_events = match entered.or_told(logs.newest(&parts.log_group, STREAMS, LINES).await) {
-        Ok(lines) => last_events(&lines, most),
-        Err(error) => {
-            unseen.push(format!("the log of {}: {error:#}", parts.name));
-            Vec::new()
-        }
-    };
+    let last_events = newest_events(entered, &logs, parts, most).await.unwrap_or_else(|error| {
+        unseen.push(format!("the log of {}: {error:#}", parts.name));
+        Vec::new()
+    });
     Ok(FunctionStatus {
         name: parts.name.clone(),
         waiting: queue.visible,
@@ -255,6 +251,9 @@ async fn function(
 
 /// What a function's log said last of an event.
 async fn last_word(entered: &Entered, logs: &Logs, parts: &FunctionParts, event: &str) -> String {
+    if !event.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:".contains(c)) {
+        return "not known: its id is none that the log could be searched for".to_owned();
+    }
     // As long as an event can be in a queue.
     let since = Timestamp::now() - SignedDuration::from_hours(14 * 24);
     match entered.or_told(logs.search(&parts.log_group, event, since, PAGES).await) {
@@ -267,6 +266,27 @@ async fn last_word(entered: &Entered, logs: &Logs, parts: &FunctionParts, event:
         }
         Err(error) => format!("not known, the log could not be searched: {error:#}"),
     }
+}
+
+/// The last events of a function, newest first, from the one line that it logs for each.
+///
+/// Not from the newest streams: when a stream was last written to is known to CloudWatch only up to an hour later.
+async fn newest_events(
+    entered: &Entered,
+    logs: &Logs,
+    parts: &FunctionParts,
+    most: usize,
+) -> anyhow::Result<Vec<EventStatus>> {
+    let mut events = Vec::new();
+    for hours in WINDOWS {
+        let since = Timestamp::now() - SignedDuration::from_hours(hours);
+        let lines = entered.or_told(logs.search(&parts.log_group, "event.id", since, PAGES).await)?;
+        events = last_events(&lines, most);
+        if events.len() >= most {
+            break;
+        }
+    }
+    Ok(events)
 }
 
 fn last_events(lines: &[LogLine], most: usize) -> Vec<EventStatus> {

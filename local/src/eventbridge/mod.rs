@@ -1,29 +1,43 @@
-//! EventBridge: the default bus, its rules, and the queues behind them.
+//! EventBridge: the default bus, its rules and their targets, archives and replays.
 
+mod archive;
+mod archive_operations;
+mod clock;
+mod cron;
+mod delivery;
+mod envelope;
+mod matcher;
 mod matching;
 mod operations;
+mod path;
 pub mod pattern;
+mod put_events;
+mod replay;
 mod rules;
 mod schedule;
+mod transform;
 
 use std::collections::BTreeMap;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::{Notify, broadcast};
 
+pub(crate) use self::matcher::Cidr;
 pub use self::operations::OPERATIONS;
 pub use self::rules::RuleState;
 
+use self::archive::Shelf;
+use self::envelope::{Draft, Envelope, Sealed};
 use self::matching::Fields;
 use self::rules::{Rule, State, Target};
 use crate::error::{Answer, ServiceError};
 use crate::kept::Kept;
-use crate::sqs::{MessageAttribute, Sqs, Undeliverable};
+use crate::logs::Logs;
+use crate::sns::Sns;
+use crate::sqs::Sqs;
 use crate::world::World;
 
 /// The principal under which rules send.
@@ -37,10 +51,17 @@ const LISTENERS_MEMORY: usize = 4096;
 pub struct EventBridge {
     world: Arc<World>,
     sqs: Arc<Sqs>,
+    /// Where else targets can be: topics and log groups.
+    others: OnceLock<(Arc<Sns>, Arc<Logs>)>,
     state: Kept<State>,
+    shelf: Shelf,
     listeners: broadcast::Sender<Arc<Published>>,
     /// When each rule that runs by the clock is due, in milliseconds since 1970.
     due: Mutex<BTreeMap<String, i64>>,
+    /// When archives are swept next, in milliseconds since 1970.
+    sweep: Mutex<i64>,
+    /// What replays have still to put on the bus.
+    replaying: Mutex<BTreeMap<String, replay::Queue>>,
     rescheduled: Notify,
 }
 
@@ -71,10 +92,15 @@ pub struct Delivery {
 /// How a delivery ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is in the target's queue.
+    /// The target has it.
     Delivered {
-        /// The message's id there.
+        /// The message's id there; the event's own id in a log group.
         message_id: String,
+    },
+    /// The target does not have it yet: it will be tried, or tried again.
+    Waiting {
+        /// Why it waits.
+        reason: String,
     },
     /// It failed and lies in the target's dead-letter queue.
     DeadLettered {
@@ -83,35 +109,11 @@ pub enum Outcome {
         /// Why it failed.
         reason: String,
     },
-    /// It failed and is lost.
+    /// It is lost.
     Dropped {
-        /// Why it failed.
+        /// Why.
         reason: String,
     },
-}
-
-/// An event as it goes over the wire; the order of the members is AWS's.
-#[derive(Serialize)]
-struct Envelope<'a> {
-    version: &'static str,
-    id: &'a str,
-    #[serde(rename = "detail-type")]
-    detail_type: &'a str,
-    source: &'a str,
-    account: &'a str,
-    time: String,
-    region: &'a str,
-    resources: &'a [String],
-    detail: &'a Value,
-}
-
-/// What makes an event.
-struct Draft<'a> {
-    source: &'a str,
-    detail_type: &'a str,
-    resources: Vec<String>,
-    time: Timestamp,
-    detail: Value,
 }
 
 impl EventBridge {
@@ -123,11 +125,21 @@ impl EventBridge {
         Ok(Self {
             world: Arc::clone(world),
             sqs: Arc::clone(sqs),
+            others: OnceLock::new(),
             state: Kept::open(&world.dir, "eventbridge")?,
+            shelf: Shelf::new(world.dir.join("archives")),
             listeners: broadcast::channel(LISTENERS_MEMORY).0,
             due: Mutex::default(),
+            sweep: Mutex::default(),
+            replaying: Mutex::default(),
             rescheduled: Notify::new(),
         })
+    }
+
+    /// Says where targets that are topics and log groups are; before that there are none.
+    pub fn delivers_to(&self, topics: &Arc<Sns>, logs: &Arc<Logs>) {
+        // A second call could only repeat the first: there is one service of each.
+        let _first_word_stands = self.others.set((Arc::clone(topics), Arc::clone(logs)));
     }
 
     /// Writes the state.
@@ -145,117 +157,65 @@ impl EventBridge {
 
     /// Puts an event of an AWS service on the bus: makes the envelope and hands it to every rule that matches.
     pub fn publish(&self, source: &str, detail_type: &str, resources: Vec<String>, time: Timestamp, detail: Value) {
-        self.put(&Draft { source, detail_type, resources, time, detail });
+        self.put(Draft { source, detail_type, resources, time, detail, trace_header: None });
     }
 
     /// Gives the event's id.
-    fn put(&self, draft: &Draft<'_>) -> String {
-        let (id, body, event) = self.seal(draft);
-        let fields = Fields::of(&event);
-        let matched: Vec<(String, Vec<Target>)> = self.state.read(|state| {
-            let wants = |rule: &Rule| rule.live_pattern().is_some_and(|pattern| pattern.accepts(&fields));
-            let matching = state.rules.iter().filter(|(_, rule)| wants(rule));
+    fn put(&self, draft: Draft<'_>) -> String {
+        let sealed = self.seal(draft);
+        let fields = Fields::of(&sealed.event);
+        self.archive(&sealed, &fields);
+        let matched = self.matching(&fields, |_| true);
+        self.hand_out(&sealed, &matched);
+        sealed.id
+    }
+
+    /// The rules that want an event, with their targets; only those that may have it.
+    fn matching(&self, fields: &Fields<'_>, may: impl Fn(&str) -> bool) -> Vec<(String, Vec<Target>)> {
+        let wants = |rule: &Rule| rule.live_pattern().is_some_and(|pattern| pattern.accepts(fields));
+        self.state.read(|state| {
+            let matching = state.rules.iter().filter(|(name, rule)| may(name) && wants(rule));
             matching.map(|(name, rule)| (name.clone(), rule.targets.values().cloned().collect())).collect()
-        });
-        self.hand_out(&id, &body, event, &matched);
-        id
+        })
     }
 
-    /// Makes the envelope: its id, its text and its value.
-    fn seal(&self, draft: &Draft<'_>) -> (String, String, Value) {
-        let id = self.world.uuid();
+    /// Makes the envelope, with an id of its own.
+    fn seal(&self, draft: Draft<'_>) -> Sealed {
         let envelope = Envelope {
-            version: "0",
-            id: &id,
-            detail_type: draft.detail_type,
-            source: draft.source,
-            account: &self.world.account,
+            version: "0".to_owned(),
+            id: self.world.uuid(),
+            detail_type: draft.detail_type.to_owned(),
+            source: draft.source.to_owned(),
+            account: self.world.account.clone(),
             time: draft.time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            region: &self.world.region,
-            resources: &draft.resources,
-            detail: &draft.detail,
+            region: self.world.region.clone(),
+            replay_name: None,
+            resources: draft.resources,
+            detail: draft.detail,
         };
-        // Texts and a JSON value: neither can fail to be JSON.
-        let body = serde_json::to_string(&envelope).unwrap_or_default();
-        let event = serde_json::to_value(&envelope).unwrap_or_default();
-        (id, body, event)
+        envelope.seal(self.world.now(), draft.trace_header)
     }
 
-    fn hand_out(&self, id: &str, body: &str, event: Value, matched: &[(String, Vec<Target>)]) {
+    fn hand_out(&self, sealed: &Sealed, matched: &[(String, Vec<Target>)]) {
         let mut deliveries = Vec::new();
         for (rule, targets) in matched {
             deliveries.extend(targets.iter().map(|target| Delivery {
                 rule: rule.clone(),
                 target_id: target.id.clone(),
                 target_arn: target.arn.clone(),
-                outcome: self.deliver(id, body, rule, target, &self.lateness(id, &event, rule)),
+                outcome: self.deliver(sealed, rule, target, &self.lateness(sealed, rule)),
             }));
         }
         let rules = matched.iter().map(|(rule, _)| rule.clone()).collect();
         // Nobody has to listen.
-        drop(self.listeners.send(Arc::new(Published { event, rules, deliveries })));
+        drop(self.listeners.send(Arc::new(Published { event: sealed.event.clone(), rules, deliveries })));
     }
 
     /// Each delivery's delay: one without a delay, unless there is chaos.
-    fn lateness(&self, id: &str, event: &Value, rule: &str) -> Vec<Duration> {
-        let text = |member| event.get(member).and_then(Value::as_str).unwrap_or_default();
-        self.world.chaos.deliveries(text("source"), text("detail-type"), || format!("event {id} of rule {rule}"))
-    }
-
-    /// Sends to the target's queue, once for each of `lateness`, else to its dead-letter queue; both must let the rule send.
-    fn deliver(&self, id: &str, body: &str, rule: &str, target: &Target, lateness: &[Duration]) -> Outcome {
-        let rule_arn = self.rule_arn(rule);
-        let send = |late: &Duration| self.sqs.send_late_for_service(&target.arn, PRINCIPAL, &rule_arn, body, *late);
-        let failed = match lateness.iter().map(send).collect::<Result<Vec<_>, _>>() {
-            Ok(sent) => {
-                return match sent.into_iter().next() {
-                    Some(first) => Outcome::Delivered { message_id: first.id },
-                    None => Outcome::Dropped { reason: "chaos dropped it".to_owned() },
-                };
-            }
-            Err(failed) => failed,
-        };
-        let code = match failed {
-            Undeliverable::NoSuchQueue { .. } => "NO_RESOURCE",
-            Undeliverable::NotAllowed { .. } => "NO_PERMISSIONS",
-            Undeliverable::Refused { .. } => "INVALID_PARAMETER",
-        };
-        let reason = failed.to_string();
-        let Some(queue) = target.dead_letters() else {
-            tracing::error!(
-                event.id = id,
-                rule,
-                target = target.arn,
-                reason,
-                "an event was dropped: it could not be delivered and the target has no dead-letter queue"
-            );
-            return Outcome::Dropped { reason };
-        };
-        let attributes = [
-            ("RULE_ARN", rule_arn.as_str()),
-            ("TARGET_ARN", target.arn.as_str()),
-            ("ERROR_CODE", code),
-            ("ERROR_MESSAGE", reason.as_str()),
-        ];
-        let attributes =
-            attributes.map(|(name, value)| (name.to_owned(), MessageAttribute::string(value))).into_iter().collect();
-        match self.sqs.send_for_service(queue, PRINCIPAL, &rule_arn, body, attributes) {
-            Ok(_) => {
-                tracing::warn!(
-                    event.id = id,
-                    rule,
-                    target = target.arn,
-                    reason,
-                    queue,
-                    "an event went to the dead-letter queue"
-                );
-                Outcome::DeadLettered { queue: queue.to_owned(), reason }
-            }
-            Err(second) => {
-                tracing::error!(event.id = id, rule, target = target.arn, reason, queue, second = %second, "an event was dropped: neither the target nor its dead-letter queue took it");
-                Outcome::Dropped { reason: format!("{reason}; and its dead-letter queue: {second}") }
-            }
-        }
+    fn lateness(&self, sealed: &Sealed, rule: &str) -> Vec<Duration> {
+        let text = |member| sealed.event.get(member).and_then(Value::as_str).unwrap_or_default();
+        let what = || format!("event {} of rule {rule}", sealed.id);
+        self.world.chaos.deliveries(text("source"), text("detail-type"), what)
     }
 
     /// The ARN of a rule by its name, whether or not it exists.
@@ -271,7 +231,7 @@ impl EventBridge {
         self.store(name, Rule { pattern: Some(pattern.to_string()), state, ..Rule::default() })
     }
 
-    /// Makes or changes a rule that runs by the clock, `rate(5 minutes)`; gives its ARN. Its targets stay.
+    /// Makes or changes a rule that runs by the clock, `rate(5 minutes)` or `cron(0 12 * * ? *)`; gives its ARN. Its targets stay.
     ///
     /// # Errors
     /// A name or an expression that is not taken.
@@ -279,10 +239,10 @@ impl EventBridge {
         self.store(name, Rule { schedule: Some(expression.to_owned()), state, ..Rule::default() })
     }
 
-    /// Adds a queue to a rule's targets, or changes the target of that id.
+    /// Adds a queue, a topic or a log group to a rule's targets, or changes the target of that id.
     ///
     /// # Errors
-    /// No such rule, something else than a queue, more than five targets.
+    /// No such rule, something else, more than five targets.
     pub fn put_target(&self, rule: &str, id: &str, arn: &str, dead_letters: Option<&str>) -> Answer<()> {
         self.store_targets(rule, vec![Target::new(id, arn, dead_letters)])
     }
@@ -341,70 +301,15 @@ impl EventBridge {
     fn with_rule<R>(&self, name: &str, change: impl FnOnce(&mut Rule) -> R) -> Answer<R> {
         self.state.change(|state| state.rules.get_mut(name).map(change)).ok_or_else(|| no_such_rule(name))
     }
-
-    /// Lets a rule's clock start anew.
-    fn reschedule(&self, name: &str) {
-        self.due.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
-        self.rescheduled.notify_waiters();
-    }
-
-    /// Runs the rules that run by the clock, for as long as it is polled.
-    pub async fn run_schedules(self: Arc<Self>) {
-        loop {
-            let mut rescheduled = pin!(self.rescheduled.notified());
-            rescheduled.as_mut().enable();
-            let now = self.world.now();
-            let next = self.fire_due(now);
-            let wait = next.map(|at| Duration::from_millis(u64::try_from(at - now.as_millisecond()).unwrap_or(1)));
-            tokio::select! {
-                () = rescheduled => {}
-                // With no rule that runs by the clock there is nothing to wait for but a change.
-                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {}
-            }
-        }
-    }
-
-    /// Fires every rule that is due, once even if it was missed more often; gives when the next one is.
-    ///
-    /// A rule's first run is one period after it was made, enabled, or found at the start.
-    fn fire_due(&self, now: Timestamp) -> Option<i64> {
-        let at = now.as_millisecond();
-        let clocked: Vec<(String, i64, Vec<Target>)> = self.state.read(|state| {
-            let clocked = state.rules.iter().filter_map(|(name, rule)| {
-                Some((name.clone(), rule.rate()?.period(), rule.targets.values().cloned().collect()))
-            });
-            clocked.collect()
-        });
-        let mut fired = Vec::new();
-        let next = {
-            let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-            due.retain(|name, _| clocked.iter().any(|(clocked, ..)| clocked == name));
-            for (name, period, targets) in clocked {
-                let first = at + period;
-                let when = due.entry(name.clone()).or_insert(first);
-                if *when <= at {
-                    *when = if *when + period > at { *when + period } else { first };
-                    fired.push((name, targets));
-                }
-            }
-            due.values().min().copied()
-        };
-        for rule in fired {
-            let (id, body, event) = self.seal(&Draft {
-                source: "aws.events",
-                detail_type: "Scheduled Event",
-                resources: vec![self.rule_arn(&rule.0)],
-                time: now,
-                detail: json!({}),
-            });
-            self.hand_out(&id, &body, event, &[rule]);
-        }
-        next
-    }
 }
 
 fn no_such_rule(name: &str) -> ServiceError {
     ServiceError::bad("ResourceNotFoundException", format!("Rule {name} does not exist on EventBus default."))
+}
+
+fn no_such_bus(bus: &str) -> ServiceError {
+    let what = format!("Event bus {bus} does not exist. The local cloud has the default bus only.");
+    ServiceError::bad("ResourceNotFoundException", what)
 }
 
 #[cfg(test)]

@@ -2,23 +2,31 @@
 //!
 //! Every input is a struct that knows all members it honours; one that it does not know is refused, never ignored.
 
-use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::rules::{Rule, RuleState, Target, check_name, invalid, parse_pattern};
-use super::{Draft, EventBridge, no_such_rule};
+use super::{EventBridge, no_such_bus, no_such_rule};
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
 use crate::paging::Order;
 
 /// The operations that are offered here.
 pub const OPERATIONS: &[&str] = &[
+    "CancelReplay",
+    "CreateArchive",
+    "DeleteArchive",
     "DeleteRule",
+    "DescribeArchive",
+    "DescribeEventBus",
+    "DescribeReplay",
     "DescribeRule",
     "DisableRule",
     "EnableRule",
+    "ListArchives",
+    "ListEventBuses",
+    "ListReplays",
     "ListRuleNamesByTarget",
     "ListRules",
     "ListTargetsByRule",
@@ -26,17 +34,13 @@ pub const OPERATIONS: &[&str] = &[
     "PutRule",
     "PutTargets",
     "RemoveTargets",
+    "StartReplay",
     "TestEventPattern",
+    "UpdateArchive",
 ];
 
 /// The largest page of a listing, as on AWS.
 const LARGEST_PAGE: usize = 100;
-
-/// The most entries of one `PutEvents`, as on AWS.
-const MOST_ENTRIES: usize = 10;
-
-/// The most bytes that the entries of one `PutEvents` may have together, as AWS counts them.
-const LARGEST_REQUEST: usize = 256 * 1024;
 
 /// What an event that is tested against a pattern must have.
 const MANDATORY: [&str; 7] = ["id", "account", "source", "time", "region", "resources", "detail-type"];
@@ -117,21 +121,16 @@ struct ListRuleNames {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct PutEvents {
-    entries: Option<Vec<Entry>>,
+struct DescribeEventBus {
+    name: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Entry {
-    /// Seconds since 1970, as the protocol has it.
-    time: Option<f64>,
-    source: Option<String>,
-    #[serde(default)]
-    resources: Vec<String>,
-    detail_type: Option<String>,
-    detail: Option<String>,
-    event_bus_name: Option<String>,
+struct ListEventBuses {
+    name_prefix: Option<String>,
+    next_token: Option<String>,
+    limit: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -159,17 +158,11 @@ struct ShownRule<'a> {
     created_by: Option<&'a str>,
 }
 
-/// Why an entry of `PutEvents` was not put on the bus.
-struct Refused {
-    code: &'static str,
-    message: String,
-}
-
-fn parse<T: DeserializeOwned>(input: Value) -> Answer<T> {
+pub(super) fn parse<T: DeserializeOwned>(input: Value) -> Answer<T> {
     crate::input::read(input, "ValidationException")
 }
 
-fn required<T>(value: Option<T>, name: &str) -> Answer<T> {
+pub(super) fn required<T>(value: Option<T>, name: &str) -> Answer<T> {
     value.ok_or_else(|| {
         invalid(format!(
             "1 validation error detected: Value at '{name}' failed to satisfy constraint: Member must not be null"
@@ -177,7 +170,7 @@ fn required<T>(value: Option<T>, name: &str) -> Answer<T> {
     })
 }
 
-fn rendered(value: impl Serialize) -> Answer<Value> {
+pub(super) fn rendered(value: impl Serialize) -> Answer<Value> {
     serde_json::to_value(value).map_err(ServiceError::internal)
 }
 
@@ -188,10 +181,19 @@ impl EventBridge {
     /// AWS's codes.
     pub async fn call(&self, operation: &str, input: Value, _caller: &Caller) -> Answer<Value> {
         match operation {
+            "CancelReplay" => self.cancel_replay(parse(input)?),
+            "CreateArchive" => self.create_archive(parse(input)?),
+            "DeleteArchive" => self.delete_archive(parse(input)?),
             "DeleteRule" => self.delete_rule(parse(input)?),
+            "DescribeArchive" => self.describe_archive(parse(input)?),
+            "DescribeEventBus" => self.describe_event_bus(&parse(input)?),
+            "DescribeReplay" => self.describe_replay(parse(input)?),
             "DescribeRule" => self.describe_rule(parse(input)?),
             "DisableRule" => self.set_state(parse(input)?, RuleState::Disabled),
             "EnableRule" => self.set_state(parse(input)?, RuleState::Enabled),
+            "ListArchives" => self.list_archives(&parse(input)?),
+            "ListEventBuses" => self.list_event_buses(parse(input)?),
+            "ListReplays" => self.list_replays(&parse(input)?),
             "ListRuleNamesByTarget" => self.list_rule_names_by_target(parse(input)?),
             "ListRules" => self.list_rules(parse(input)?),
             "ListTargetsByRule" => self.list_targets_by_rule(parse(input)?),
@@ -199,23 +201,45 @@ impl EventBridge {
             "PutRule" => self.put_rule_call(parse(input)?),
             "PutTargets" => self.put_targets(parse(input)?),
             "RemoveTargets" => self.remove_targets(parse(input)?),
+            "StartReplay" => self.start_replay(parse(input)?),
             "TestEventPattern" => test_event_pattern(parse(input)?),
+            "UpdateArchive" => self.update_archive(parse(input)?),
             unknown => Err(ServiceError::unknown_operation("events", unknown)),
         }
     }
 
-    fn is_default_bus(&self, bus: &str) -> bool {
+    pub(super) fn is_default_bus(&self, bus: &str) -> bool {
         bus == "default" || bus == self.world.arn("events", "event-bus/default")
     }
 
     fn check_bus(&self, bus: Option<&str>) -> Answer<()> {
         match bus.filter(|bus| !self.is_default_bus(bus)) {
             None => Ok(()),
-            Some(bus) => Err(ServiceError::bad(
-                "ResourceNotFoundException",
-                format!("Event bus {bus} does not exist. The local cloud has the default bus only."),
-            )),
+            Some(bus) => Err(no_such_bus(bus)),
         }
+    }
+
+    fn describe_event_bus(&self, input: &DescribeEventBus) -> Answer<Value> {
+        if let Some(name) = &input.name {
+            check_bus_name("name", name, 1600)?;
+        }
+        self.check_bus(input.name.as_deref())?;
+        Ok(self.default_bus())
+    }
+
+    fn list_event_buses(&self, input: ListEventBuses) -> Answer<Value> {
+        let prefix = input.name_prefix;
+        if let Some(prefix) = &prefix {
+            check_bus_name("namePrefix", prefix, 256)?;
+        }
+        let prefix = prefix.unwrap_or_default();
+        let buses = [("default".to_owned(), self.default_bus())];
+        let buses = buses.into_iter().filter(|(name, _)| name.starts_with(&prefix)).collect();
+        self.listed(("EventBuses", "ListEventBuses", &[&prefix]), buses, input.limit, input.next_token.as_deref())
+    }
+
+    fn default_bus(&self) -> Value {
+        json!({ "Name": "default", "Arn": self.world.arn("events", "event-bus/default") })
     }
 
     fn put_rule_call(&self, input: PutRule) -> Answer<Value> {
@@ -264,7 +288,7 @@ impl EventBridge {
             let named = state.rules.iter().filter(|(name, _)| name.starts_with(&prefix));
             named.map(|(name, rule)| Ok((name.clone(), rendered(self.show(name, rule))?))).collect::<Answer<_>>()
         })?;
-        self.listed(("Rules", "ListRules", &prefix), rules, input.limit, input.next_token.as_deref())
+        self.listed(("Rules", "ListRules", &[&prefix]), rules, input.limit, input.next_token.as_deref())
     }
 
     fn set_state(&self, input: OneRule, state: RuleState) -> Answer<Value> {
@@ -321,7 +345,7 @@ impl EventBridge {
             let rule = state.rules.get(&name).ok_or_else(|| no_such_rule(&name))?;
             rule.targets.iter().map(|(id, target)| Ok((id.clone(), rendered(target)?))).collect::<Answer<_>>()
         })?;
-        self.listed(("Targets", "ListTargetsByRule", &name), targets, input.limit, input.next_token.as_deref())
+        self.listed(("Targets", "ListTargetsByRule", &[&name]), targets, input.limit, input.next_token.as_deref())
     }
 
     fn list_rule_names_by_target(&self, input: ListRuleNames) -> Answer<Value> {
@@ -332,13 +356,13 @@ impl EventBridge {
             let feeds = |rule: &Rule| rule.targets.values().any(|target| target.arn == arn);
             state.rules.iter().filter(|(_, rule)| feeds(rule)).map(|(name, _)| (name.clone(), json!(name))).collect()
         });
-        self.listed(("RuleNames", "ListRuleNamesByTarget", &arn), names, input.limit, input.next_token.as_deref())
+        self.listed(("RuleNames", "ListRuleNamesByTarget", &[&arn]), names, input.limit, input.next_token.as_deref())
     }
 
     /// One page of what an operation lists, sorted by the items' names, as its `member`.
-    fn listed(
+    pub(super) fn listed(
         &self,
-        (member, operation, filter): (&str, &str, &str),
+        (member, operation, filters): (&str, &str, &[&str]),
         items: Vec<(String, Value)>,
         limit: Option<i64>,
         token: Option<&str>,
@@ -353,7 +377,7 @@ impl EventBridge {
                 })?
             }
         };
-        let listing = self.world.listing(&format!("events:{operation}"), &[filter]);
+        let listing = self.world.listing(&format!("events:{operation}"), filters);
         let (items, next) = listing
             .page(items, Order::Ascending, most, token)
             .map_err(|_| invalid("Parameter NextToken is not valid. Reason: it is no token of this listing."))?;
@@ -363,102 +387,19 @@ impl EventBridge {
         }
         Ok(Value::Object(output))
     }
-
-    fn put_events(&self, input: PutEvents) -> Answer<Value> {
-        let entries = required(input.entries, "entries")?;
-        if !(1..=MOST_ENTRIES).contains(&entries.len()) {
-            return Err(invalid(format!(
-                "1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have length from 1 to {MOST_ENTRIES}, not {}",
-                entries.len()
-            )));
-        }
-        entries.iter().try_for_each(Entry::check)?;
-        let size: usize = entries.iter().map(Entry::size).sum();
-        if size > LARGEST_REQUEST {
-            return Err(invalid(format!(
-                "Total size of the entries in the request is over the limit: {size} bytes, {LARGEST_REQUEST} are allowed."
-            )));
-        }
-        let results: Vec<Result<String, Refused>> = entries.into_iter().map(|entry| self.put_entry(entry)).collect();
-        let failed = results.iter().filter(|result| result.is_err()).count();
-        let shown: Vec<Value> = results
-            .into_iter()
-            .map(|result| match result {
-                Ok(id) => json!({ "EventId": id }),
-                Err(refused) => json!({ "ErrorCode": refused.code, "ErrorMessage": refused.message }),
-            })
-            .collect();
-        Ok(json!({ "FailedEntryCount": failed, "Entries": shown }))
-    }
-
-    fn put_entry(&self, entry: Entry) -> Result<String, Refused> {
-        let argument = |message: String| Refused { code: "InvalidArgument", message };
-        let wanted = |value: Option<String>, name: &str| {
-            value.filter(|value| !value.is_empty()).ok_or_else(|| {
-                argument(format!("Parameter {name} is not valid. Reason: {name} is a required argument."))
-            })
-        };
-        if let Some(bus) = entry.event_bus_name.filter(|bus| !self.is_default_bus(bus)) {
-            return Err(argument(format!(
-                "Parameter EventBusName is not valid. Reason: the local cloud has the default bus only, not {bus}."
-            )));
-        }
-        let source = wanted(entry.source, "Source")?;
-        let detail_type = wanted(entry.detail_type, "DetailType")?;
-        let detail = wanted(entry.detail, "Detail")?;
-        if source.starts_with("aws.") {
-            return Err(Refused {
-                code: "NotAuthorizedForSourceException",
-                message: format!("Not authorized for the source {source}: only AWS itself sends as aws.*."),
-            });
-        }
-        if detail_type.chars().count() > 128 {
-            return Err(argument(
-                "Parameter DetailType is not valid. Reason: it is longer than 128 characters.".to_owned(),
-            ));
-        }
-        let detail: Value = serde_json::from_str(&detail)
-            .ok()
-            .filter(Value::is_object)
-            .ok_or_else(|| Refused { code: "MalformedDetail", message: "Detail is malformed.".to_owned() })?;
-        let time = match entry.time {
-            None => self.world.now(),
-            // Events have no fractions of a second.
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "a float too large becomes the largest integer, which is no time"
-            )]
-            Some(seconds) => Timestamp::from_second(seconds as i64)
-                .map_err(|_| argument("Parameter Time is not valid. Reason: it is no time.".to_owned()))?,
-        };
-        Ok(self.put(&Draft { source: &source, detail_type: &detail_type, resources: entry.resources, time, detail }))
-    }
 }
 
-impl Entry {
-    /// What the model says of an entry: anything else that is wrong with one fails that entry alone.
-    fn check(&self) -> Answer<()> {
-        self.resources.iter().try_for_each(|resource| check_length("entries.member.resources", resource, 2048))?;
-        let Some(bus) = &self.event_bus_name else { return Ok(()) };
-        check_length("entries.member.eventBusName", bus, 1600)?;
-        if bus.is_empty() || !bus.chars().all(|c| c.is_ascii_alphanumeric() || "/.-_:".contains(c)) {
-            return Err(invalid(format!(
-                "1 validation error detected: Value '{bus}' at 'entries.member.eventBusName' is neither a name nor an ARN"
-            )));
-        }
-        Ok(())
-    }
-
-    /// What AWS counts: 14 bytes for a time, and the length of every text.
-    fn size(&self) -> usize {
-        let texts = [&self.source, &self.detail_type, &self.detail];
-        let texts = texts.into_iter().flatten().chain(&self.resources);
-        self.time.map_or(0, |_| 14) + texts.map(String::len).sum::<usize>()
-    }
-}
-
-fn check_length(member: &str, text: &str, most: usize) -> Answer<()> {
+pub(super) fn check_length(member: &str, text: &str, most: usize) -> Answer<()> {
     crate::input::check_length("ValidationException", member, Some(text), 1..=most)
+}
+
+/// Whether a text can be the name of a bus or its ARN.
+pub(super) fn check_bus_name(member: &str, bus: &str, most: usize) -> Answer<()> {
+    check_length(member, bus, most)?;
+    if bus.chars().all(|c| c.is_ascii_alphanumeric() || "/.-_:".contains(c)) {
+        return Ok(());
+    }
+    Err(invalid(format!("1 validation error detected: Value '{bus}' at '{member}' is neither a name nor an ARN")))
 }
 
 fn test_event_pattern(input: TestEventPattern) -> Answer<Value> {

@@ -4,15 +4,13 @@
 //! is an `$or`), a branch maps dotted paths to the values that are wanted there. What AWS would refuse is refused here.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
+
+use super::matcher::{Bound, Cidr, LARGEST_NUMBER, Matcher, Range, Text, Wildcard, fold};
 
 /// The most branches that the `$or`s of one pattern may multiply to, as on AWS.
 const MOST_BRANCHES: usize = 1000;
-
-/// Numbers beyond this are only ever compared as text, as on AWS.
-const LARGEST_NUMBER: f64 = 5.0e9;
 
 /// The words that have a meaning inside a match expression and so cannot be field names inside an `$or`.
 const RESERVED: [&str; 9] =
@@ -36,57 +34,6 @@ pub struct Pattern {
 
 /// What is wanted at each path; every path must be satisfied.
 pub(super) type Branch = BTreeMap<String, Vec<Matcher>>;
-
-/// One thing that a value can be asked for.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Matcher {
-    /// A string, a boolean or null.
-    Equals(Value),
-    Number(Number),
-    EqualsIgnoreCase(String),
-    Prefix(Text),
-    Suffix(Text),
-    /// None of these.
-    AnythingBut(Vec<Matcher>),
-    Range(Range),
-    /// There is a value, whatever it is.
-    Exists,
-    /// There is none.
-    Absent,
-    Wildcard(Wildcard),
-    Cidr(Cidr),
-}
-
-/// A text to compare with, folded to lower case where case does not count.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Text {
-    Exact(String),
-    Folded(String),
-}
-
-/// A numeric range; an end that is `None` is open to infinity.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Range {
-    bottom: Option<Bound>,
-    top: Option<Bound>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Bound {
-    With(f64),
-    Without(f64),
-}
-
-/// A text with `*` in it, cut at each of them.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Wildcard(Vec<String>);
-
-/// A block of addresses.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Cidr {
-    address: IpAddr,
-    bits: u32,
-}
 
 impl std::str::FromStr for Pattern {
     type Err = InvalidPattern;
@@ -237,8 +184,8 @@ fn parse_expression(path: &str, expression: &Map<String, Value>) -> Result<Match
             Value::Bool(false) => Ok(Matcher::Absent),
             other => Err(wrong(path, format!("exists must be true or false, not {}", kind(other)))),
         },
-        "wildcard" => parse_wildcard(path, string(path, name, value)?),
-        "cidr" => parse_cidr(path, string(path, name, value)?),
+        "wildcard" => wildcard(path, string(path, name, value)?),
+        "cidr" => Cidr::parse(string(path, name, value)?).map(Matcher::Cidr).map_err(|problem| wrong(path, problem)),
         other => Err(wrong(path, format!("{other} is no match expression; known are {}", RESERVED.join(", ")))),
     }
 }
@@ -265,7 +212,7 @@ fn parse_anything_but(path: &str, value: &Value) -> Result<Matcher, InvalidPatte
             "prefix" => |_, text| Ok(Matcher::Prefix(Text::Exact(text.to_owned()))),
             "suffix" => |_, text| Ok(Matcher::Suffix(Text::Exact(text.to_owned()))),
             "equals-ignore-case" => |_, text| Ok(Matcher::EqualsIgnoreCase(fold(text))),
-            "wildcard" => parse_wildcard,
+            "wildcard" => wildcard,
             other => {
                 return Err(wrong(
                     path,
@@ -357,123 +304,8 @@ fn parse_numeric(path: &str, value: &Value) -> Result<Range, InvalidPattern> {
     }
 }
 
-fn parse_wildcard(path: &str, text: &str) -> Result<Matcher, InvalidPattern> {
-    let mut parts = Vec::new();
-    let mut part = String::new();
-    let mut after_star = false;
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '*' if after_star => {
-                return Err(wrong(path, format!("wildcard {text:?} has two * in a row; one is enough")));
-            }
-            '*' => parts.push(std::mem::take(&mut part)),
-            '\\' => match characters.next() {
-                Some(escaped @ ('*' | '\\')) => part.push(escaped),
-                _ => return Err(wrong(path, format!("in wildcard {text:?} a \\ may only stand before * or \\"))),
-            },
-            other => part.push(other),
-        }
-        after_star = character == '*';
-    }
-    parts.push(part);
-    Ok(Matcher::Wildcard(Wildcard(parts)))
-}
-
-fn parse_cidr(path: &str, text: &str) -> Result<Matcher, InvalidPattern> {
-    let malformed = || wrong(path, format!("cidr must be a block such as 10.0.0.0/24 or 2001:db8::/32, not {text:?}"));
-    let (address, bits) = text.split_once('/').ok_or_else(malformed)?;
-    let address: IpAddr = address.parse().map_err(|_| malformed())?;
-    let bits: u32 = bits.parse().map_err(|_| malformed())?;
-    if bits > if address.is_ipv4() { 32 } else { 128 } {
-        return Err(malformed());
-    }
-    Ok(Matcher::Cidr(Cidr { address, bits }))
-}
-
-fn fold(text: &str) -> String {
-    text.chars().flat_map(char::to_lowercase).collect()
-}
-
-impl Matcher {
-    /// Whether a value that is there is what is wanted; `value` is never an array or an object.
-    pub(super) fn accepts(&self, value: &Value) -> bool {
-        let text = || value.as_str();
-        match self {
-            Self::Equals(wanted) => value == wanted,
-            Self::Number(wanted) => matches!(value, Value::Number(number) if same_number(wanted, number)),
-            Self::EqualsIgnoreCase(wanted) => text().is_some_and(|text| fold(text) == *wanted),
-            Self::Prefix(Text::Exact(wanted)) => text().is_some_and(|text| text.starts_with(wanted)),
-            Self::Prefix(Text::Folded(wanted)) => text().is_some_and(|text| fold(text).starts_with(wanted)),
-            Self::Suffix(Text::Exact(wanted)) => text().is_some_and(|text| text.ends_with(wanted)),
-            Self::Suffix(Text::Folded(wanted)) => text().is_some_and(|text| fold(text).ends_with(wanted)),
-            Self::AnythingBut(butted) => !butted.iter().any(|matcher| matcher.accepts(value)),
-            Self::Range(range) => matches!(value, Value::Number(_)) && value.as_f64().is_some_and(|n| range.holds(n)),
-            Self::Exists => true,
-            Self::Absent => false,
-            Self::Wildcard(wildcard) => text().is_some_and(|text| wildcard.accepts(text)),
-            Self::Cidr(cidr) => text().and_then(|text| text.parse().ok()).is_some_and(|address| cidr.holds(address)),
-        }
-    }
-}
-
-/// Numbers are the same if they are written the same, or if AWS can compare them and they are worth the same.
-fn same_number(one: &Number, other: &Number) -> bool {
-    if one == other {
-        return true;
-    }
-    match (one.as_f64(), other.as_f64()) {
-        (Some(one), Some(other)) => one.abs() <= LARGEST_NUMBER && one == other,
-        _ => false,
-    }
-}
-
-impl Range {
-    fn holds(self, number: f64) -> bool {
-        let above = match self.bottom {
-            None => true,
-            Some(Bound::With(at)) => number >= at,
-            Some(Bound::Without(at)) => number > at,
-        };
-        let below = match self.top {
-            None => true,
-            Some(Bound::With(at)) => number <= at,
-            Some(Bound::Without(at)) => number < at,
-        };
-        above && below && number.abs() <= LARGEST_NUMBER
-    }
-}
-
-impl Wildcard {
-    fn accepts(&self, text: &str) -> bool {
-        let [first, middle @ .., last] = self.0.as_slice() else {
-            return self.0.first().is_some_and(|whole| whole == text);
-        };
-        let Some(rest) = text.strip_prefix(first.as_str()) else { return false };
-        let Some(mut rest) = rest.strip_suffix(last.as_str()) else { return false };
-        for part in middle {
-            let Some((_, behind)) = rest.split_once(part.as_str()) else { return false };
-            rest = behind;
-        }
-        true
-    }
-}
-
-impl Cidr {
-    fn holds(self, address: IpAddr) -> bool {
-        // A shift by the whole width is no shift at all to the processor, hence the checked one.
-        match (self.address, address) {
-            (IpAddr::V4(block), IpAddr::V4(address)) => {
-                let mask = u32::MAX.checked_shl(32 - self.bits).unwrap_or(0);
-                block.to_bits() & mask == address.to_bits() & mask
-            }
-            (IpAddr::V6(block), IpAddr::V6(address)) => {
-                let mask = u128::MAX.checked_shl(128 - self.bits).unwrap_or(0);
-                block.to_bits() & mask == address.to_bits() & mask
-            }
-            _ => false,
-        }
-    }
+fn wildcard(path: &str, text: &str) -> Result<Matcher, InvalidPattern> {
+    Wildcard::parse(text).map(Matcher::Wildcard).map_err(|problem| wrong(path, problem))
 }
 
 #[cfg(test)]

@@ -89,7 +89,7 @@ async fn route(front: &Front, request: hyper::Request<Incoming>) -> Response {
     if !is_signed
         && head.method == hyper::Method::GET
         && let Some(cloud) = browsed(regions, head.headers.get("host"))
-        && let Some(page) = cloud.page(head.uri.path())
+        && let Some(page) = cloud.page(&head.uri)
     {
         return page;
     }

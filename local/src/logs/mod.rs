@@ -154,6 +154,11 @@ impl Logs {
         }
     }
 
+    /// Whether there is such a group.
+    pub fn has_group(&self, group: &str) -> bool {
+        self.with_groups(|groups| groups.contains_key(group))
+    }
+
     /// All events of a stream in the order of their time; none where there is no such stream.
     pub fn events(&self, group: &str, stream: &str) -> Vec<LogEvent> {
         let file = self.with_groups(|groups| Some(groups.get(group)?.streams.get(stream)?.file.clone()));

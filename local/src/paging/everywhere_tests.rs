@@ -160,7 +160,9 @@ async fn build(client: &Client) -> String {
 }
 
 async fn subscribe(client: &Client, who: &str) -> String {
-    let parameters = [("TopicArn", TOPIC), ("Protocol", "email"), ("Endpoint", who)];
+    // Who reads mail would be asked first, and is listed without an ARN until then.
+    let queue = format!("arn:aws:sqs:eu-west-1:111122223333:{who}");
+    let parameters = [("TopicArn", TOPIC), ("Protocol", "sqs"), ("Endpoint", &queue)];
     elements(&client.sns("Subscribe", &parameters).await, "SubscriptionArn").pop().unwrap()
 }
 
@@ -203,6 +205,12 @@ async fn make(client: &Client, name: &str, tip: &str) {
         let target = json!([{ "Id": id, "Arn": format!("arn:aws:sqs:eu-west-1:111122223333:{target}") }]);
         good(client, "events", "PutTargets", json!({ "Rule": rule, "Targets": target })).await;
     }
+    let (bus, archive) =
+        ("arn:aws:events:eu-west-1:111122223333:event-bus/default", "arn:aws:events:eu-west-1:111122223333:archive/");
+    good(client, "events", "CreateArchive", json!({ "ArchiveName": name, "EventSourceArn": bus })).await;
+    let replay = json!({ "ReplayName": name, "EventSourceArn": format!("{archive}{name}"), "EventStartTime": 1, "EventEndTime": 2,
+        "Destination": { "Arn": bus } });
+    good(client, "events", "StartReplay", replay).await;
     good(client, "logs", "CreateLogGroup", json!({ "logGroupName": format!("pages-{name}") })).await;
     let stream = json!({ "logGroupName": "pages-streams", "logStreamName": name });
     good(client, "logs", "CreateLogStream", stream).await;
@@ -221,6 +229,7 @@ async fn unmake(client: &Client, name: &str) {
     good(client, "events", "RemoveTargets", json!({ "Rule": name, "Ids": ["x"] })).await;
     good(client, "events", "DeleteRule", json!({ "Name": name })).await;
     good(client, "events", "RemoveTargets", json!({ "Rule": "rule", "Ids": [name] })).await;
+    good(client, "events", "DeleteArchive", json!({ "ArchiveName": name })).await;
     client.sns("DeleteTopic", &[("TopicArn", &TOPIC.replace(":t", &format!(":{name}")))]).await;
     s3(client, "DELETE", &format!("/bucket-{name}"), "").await;
     s3(client, "DELETE", &format!("/bucket-objects/{name}"), "").await;
@@ -296,6 +305,8 @@ fn listings(client: &Client, tip: &str) -> Vec<Listing> {
         builds("ListBuildsForProject", json!({ "projectName": "ps" }), "ids", "", ""),
         events("ListRules", json!({}), "Rules", "/Name", "b d f rule", "d e f rule"),
         events("ListTargetsByRule", json!({ "Rule": "rule" }), "Targets", "/Id", "b d f", "d e f"),
+        events("ListArchives", json!({}), "Archives", "/ArchiveName", "b d f", "d e f"),
+        events("ListReplays", json!({}), "Replays", "/ReplayName", "b d f", "d e f"),
         events("ListRuleNamesByTarget", json!({ "TargetArn": X }), "RuleNames", "", "b d f", "d e f"),
         logs(
             "DescribeLogGroups",
@@ -354,7 +365,7 @@ async fn every_listing_gives_every_item_once_in_order_while_things_come_and_go()
     say(&client, "s", &[(start + 10, "b"), (start + 20, "d"), (start + 30, "f")]).await;
     let builds = [build(&client).await, build(&client).await, build(&client).await];
     let mut subscriptions = Vec::new();
-    for who in ["one@example.com", "two@example.com", "three@example.com"] {
+    for who in ["one", "two", "three"] {
         subscriptions.push(short(&subscribe(&client, who).await));
     }
     subscriptions.sort();
@@ -416,6 +427,46 @@ async fn who_asks_for_no_pages_of_queues_and_buckets_gets_all_at_once() {
     let buckets = client.send("s3", "GET", "/", &[], "").await;
     assert_eq!(elements(&buckets, "Name"), ["bucket-one", "bucket-two"]);
     assert!(elements(&buckets, "ContinuationToken").is_empty());
+    client.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_listings_of_s3_that_go_by_names_hold_one_item_a_page_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let client = in_pages_of_one(dir.path()).await;
+    s3(&client, "PUT", "/bucket-one", IN_IRELAND).await;
+    for key in ["a", "b", "c"] {
+        s3(&client, "PUT", &format!("/bucket-one/{key}"), "x").await;
+    }
+    let upload =
+        elements(&client.send("s3", "POST", "/bucket-one/whole?uploads=", &[], "").await, "UploadId").remove(0);
+    for part in 1..=3 {
+        s3(&client, "PUT", &format!("/bucket-one/whole?partNumber={part}&uploadId={upload}"), "x").await;
+    }
+    for (target, item, marker, next, expected) in [
+        ("/bucket-one?", "Key", "marker", "Key", "a b c"),
+        ("/bucket-one?versions=&", "Key", "key-marker", "NextKeyMarker", "a b c"),
+        (
+            &*format!("/bucket-one/whole?uploadId={upload}&"),
+            "PartNumber",
+            "part-number-marker",
+            "NextPartNumberMarker",
+            "1 2 3",
+        ),
+    ] {
+        let (mut found, mut at) = (Vec::new(), String::new());
+        loop {
+            let text = client.send("s3", "GET", &format!("{target}{at}"), &[], "").await;
+            let items = elements(&text, item);
+            assert!(items.len() <= 1, "{text}");
+            found.extend(items);
+            if elements(&text, "IsTruncated") != ["true"] {
+                break;
+            }
+            at = format!("{marker}={}", elements(&text, next).pop().unwrap());
+        }
+        assert_eq!(found, names(expected), "{target}");
+    }
     client.running.stop().await.unwrap();
 }
 

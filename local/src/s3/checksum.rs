@@ -65,6 +65,11 @@ pub(super) fn md5_hex(bytes: &[u8]) -> String {
     hex::encode(Md5::digest(bytes))
 }
 
+/// The MD5 itself.
+pub(super) fn md5_bytes(bytes: &[u8]) -> Vec<u8> {
+    Md5::digest(bytes).to_vec()
+}
+
 /// The MD5 in base64: what `Content-MD5` says.
 pub(super) fn md5_base64(bytes: &[u8]) -> String {
     STANDARD.encode(Md5::digest(bytes))

@@ -174,6 +174,42 @@ pub(super) fn objects(store: &Store, world: &World, request: &Request) -> Outcom
     Ok(Reply::xml("ListBucketResult", &content))
 }
 
+/// `ListObjects`, which older clients still send: a marker is a key, and the last key of a page is the next marker.
+pub(super) fn objects_before_v2(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
+    let bucket = store.bucket(&request.bucket)?;
+    let limit = page_size(request, "max-keys", PAGE)?;
+    let encode = encoder(request)?;
+    let prefix = request.query("prefix").unwrap_or_default();
+    let delimiter = request.query("delimiter").unwrap_or_default();
+    let marker = request.query("marker").unwrap_or_default();
+    let after = match marker {
+        "" => None,
+        group if !delimiter.is_empty() && group.ends_with(delimiter) => Some(After::Group(group.to_owned())),
+        key => Some(After::Key(key.to_owned())),
+    };
+    let size = world.page_size(limit);
+    let page = bucket.read(|keys| page(keys, Listed::Objects, (prefix, delimiter), after.as_ref(), size));
+    let mut content = element("Name", &bucket.name) + &element("Prefix", &encode(prefix));
+    content.push_str(&element("Marker", &encode(marker)));
+    if !delimiter.is_empty() {
+        content.push_str(&element("Delimiter", &encode(delimiter)));
+    }
+    content.push_str(&element("MaxKeys", &limit.to_string()));
+    content.push_str(&encoding(request));
+    content.push_str(&element("IsTruncated", if page.next.is_some() { "true" } else { "false" }));
+    if let (Some(After::Group(next) | After::Key(next) | After::Version(next, _)), false) =
+        (&page.next, delimiter.is_empty())
+    {
+        // Without a delimiter a client takes the last key of the page, as on AWS.
+        content.push_str(&element("NextMarker", &encode(next)));
+    }
+    for entry in &page.entries {
+        content.push_str(&format!("<Contents>{}{}</Contents>", describe(entry, &encode), owner(world)));
+    }
+    content.push_str(&groups(&page, &encode));
+    Ok(Reply::xml("ListBucketResult", &content))
+}
+
 pub(super) fn versions(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
     let bucket = store.bucket(&request.bucket)?;
     let limit = page_size(request, "max-keys", PAGE)?;

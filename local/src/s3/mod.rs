@@ -9,6 +9,7 @@ mod chunked;
 mod conditions;
 mod error;
 mod listing;
+mod multipart;
 mod objects;
 mod payload;
 mod permission;
@@ -296,9 +297,16 @@ fn run(asking: Asking<'_>, request: &Request) -> Outcome<Reply> {
         Op::GetSetting(setting) => buckets::get_setting(store, request, setting),
         Op::PutSetting(setting) => buckets::put_setting(store, request, setting),
         Op::DeleteSetting(setting) => buckets::delete_setting(store, request, setting),
+        Op::ListObjects => listing::objects_before_v2(store, world, request),
         Op::ListObjectsV2 => listing::objects(store, world, request),
         Op::ListObjectVersions => listing::versions(store, world, request),
         Op::DeleteObjects => objects::delete_many(asking, request),
+        Op::CreateMultipartUpload => multipart::create(store, world, request),
+        Op::UploadPart => multipart::upload_part(store, world, request),
+        Op::CompleteMultipartUpload => multipart::complete(store, request),
+        Op::AbortMultipartUpload => multipart::abort(store, request),
+        Op::ListParts => multipart::list_parts(store, world, request),
+        Op::ListMultipartUploads => multipart::list_uploads(store, world, request),
         Op::PutObject => objects::put(store, request),
         Op::CopyObject => objects::copy(store, request),
         Op::GetObject | Op::HeadObject => objects::get(store, request).map_err(|refused| match refused.code.as_str() {

@@ -57,8 +57,7 @@ pub(super) fn put(store: &Store, request: &Request) -> Outcome<Reply> {
     let bucket = store.bucket(&request.bucket)?;
     let condition = WriteCondition::of_put(&request.headers)?;
     let Payload { bytes, checksum, .. } = payload::take(request)?;
-    let mut headers = content_headers(request)?;
-    headers.extend(encryption_headers(request)?);
+    let headers = kept_headers(request)?;
     let object = ObjectInfo::new(&bytes, headers, &checksum);
     let version = bucket.put(&request.key, &bytes, object.clone(), &condition)?;
     let reply = Reply::new(200)
@@ -222,7 +221,7 @@ fn describe(reply: Reply, bucket: &Bucket, version: &Version, object: &ObjectInf
         .header_if("x-amz-version-id", bucket.shown(&version.id))
 }
 
-fn with_encryption(reply: Reply, object: &ObjectInfo) -> Reply {
+pub(super) fn with_encryption(reply: Reply, object: &ObjectInfo) -> Reply {
     object
         .headers
         .iter()
@@ -232,6 +231,13 @@ fn with_encryption(reply: Reply, object: &ObjectInfo) -> Reply {
 
 fn http_date(time: Timestamp) -> String {
     time.to_zoned(TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// Everything that a write says of its object.
+pub(super) fn kept_headers(request: &Request) -> Outcome<BTreeMap<String, String>> {
+    let mut headers = content_headers(request)?;
+    headers.extend(encryption_headers(request)?);
+    Ok(headers)
 }
 
 /// The headers of a write that come back with every read.

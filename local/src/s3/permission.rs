@@ -82,7 +82,11 @@ fn needs(operation: Operation, request: &Request) -> Outcome<Vec<(String, Need)>
         Op::GetSetting(setting) => Wanted::OfBucket(of_setting(setting).0),
         Op::PutSetting(setting) => Wanted::OfBucket(of_setting(setting).1),
         Op::DeleteSetting(setting) => Wanted::OfBucket(of_setting(setting).2),
-        Op::ListObjectsV2 => listing("s3:ListBucket"),
+        Op::ListObjects | Op::ListObjectsV2 => listing("s3:ListBucket"),
+        Op::CreateMultipartUpload | Op::UploadPart | Op::CompleteMultipartUpload => put,
+        Op::AbortMultipartUpload => Wanted::OfObject("s3:AbortMultipartUpload", key),
+        Op::ListParts => Wanted::OfObject("s3:ListMultipartUploadParts", key),
+        Op::ListMultipartUploads => Wanted::OfBucket("s3:ListBucketMultipartUploads"),
         Op::ListObjectVersions => listing("s3:ListBucketVersions"),
         // Each key is asked about when it is its turn.
         Op::DeleteObjects => return Ok(Vec::new()),

@@ -15,8 +15,11 @@ const LONGEST_KEY: usize = 1024;
 
 /// The operations that are offered here.
 pub const OPERATIONS: &[&str] = &[
+    "AbortMultipartUpload",
+    "CompleteMultipartUpload",
     "CopyObject",
     "CreateBucket",
+    "CreateMultipartUpload",
     "DeleteBucket",
     "DeleteBucketEncryption",
     "DeleteBucketLifecycle",
@@ -34,14 +37,18 @@ pub const OPERATIONS: &[&str] = &[
     "HeadBucket",
     "HeadObject",
     "ListBuckets",
+    "ListMultipartUploads",
     "ListObjectVersions",
+    "ListObjects",
     "ListObjectsV2",
+    "ListParts",
     "PutBucketEncryption",
     "PutBucketLifecycleConfiguration",
     "PutBucketPolicy",
     "PutBucketVersioning",
     "PutObject",
     "PutPublicAccessBlock",
+    "UploadPart",
 ];
 
 /// What the local cloud can do.
@@ -57,9 +64,16 @@ pub(super) enum Operation {
     GetSetting(Setting),
     PutSetting(Setting),
     DeleteSetting(Setting),
+    ListObjects,
     ListObjectsV2,
     ListObjectVersions,
     DeleteObjects,
+    CreateMultipartUpload,
+    UploadPart,
+    CompleteMultipartUpload,
+    AbortMultipartUpload,
+    ListParts,
+    ListMultipartUploads,
     PutObject,
     CopyObject,
     GetObject,
@@ -90,7 +104,14 @@ impl Operation {
             Self::DeleteSetting(Setting::Lifecycle) => "DeleteBucketLifecycle",
             Self::DeleteSetting(Setting::PublicAccessBlock) => "DeletePublicAccessBlock",
             Self::DeleteSetting(Setting::Encryption) => "DeleteBucketEncryption",
+            Self::ListObjects => "ListObjects",
             Self::ListObjectsV2 => "ListObjectsV2",
+            Self::CreateMultipartUpload => "CreateMultipartUpload",
+            Self::UploadPart => "UploadPart",
+            Self::CompleteMultipartUpload => "CompleteMultipartUpload",
+            Self::AbortMultipartUpload => "AbortMultipartUpload",
+            Self::ListParts => "ListParts",
+            Self::ListMultipartUploads => "ListMultipartUploads",
             Self::ListObjectVersions => "ListObjectVersions",
             Self::DeleteObjects => "DeleteObjects",
             Self::PutObject => "PutObject",
@@ -255,6 +276,8 @@ impl Request {
                 ("GET", "versioning") => Some(Op::GetBucketVersioning),
                 ("PUT", "versioning") => Some(Op::PutBucketVersioning),
                 ("GET", "list-type") if self.query("list-type") == Some("2") => Some(Op::ListObjectsV2),
+                ("GET", "") => Some(Op::ListObjects),
+                ("GET", "uploads") => Some(Op::ListMultipartUploads),
                 ("GET", "versions") => Some(Op::ListObjectVersions),
                 ("POST", "delete") => Some(Op::DeleteObjects),
                 ("GET", name) => Setting::of(name).map(Op::GetSetting),
@@ -264,6 +287,13 @@ impl Request {
             };
         }
         match (method, subresource) {
+            // A part that is a copy has a name of its own, and is not offered.
+            ("PUT", "partNumber" | "uploadId") if self.headers.contains_key("x-amz-copy-source") => None,
+            ("PUT", "partNumber" | "uploadId") => Some(Op::UploadPart),
+            ("POST", "uploads") => Some(Op::CreateMultipartUpload),
+            ("POST", "uploadId") => Some(Op::CompleteMultipartUpload),
+            ("DELETE", "uploadId") => Some(Op::AbortMultipartUpload),
+            ("GET", "uploadId") => Some(Op::ListParts),
             ("PUT", "") if self.headers.contains_key("x-amz-copy-source") => Some(Op::CopyObject),
             ("PUT", "") => Some(Op::PutObject),
             ("GET", "") => Some(Op::GetObject),
@@ -277,13 +307,16 @@ impl Request {
         use Operation as Op;
         let more: &[&[&str]] = match operation {
             Op::PutObject => &[BODY_HEADERS, OBJECT_HEADERS],
+            Op::CreateMultipartUpload => &[OBJECT_HEADERS, &["x-amz-checksum-algorithm", "x-amz-checksum-type"]],
+            Op::UploadPart => &[BODY_HEADERS],
+            Op::CompleteMultipartUpload => &[BODY_HEADERS, &["x-amz-checksum-type", "x-amz-mp-object-size"]],
             Op::CopyObject => &[OBJECT_HEADERS, &["x-amz-copy-source", "x-amz-metadata-directive"]],
             Op::GetObject | Op::HeadObject => &[&["x-amz-checksum-mode"]],
             Op::CreateBucket => &[BODY_HEADERS, &["x-amz-acl", "x-amz-object-ownership"]],
             Op::PutBucketVersioning | Op::PutSetting(_) | Op::DeleteObjects => &[BODY_HEADERS],
             _ => &[],
         };
-        let metadata = matches!(operation, Op::PutObject | Op::CopyObject);
+        let metadata = matches!(operation, Op::PutObject | Op::CopyObject | Op::CreateMultipartUpload);
         for name in self.headers.keys().map(hyper::header::HeaderName::as_str) {
             let known = !name.starts_with("x-amz-")
                 || COMMON_HEADERS.contains(&name)
@@ -335,6 +368,10 @@ fn fields_of(operation: Operation) -> &'static [&'static str] {
         Op::ListObjectsV2 => {
             &["prefix", "delimiter", "max-keys", "continuation-token", "start-after", "encoding-type", "fetch-owner"]
         }
+        Op::ListObjects => &["prefix", "delimiter", "max-keys", "marker", "encoding-type"],
+        Op::UploadPart => &["partNumber", "uploadId"],
+        Op::ListParts => &["max-parts", "part-number-marker"],
+        Op::ListMultipartUploads => &["max-uploads", "key-marker", "upload-id-marker", "prefix"],
         Op::ListObjectVersions => {
             &["prefix", "delimiter", "max-keys", "key-marker", "version-id-marker", "encoding-type"]
         }
@@ -355,15 +392,9 @@ fn fields_of(operation: Operation) -> &'static [&'static str] {
 /// AWS's name of an operation that is not offered, where somebody is likely to meet it.
 fn name_of(method: &Method, subresource: &str, is_bucket: bool) -> Option<&'static str> {
     Some(match (method.as_str(), subresource) {
-        ("POST", "uploads") => "CreateMultipartUpload",
-        ("GET", "uploads") => "ListMultipartUploads",
-        ("PUT", "partNumber" | "uploadId") => "UploadPart",
-        ("POST", "uploadId") => "CompleteMultipartUpload",
-        ("DELETE", "uploadId") => "AbortMultipartUpload",
-        ("GET", "uploadId") => "ListParts",
+        ("PUT", "partNumber" | "uploadId") => "UploadPartCopy",
         ("GET" | "HEAD", "partNumber") => "GetObject with partNumber",
         ("GET", "attributes") => "GetObjectAttributes",
-        ("GET", "") if is_bucket => "ListObjects (take ListObjectsV2)",
         ("POST", "") if is_bucket => "PostObject",
         _ => return None,
     })

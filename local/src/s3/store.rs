@@ -439,6 +439,11 @@ impl Bucket {
         self.dir.join("objects").join(folder_name(key))
     }
 
+    /// The folder of uploads in parts.
+    pub(super) fn uploads(&self) -> PathBuf {
+        self.dir.join("uploads")
+    }
+
     fn arrive(&self, bytes: &[u8]) -> Outcome<PathBuf> {
         let number = self.arriving.fetch_add(1, Ordering::Relaxed);
         let path = self.dir.join("incoming").join(number.to_string());
@@ -453,7 +458,7 @@ impl Bucket {
         Ok(path)
     }
 
-    fn swap_in(&self, bytes: &[u8], place: &Path) -> Outcome<()> {
+    pub(super) fn swap_in(&self, bytes: &[u8], place: &Path) -> Outcome<()> {
         let arrived = self.arrive(bytes)?;
         fs::rename(&arrived, place).map_err(|error| {
             let _gone_already = fs::remove_file(&arrived);
@@ -544,7 +549,7 @@ fn read_key(folder: &Path, state: &mut State) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn json(value: &impl Serialize) -> Outcome<Vec<u8>> {
+pub(super) fn json(value: &impl Serialize) -> Outcome<Vec<u8>> {
     serde_json::to_vec_pretty(value).map_err(|error| Refused::new(500, "InternalError", error.to_string()))
 }
 

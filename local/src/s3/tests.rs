@@ -295,9 +295,7 @@ fn buckets_are_made_listed_and_refused() {
 fn what_is_not_offered_is_refused_loudly() {
     let client = Client::new(Versioning::Off);
     for (method, path, name) in [
-        ("POST", "/demo/k?uploads", "CreateMultipartUpload"),
-        ("PUT", "/demo/k?partNumber=1&uploadId=x", "UploadPart"),
-        ("GET", "/demo", "ListObjects"),
+        ("GET", "/demo/k?attributes", "GetObjectAttributes"),
         ("GET", "/demo?acl", "?acl"),
         ("PUT", "/demo/k?tagging", "?tagging"),
         ("DELETE", "/demo?cors", "?cors"),
@@ -347,6 +345,11 @@ fn other_parts_of_the_cloud_use_buckets_directly() {
     assert_eq!(client.s3.get("demo", "policy").unwrap(), None);
     assert_eq!(client.s3.list("demo", "policy/").unwrap(), ["policy/signalbox.yaml"]);
     assert_eq!(client.s3.put("none", "k", b"").unwrap_err().code, "NoSuchBucket");
+    let kept = "<LifecycleConfiguration><Rule><ID>old</ID><Status>Enabled</Status><Filter><Prefix>x/</Prefix></Filter><Expiration><Days>3</Days></Expiration></Rule></LifecycleConfiguration>";
+    client.s3.set("demo", Setting::Lifecycle, kept).unwrap();
+    assert_eq!(client.get("/demo?lifecycle").text, kept);
+    let refused = client.s3.set("demo", Setting::Lifecycle, "<LifecycleConfiguration/>").unwrap_err();
+    assert_eq!(refused.code, "MalformedXML");
     let policy =
         r#"{"Statement":{"Effect":"Deny","Principal":"*","Action":"s3:DeleteBucket","Resource":"arn:aws:s3:::demo"}}"#;
     client.s3.set("demo", Setting::Policy, policy).unwrap();
@@ -369,4 +372,56 @@ async fn a_signed_request_reaches_the_object_and_a_head_tells_its_length() {
     assert!(missing.starts_with("HTTP/1.1 404") && missing.ends_with("\r\n\r\n"), "{missing}");
     let listed = client.send("s3", "GET", "/demo?list-type=2", &[], "").await;
     assert!(listed.contains("<Key>a b</Key>"), "{listed}");
+}
+
+#[test]
+fn a_large_object_arrives_in_parts_and_is_named_by_their_digests() {
+    let client = Client::new(Versioning::Enabled);
+    let begun = client.send("POST", "/demo/large?uploads", &[("x-amz-checksum-algorithm", "CRC32")], b"");
+    assert_eq!(begun.status, 200, "{}", begun.text);
+    let id = begun.one("UploadId").to_owned();
+    let first = vec![b'a'; 5 * 1024 * 1024];
+    let part = |number: u32, body: &[u8]| {
+        client.put(&format!("/demo/large?partNumber={number}&uploadId={id}"), body).header("etag").unwrap().to_owned()
+    };
+    let (one, two) = (part(1, &first), part(2, b"b"));
+    let finish = |parts: &[(u32, &str)]| {
+        let parts: String = parts
+            .iter()
+            .map(|(number, etag)| format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>"))
+            .collect();
+        let body = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
+        client.send("POST", &format!("/demo/large?uploadId={id}"), &[], body.as_bytes())
+    };
+    assert_eq!(client.get("/demo?uploads").all("UploadId"), [id.as_str()]);
+    assert_eq!(client.get(&format!("/demo/large?uploadId={id}&max-parts=1")).one("NextPartNumberMarker"), "1");
+    assert_eq!(finish(&[(2, &two), (1, &one)]).one("Code"), "InvalidPartOrder");
+    assert_eq!(finish(&[(1, &one), (2, "\"0\"")]).one("Code"), "InvalidPart");
+    let small = part(3, b"c");
+    assert_eq!(finish(&[(2, &two), (3, &small)]).one("Code"), "EntityTooSmall");
+    let done = finish(&[(1, &one), (2, &two)]);
+    assert_eq!(done.status, 200, "{}", done.text);
+    assert!(done.one("ETag").ends_with("-2&quot;") && done.header("x-amz-version-id").is_some(), "{}", done.text);
+    let got = client.get("/demo/large");
+    assert_eq!(got.text.len(), first.len() + 1);
+    assert!(got.text.ends_with("ab"));
+    assert_eq!(finish(&[(1, &one)]).one("Code"), "NoSuchUpload");
+    let begun = client.send("POST", "/demo/large?uploads", &[], b"");
+    let gone = format!("/demo/large?uploadId={}", begun.one("UploadId"));
+    assert_eq!(client.send("DELETE", &gone, &[], b"").status, 204);
+    assert_eq!(client.get(&gone).one("Code"), "NoSuchUpload");
+}
+
+#[test]
+fn the_older_listing_goes_on_behind_a_key() {
+    let client = Client::new(Versioning::Off);
+    for key in ["a/1", "a/2", "b", "c"] {
+        assert_eq!(client.put(&format!("/demo/{key}"), b"x").status, 200);
+    }
+    let first = client.get("/demo?max-keys=2");
+    assert_eq!((first.all("Key"), first.one("IsTruncated"), first.one("NextMarker")), (vec!["a/1", "a/2"], "true", ""));
+    assert_eq!(client.get("/demo?marker=a/2").all("Key"), ["b", "c"]);
+    let grouped = client.get("/demo?delimiter=/&max-keys=1");
+    assert_eq!(grouped.one("NextMarker"), "a/");
+    assert_eq!(client.get("/demo?delimiter=/&marker=a/").all("Key"), ["b", "c"]);
 }

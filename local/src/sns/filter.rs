@@ -4,9 +4,12 @@
 
 use serde_json::{Map, Value};
 
-/// The most names of one policy, and the most combinations of their values, as on AWS.
+use crate::eventbridge::Cidr;
+
+/// The most names of one policy, the most combinations of their values, and the most bytes, as on AWS.
 const MOST_NAMES: usize = 5;
 const MOST_COMBINATIONS: usize = 150;
+const LARGEST_POLICY: usize = 256 * 1024;
 
 /// The largest number that a policy may name.
 const LARGEST_NUMBER: f64 = 1e9;
@@ -16,6 +19,28 @@ const LARGEST_NUMBER: f64 = 1e9;
 pub(super) enum Scope {
     MessageAttributes,
     MessageBody,
+}
+
+/// What is wrong with a policy, in AWS's words where they are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wrong {
+    Policy(String),
+    /// Names inside of names, which message attributes do not have.
+    Nested,
+}
+
+impl Wrong {
+    /// The sentence; `place` stands in front of the attribute's name.
+    pub(super) fn told(&self, place: &str) -> String {
+        match self {
+            Self::Policy(what) => format!("{place}FilterPolicy: {what}"),
+            Self::Nested => "Filter policy scope MessageAttributes does not support nested filter policy".to_owned(),
+        }
+    }
+}
+
+fn wrong(what: impl Into<String>) -> Wrong {
+    Wrong::Policy(what.into())
 }
 
 /// A policy that was checked.
@@ -42,6 +67,7 @@ enum Test {
     EqualsIgnoreCase(String),
     AnythingBut(Vec<Test>),
     Numeric(Vec<(Comparison, f64)>),
+    Cidr(Cidr),
     Exists,
     Missing,
 }
@@ -59,53 +85,68 @@ impl Filter {
     /// Reads a policy.
     ///
     /// # Errors
-    /// A sentence that says what is wrong with it; also for operators that SNS has and the local cloud has not.
-    pub(super) fn parse(policy: &str, scope: Scope) -> Result<Self, String> {
-        let Ok(Value::Object(policy)) = serde_json::from_str(policy) else {
-            return Err("it is not a JSON object".to_owned());
+    /// What is wrong with it; also for operators that SNS has and the local cloud has not.
+    pub(super) fn parse(policy: &str, scope: Scope) -> Result<Self, Wrong> {
+        if policy.len() > LARGEST_POLICY {
+            return Err(wrong(format!("Filter policy is larger than {LARGEST_POLICY} bytes")));
+        }
+        let policy: Value =
+            serde_json::from_str(policy).map_err(|error| wrong(format!("failed to parse JSON. {error}")))?;
+        let Value::Object(policy) = policy else {
+            return Err(wrong("Filter is not an object"));
         };
         let filter = Self::read(&policy, scope)?;
-        let (names, combinations) = filter.weigh();
-        if names > MOST_NAMES {
-            return Err(format!("it has {names} names, at most {MOST_NAMES} may be"));
+        if filter.names() > MOST_NAMES {
+            return Err(wrong(format!("Filter policy can not have more than {MOST_NAMES} keys")));
         }
-        if combinations > MOST_COMBINATIONS {
-            return Err(format!("it has {combinations} combinations of values, at most {MOST_COMBINATIONS} may be"));
+        if filter.combinations(1) > MOST_COMBINATIONS {
+            return Err(wrong("Filter policy is too complex"));
         }
         Ok(filter)
     }
 
-    fn read(policy: &Map<String, Value>, scope: Scope) -> Result<Self, String> {
+    fn read(policy: &Map<String, Value>, scope: Scope) -> Result<Self, Wrong> {
+        if policy.is_empty() {
+            return Err(wrong("Empty objects are not allowed"));
+        }
         let mut all = Vec::new();
         for (name, value) in policy {
             all.push(match value {
-                Value::Array(items) if name == "$or" && items.len() > 1 && items.iter().all(Value::is_object) => {
-                    let ways = items.iter().filter_map(Value::as_object).map(|item| Self::read(item, scope));
-                    Rule::Or(ways.collect::<Result<_, _>>()?)
-                }
-                Value::Array(items) if items.is_empty() => return Err(format!("{name} has an empty list")),
+                Value::Array(items) if name == "$or" => Rule::Or(read_ways(items, scope)?),
+                Value::Array(items) if items.is_empty() => return Err(wrong("Empty arrays are not allowed")),
                 Value::Array(items) => {
-                    let tests = items.iter().map(|item| Test::read(name, item));
-                    Rule::Property(name.clone(), tests.collect::<Result<_, _>>()?)
+                    Rule::Property(name.clone(), items.iter().map(Test::read).collect::<Result<_, _>>()?)
                 }
-                Value::Object(inner) if scope == Scope::MessageBody => {
-                    Rule::Object(name.clone(), Self::read(inner, scope)?)
+                Value::Object(inner) => {
+                    let inner = Self::read(inner, scope)?;
+                    if scope == Scope::MessageAttributes {
+                        return Err(Wrong::Nested);
+                    }
+                    Rule::Object(name.clone(), inner)
                 }
-                Value::Object(_) => return Err(format!("{name} is nested, which needs FilterPolicyScope MessageBody")),
-                _ => return Err(format!("{name} must be a list")),
+                _ => return Err(wrong(format!("{name:?} must be an object or an array"))),
             });
         }
         Ok(Self { all })
     }
 
-    fn weigh(&self) -> (usize, usize) {
-        self.all.iter().fold((0, 1), |(names, combinations), rule| {
-            let (more, factor) = match rule {
-                Rule::Property(_, tests) => (1, tests.len()),
-                Rule::Object(_, inner) => inner.weigh(),
-                Rule::Or(ways) => ways.iter().map(Self::weigh).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1)),
-            };
-            (names + more, combinations.saturating_mul(factor))
+    /// Names inside of names do not count.
+    fn names(&self) -> usize {
+        let counted = self.all.iter().map(|rule| match rule {
+            Rule::Property(..) | Rule::Object(..) => 1,
+            Rule::Or(ways) => ways.iter().map(Self::names).sum(),
+        });
+        counted.sum()
+    }
+
+    /// The values of a name count as often as it is deep; `$or` adds up what all else multiplies.
+    fn combinations(&self, depth: usize) -> usize {
+        self.all.iter().fold(1, |product: usize, rule| {
+            product.saturating_mul(match rule {
+                Rule::Property(_, tests) => tests.len().saturating_mul(depth),
+                Rule::Object(_, inner) => inner.combinations(depth + 1),
+                Rule::Or(ways) => ways.iter().fold(0, |sum, way| way.combinations(depth).saturating_add(sum)),
+            })
         })
     }
 
@@ -131,59 +172,64 @@ impl Filter {
     }
 }
 
+fn read_ways(items: &[Value], scope: Scope) -> Result<Vec<Filter>, Wrong> {
+    if items.len() < 2 {
+        return Err(wrong("There must have at least 2 Objects in $or relationship."));
+    }
+    let ways = items.iter().map(|item| match item {
+        Value::Object(way) => Filter::read(way, scope),
+        _ => Err(wrong("Only JSON object is allowed in array of $or relationship.")),
+    });
+    ways.collect()
+}
+
 impl Test {
-    fn read(name: &str, item: &Value) -> Result<Self, String> {
-        let wrong = |what: &str| format!("{name}: {what}");
+    fn read(item: &Value) -> Result<Self, Wrong> {
         let operator = match item {
             Value::Object(operator) => operator,
-            Value::Array(_) => return Err(wrong("a list inside a list")),
+            Value::Array(_) => return Err(wrong("Match value must be String, number, true, false, or null")),
             Value::Number(number) => {
-                check_number(number.as_f64()).ok_or_else(|| wrong("a number is out of range"))?;
+                in_range(number.as_f64())?;
                 return Ok(Self::Is(item.clone()));
             }
             Value::String(_) | Value::Bool(_) | Value::Null => return Ok(Self::Is(item.clone())),
         };
         let mut entries = operator.iter();
         let (Some((operator, value)), None) = (entries.next(), entries.next()) else {
-            return Err(wrong("an operator must be an object with one member"));
+            return Err(wrong("Only one key allowed in match expression"));
         };
         let text = || match value.as_str() {
-            Some(text) if !text.is_empty() => Ok(text.to_owned()),
-            _ => Err(wrong(&format!("{operator} takes a text that is not empty"))),
+            Some("") => Err(wrong(format!("Null/Empty {operator} pattern is not allowed"))),
+            Some(text) => Ok(text.to_owned()),
+            None => Err(wrong(format!("{operator} match pattern must be a string"))),
         };
         match operator.as_str() {
             "prefix" => text().map(Self::Prefix),
             "suffix" => text().map(Self::Suffix),
             "equals-ignore-case" => text().map(|text| Self::EqualsIgnoreCase(text.to_lowercase())),
+            "cidr" => Cidr::parse(&text()?).map(Self::Cidr).map_err(wrong),
             "exists" => match value {
                 Value::Bool(true) => Ok(Self::Exists),
                 Value::Bool(false) => Ok(Self::Missing),
-                _ => Err(wrong("exists takes true or false")),
+                _ => Err(wrong("exists match pattern must be either true or false.")),
             },
-            "numeric" => {
-                Ok(Self::Numeric(read_numeric(value).ok_or_else(|| {
-                    wrong("numeric takes a comparison and a number, or two of each that make a range")
-                })?))
-            }
-            "anything-but" => {
-                let items = match value {
-                    Value::Array(items) if !items.is_empty() => items.iter().collect(),
-                    Value::String(_) | Value::Number(_) | Value::Object(_) => vec![value],
-                    _ => return Err(wrong("anything-but takes a text, a number, a list, a prefix or a suffix")),
-                };
-                let mut but = Vec::new();
-                for item in items {
-                    match Self::read(name, item)? {
-                        test @ (Self::Is(Value::String(_) | Value::Number(_)) | Self::Prefix(_) | Self::Suffix(_)) => {
-                            but.push(test);
-                        }
-                        _ => return Err(wrong("anything-but takes texts, numbers, a prefix or a suffix")),
-                    }
-                }
-                Ok(Self::AnythingBut(but))
-            }
-            other => Err(wrong(&format!("the local cloud does not offer the operator {other}"))),
+            "numeric" => read_numeric(value).map(Self::Numeric),
+            "anything-but" => Self::read_anything_but(value).map(Self::AnythingBut),
+            other => Err(wrong(format!("Unrecognized match type {other}"))),
         }
+    }
+
+    fn read_anything_but(value: &Value) -> Result<Vec<Self>, Wrong> {
+        let items = match value {
+            Value::Array(items) if !items.is_empty() => items.iter().collect(),
+            Value::String(_) | Value::Number(_) | Value::Object(_) => vec![value],
+            _ => return Err(wrong("Value of anything-but must be an array or single string/number value.")),
+        };
+        let but = items.into_iter().map(|item| match Self::read(item)? {
+            test @ (Self::Is(Value::String(_) | Value::Number(_)) | Self::Prefix(_) | Self::Suffix(_)) => Ok(test),
+            _ => Err(wrong("Value of anything-but must be an array or single string/number value.")),
+        });
+        but.collect()
     }
 
     fn matches(&self, value: &Value) -> bool {
@@ -200,6 +246,7 @@ impl Test {
             Self::Numeric(comparisons) => value
                 .as_f64()
                 .is_some_and(|value| comparisons.iter().all(|(comparison, limit)| comparison.holds(value, *limit))),
+            Self::Cidr(block) => text.and_then(|text| text.parse().ok()).is_some_and(|address| block.holds(address)),
             Self::Exists => !value.is_null() && text != Some("") && !value.is_object(),
             Self::Missing => false,
         }
@@ -223,30 +270,48 @@ fn same(left: f64, right: f64) -> bool {
     (left - right).abs() < 5e-6
 }
 
-fn check_number(number: Option<f64>) -> Option<f64> {
-    number.filter(|number| number.abs() <= LARGEST_NUMBER)
+fn in_range(number: Option<f64>) -> Result<f64, Wrong> {
+    let good = number.filter(|number| number.abs() <= LARGEST_NUMBER);
+    good.ok_or_else(|| wrong(format!("Value must be between -{LARGEST_NUMBER:e} and {LARGEST_NUMBER:e}, inclusive")))
 }
 
-fn read_numeric(value: &Value) -> Option<Vec<(Comparison, f64)>> {
-    let items = value.as_array()?;
+fn read_numeric(value: &Value) -> Result<Vec<(Comparison, f64)>, Wrong> {
+    let items = value.as_array().ok_or_else(|| wrong("Value of numeric must be an array."))?;
     let mut comparisons = Vec::new();
-    for pair in items.chunks(2) {
-        let [comparison, number] = pair else { return None };
-        let comparison = match comparison.as_str()? {
+    for (index, pair) in items.chunks(2).enumerate() {
+        let operator = pair.first().unwrap_or(&Value::Null);
+        let unknown = |name: &str| match index {
+            0 => wrong(format!("Unrecognized numeric range operator: {name}")),
+            _ => wrong(format!("Bad numeric range operator: {name}")),
+        };
+        let name = operator.as_str().ok_or_else(|| match index {
+            0 => wrong(format!("Invalid member in numeric match: {operator}")),
+            _ => wrong(format!("Bad value in numeric range: {operator}")),
+        })?;
+        let comparison = match name {
             "=" => Comparison::Equal,
             "<" => Comparison::Less,
             "<=" => Comparison::LessOrEqual,
             ">" => Comparison::Greater,
             ">=" => Comparison::GreaterOrEqual,
-            _ => return None,
+            other => return Err(unknown(other)),
         };
-        comparisons.push((comparison, check_number(number.as_f64())?));
+        match (comparisons.as_slice(), comparison) {
+            ([], _) => {}
+            ([(Comparison::Greater | Comparison::GreaterOrEqual, _)], Comparison::Less | Comparison::LessOrEqual) => {}
+            ([(Comparison::Greater | Comparison::GreaterOrEqual, _)], _) => return Err(unknown(name)),
+            ([_], _) => return Err(wrong("Too many elements in numeric expression")),
+            _ => return Err(wrong("Too many terms in numeric range expression")),
+        }
+        let shown = if name == "=" { "equals" } else { name };
+        let number = pair.get(1).and_then(Value::as_f64);
+        let number = number.ok_or_else(|| wrong(format!("Value of {shown} must be numeric")))?;
+        comparisons.push((comparison, in_range(Some(number))?));
     }
-    use Comparison::{Greater, GreaterOrEqual, Less, LessOrEqual};
     match comparisons.as_slice() {
-        [_] => Some(comparisons),
-        [(Greater | GreaterOrEqual, low), (Less | LessOrEqual, high)] if low < high => Some(comparisons),
-        _ => None,
+        [] => Err(wrong("Invalid member in numeric match: ]")),
+        [(_, low), (_, high)] if low >= high => Err(wrong("Bottom must be less than top")),
+        _ => Ok(comparisons),
     }
 }
 
@@ -258,80 +323,4 @@ fn flatten<'a>(value: &'a Value, into: &mut Vec<&'a Value>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn wants(policy: &Value, message: &Value) -> bool {
-        let filter = Filter::parse(&policy.to_string(), Scope::MessageBody).unwrap();
-        filter.matches(message.as_object().unwrap())
-    }
-
-    #[test]
-    fn each_operator_takes_what_it_should_and_nothing_else() {
-        let cases = [
-            (json!("failed"), json!("failed"), json!("Failed")),
-            (json!(1.5), json!(1.50), json!("1.5")),
-            (json!(true), json!(true), json!("true")),
-            (json!(null), json!(null), json!("null")),
-            (json!({"prefix": "build."}), json!("build.failed"), json!("builds")),
-            (json!({"suffix": ".failed"}), json!("build.failed"), json!("failed.")),
-            (json!({"equals-ignore-case": "Demo"}), json!("dEMO"), json!("demos")),
-            (json!({"anything-but": "a"}), json!("b"), json!("a")),
-            (json!({"anything-but": ["a", 1]}), json!(2), json!(1)),
-            (json!({"anything-but": {"prefix": "a"}}), json!("b"), json!("ab")),
-            (json!({"anything-but": {"suffix": "a"}}), json!("ab"), json!("ba")),
-            (json!({"numeric": ["=", 3]}), json!(3.0), json!(3.1)),
-            (json!({"numeric": [">", 0, "<=", 5]}), json!(5), json!(0)),
-            (json!({"exists": true}), json!("x"), json!("")),
-        ];
-        for (test, good, bad) in cases {
-            let policy = json!({"k": [test]});
-            assert!(wants(&policy, &json!({"k": good})), "{policy} wants {good}");
-            assert!(!wants(&policy, &json!({"k": bad})), "{policy} does not want {bad}");
-            assert!(!wants(&policy, &json!({"other": good})), "{policy} needs k");
-            assert!(wants(&policy, &json!({"k": [bad, good]})), "{policy} wants one element");
-        }
-    }
-
-    #[test]
-    fn names_are_and_values_are_or() {
-        let policy = json!({"repository": ["demo", "web"], "outcome": [{"exists": false}]});
-        assert!(wants(&policy, &json!({"repository": "web"})));
-        assert!(!wants(&policy, &json!({"repository": "web", "outcome": "x"})));
-        assert!(!wants(&json!({"a": [{"exists": false}]}), &json!({})), "SNS wants one attribute to be there");
-        let either = json!({"$or": [{"a": [1]}, {"b": [2]}], "c": [3]});
-        assert!(wants(&either, &json!({"b": 2, "c": 3})));
-        assert!(!wants(&either, &json!({"b": 1, "c": 3})));
-        let nested = json!({"detail": {"state": ["FAILED"]}});
-        assert!(wants(&nested, &json!({"detail": {"state": "FAILED"}})));
-        assert!(wants(&nested, &json!({"detail": [{"state": "OK"}, {"state": "FAILED"}]})));
-        assert!(!wants(&nested, &json!({"state": "FAILED"})));
-    }
-
-    #[test]
-    fn a_policy_that_sns_would_refuse_is_refused() {
-        let bad = [
-            json!([]),
-            json!({"k": "text"}),
-            json!({"k": []}),
-            json!({"k": [["nested"]]}),
-            json!({"k": {"inner": ["x"]}}),
-            json!({"k": [{"prefix": 1}]}),
-            json!({"k": [{"prefix": "a", "suffix": "b"}]}),
-            json!({"k": [{"wildcard": "*"}]}),
-            json!({"k": [{"exists": "yes"}]}),
-            json!({"k": [{"numeric": [">", 1, ">", 2]}]}),
-            json!({"k": [{"numeric": [">", 5, "<", 1]}]}),
-            json!({"k": [{"numeric": ["="]}]}),
-            json!({"k": [1e10]}),
-            json!({"k": [{"anything-but": [{"exists": true}]}]}),
-            json!({"a": [1], "b": [1], "c": [1], "d": [1], "e": [1], "f": [1]}),
-            json!({"a": (0..13).collect::<Vec<_>>(), "b": (0..12).collect::<Vec<_>>()}),
-        ];
-        for policy in bad {
-            Filter::parse(&policy.to_string(), Scope::MessageAttributes).expect_err(&policy.to_string());
-        }
-        assert!(Filter::parse("{", Scope::MessageBody).is_err());
-    }
-}
+mod tests;

@@ -8,9 +8,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::message::Attribute;
+use super::mime::{fold, quote, read_phrase, unquote, write_phrase};
 
-/// Who every mail is from.
-const FROM: &str = "Signalbox local cloud <no-reply@sns.amazonaws.com>";
+/// Who mail is from where the topic has no display name, as on AWS.
+const FROM: &str = "AWS Notifications";
+
+/// The address that every mail is from, as on AWS.
+const ADDRESS: &str = "no-reply@sns.amazonaws.com";
 
 /// The subject where the publisher gave none, as on AWS.
 const NO_SUBJECT: &str = "AWS Notification Message";
@@ -26,12 +30,16 @@ const LONGEST_LINE: usize = 990;
 pub struct Mail {
     /// Its number, and its place in the inbox.
     pub id: u64,
+    /// The topic's display name, if it has one.
+    pub from: Option<String>,
     /// The address it was sent to.
     pub to: String,
     /// Its subject.
     pub subject: String,
     /// Its text with plain line ends, without the footer that SNS adds.
     pub body: String,
+    /// What SNS adds: how to unsubscribe.
+    pub footer: String,
     /// When it came.
     pub received: Timestamp,
     /// The attributes of the message that it was made from.
@@ -50,19 +58,21 @@ impl Mail {
         subject.unwrap_or(NO_SUBJECT).to_owned()
     }
 
+    /// Who it is from, for a person.
+    pub(super) fn sender(&self) -> String {
+        format!("{} <{ADDRESS}>", self.from.as_deref().unwrap_or(FROM))
+    }
+
     /// The whole text of the file.
     pub(super) fn render(&self) -> String {
-        let text = format!(
-            "{}{FOOTER}Sent by the local cloud; it never left this machine. Unsubscribe:\naws sns unsubscribe --subscription-arn {}\n",
-            self.body, self.subscription
-        );
+        let text = format!("{}{FOOTER}{}\n", self.body, self.footer);
         let plain = text.lines().all(|line| line.len() <= LONGEST_LINE) && !text.contains(['\r', '\0']);
         let (encoding, text) =
             if plain { ("8bit", text.replace('\n', "\r\n")) } else { ("quoted-printable", quote(&text)) };
         let attributes = STANDARD.encode(serde_json::to_string(&self.attributes).unwrap_or_default());
         let date = self.received.to_zoned(TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S +0000");
         let headers = [
-            ("From", FROM.to_owned()),
+            ("From", format!("{} <{ADDRESS}>", write_phrase(self.from.as_deref().unwrap_or(FROM)))),
             ("To", self.to.clone()),
             ("Date", date.to_string()),
             ("Subject", self.subject.clone()),
@@ -94,13 +104,16 @@ impl Mail {
             "quoted-printable" => unquote(text)?,
             _ => text.to_owned(),
         };
-        let (body, _footer) = text.rsplit_once(FOOTER)?;
+        let (body, footer) = text.rsplit_once(FOOTER)?;
+        let from = read_phrase(header("From")?.rsplit_once(" <")?.0)?;
         let attributes = STANDARD.decode(header("X-Sns-Message-Attributes")?).ok()?;
         Some(Self {
             id,
+            from: Some(from).filter(|from| from != FROM),
             to: header("To")?,
             subject: header("Subject")?,
             body: body.to_owned(),
+            footer: footer.strip_suffix('\n').unwrap_or(footer).to_owned(),
             received: header("X-Received")?.parse().ok()?,
             attributes: serde_json::from_slice(&attributes).ok()?,
             message_id: header("X-Sns-Message-Id")?,
@@ -108,58 +121,6 @@ impl Mail {
             subscription: header("X-Sns-Subscription-Arn")?,
         })
     }
-}
-
-/// A long header value on several lines.
-fn fold(value: &str) -> String {
-    let mut folded = String::new();
-    for (at, c) in value.chars().enumerate() {
-        if at % 72 == 0 {
-            folded.push_str("\r\n ");
-        }
-        folded.push(c);
-    }
-    folded
-}
-
-/// Quoted-printable text with CRLF line ends, no line over 76 characters.
-fn quote(text: &str) -> String {
-    let mut out = String::new();
-    for line in text.split_inclusive('\n') {
-        let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\r\n"));
-        let mut width = 0;
-        let last = line.len().saturating_sub(1);
-        for (at, byte) in line.bytes().enumerate() {
-            let plain = matches!(byte, b'!'..=b'<' | b'>'..=b'~') || (byte == b' ' && at != last);
-            let token = if plain { char::from(byte).to_string() } else { format!("={byte:02X}") };
-            if width + token.len() > 75 {
-                out.push_str("=\r\n");
-                width = 0;
-            }
-            width += token.len();
-            out.push_str(&token);
-        }
-        out.push_str(end);
-    }
-    out
-}
-
-fn unquote(text: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        if *byte != b'=' {
-            bytes.push(*byte);
-        } else if let Some(after) = rest.strip_prefix(b"\n") {
-            rest = after;
-        } else {
-            let (digits, after) = rest.split_at_checked(2)?;
-            bytes.extend(hex::decode(digits).ok()?);
-            rest = after;
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
@@ -170,9 +131,11 @@ mod tests {
         let array = Attribute::Array("[\"a\",1]".to_owned());
         Mail {
             id: 7,
+            from: None,
             to: "team@example.com".to_owned(),
             subject: "unit broke on main of demo".to_owned(),
             body: body.to_owned(),
+            footer: "To stop receiving this, visit\nhttp://127.0.0.1:4600/unsubscribe.html".to_owned(),
             received: "2026-01-02T03:04:05.678Z".parse().unwrap(),
             attributes: BTreeMap::from([("teams".to_owned(), array)]),
             message_id: "m".to_owned(),
@@ -207,9 +170,22 @@ mod tests {
     #[test]
     fn a_mail_program_finds_its_headers() {
         let file = mail("Grüße").render();
-        assert!(file.starts_with("From: Signalbox local cloud <no-reply@sns.amazonaws.com>\r\nTo: team@example.com\r\nDate: Fri, 02 Jan 2026 03:04:05 +0000\r\nSubject: unit broke on main of demo\r\n"), "{file}");
+        assert!(file.starts_with("From: AWS Notifications <no-reply@sns.amazonaws.com>\r\nTo: team@example.com\r\nDate: Fri, 02 Jan 2026 03:04:05 +0000\r\nSubject: unit broke on main of demo\r\n"), "{file}");
         assert!(file.contains("\r\nContent-Transfer-Encoding: 8bit\r\n"));
         assert!(file.contains("\r\n\r\nGrüße\r\n\r\n-- \r\n"));
         assert!(mail(&"x".repeat(999)).render().contains("Content-Transfer-Encoding: quoted-printable"));
+    }
+
+    #[test]
+    fn any_display_name_fits_into_the_head_and_comes_back() {
+        for name in ["Signalbox", "Bau & Co. <x>", "a \"b\" \\", "Grüße aus München", &"ü".repeat(100), "="] {
+            let mail = Mail { from: Some(name.to_owned()), ..mail("text") };
+            let file = mail.render();
+            let from = file.split("\r\nTo: ").next().unwrap();
+            assert!(from.is_ascii() && from.lines().all(|line| line.len() <= 120), "{from}");
+            assert_eq!(Mail::parse(7, &file), Some(mail), "{name}");
+        }
+        let file = Mail { from: Some("Grüße".to_owned()), ..mail("text") }.render();
+        assert!(file.starts_with("From: =?UTF-8?B?R3LDvMOfZQ==?= <no-reply@sns.amazonaws.com>\r\n"), "{file}");
     }
 }

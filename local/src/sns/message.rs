@@ -38,6 +38,7 @@ pub(super) struct Message {
     /// The text for each protocol; `default` where it is one for all.
     texts: BTreeMap<String, String>,
     pub(super) attributes: BTreeMap<String, Attribute>,
+    size: usize,
 }
 
 pub(super) fn invalid(what: impl std::fmt::Display) -> ServiceError {
@@ -62,11 +63,6 @@ impl Message {
             check_subject(subject)?;
         }
         let attributes = read_attributes(parameters, &format!("{prefix}MessageAttributes.entry."))?;
-        let weight: usize =
-            attributes.iter().map(|(name, value)| name.len() + value.data_type().len() + value.text().len()).sum();
-        if text.len() + weight > LARGEST_MESSAGE {
-            return Err(invalid("Message too long"));
-        }
         let texts = match get("MessageStructure") {
             None | Some("") => BTreeMap::from([("default".to_owned(), text.to_owned())]),
             Some("json") => {
@@ -83,7 +79,29 @@ impl Message {
             }
             Some(other) => return Err(invalid(format!("MessageStructure {other} is not json"))),
         };
-        Ok(Self { subject, texts, attributes })
+        let size = text.len() + attributes.iter().map(|(name, value)| name.len() + value.size()).sum::<usize>();
+        if size > LARGEST_MESSAGE {
+            return Err(invalid("Message too long"));
+        }
+        Ok(Self { subject, texts, attributes, size })
+    }
+
+    /// A message of an AWS service: one text for every protocol.
+    pub(super) fn of_text(subject: Option<&str>, text: &str) -> Answer<Self> {
+        subject.map_or(Ok(()), check_subject)?;
+        match text.len() {
+            0 => return Err(invalid("Empty message")),
+            size if size > LARGEST_MESSAGE => return Err(invalid("Message too long")),
+            _ => {}
+        }
+        let texts = BTreeMap::from([("default".to_owned(), text.to_owned())]);
+        let subject = subject.map(str::to_owned);
+        Ok(Self { subject, texts, attributes: BTreeMap::new(), size: text.len() })
+    }
+
+    /// The bytes that SNS counts: the text and the names, types and values of the attributes.
+    pub(super) fn size(&self) -> usize {
+        self.size
     }
 
     /// The text for a protocol.
@@ -145,6 +163,15 @@ impl Attribute {
         }
     }
 
+    /// The bytes that its type and its value count for.
+    fn size(&self) -> usize {
+        let value = match self {
+            Self::Binary(value) => STANDARD.decode(value).map_or(value.len(), |bytes| bytes.len()),
+            other => other.text().len(),
+        };
+        self.data_type().len() + value
+    }
+
     /// Its value as text; base64 for `Binary`.
     pub fn text(&self) -> &str {
         match self {
@@ -162,7 +189,7 @@ fn check_subject(subject: &str) -> Answer<()> {
         Ok(())
     } else {
         Err(invalid(
-            "Subject: it must be printable ASCII, begin with a letter, number or punctuation mark, and be under 100 characters",
+            "Subject: it must be printable ASCII without line breaks, begin with a letter, number or punctuation mark, and be under 100 characters",
         ))
     }
 }

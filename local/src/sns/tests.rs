@@ -1,4 +1,6 @@
 //! The operations as a client sees them, over the wire.
+use std::collections::BTreeMap;
+
 use crate::http::testing::Client;
 
 fn one<'a>(text: &'a str, name: &str) -> &'a str {
@@ -26,7 +28,18 @@ async fn subscribe(client: &Client, topic: &str, address: &str, policy: &str) ->
         )
         .await;
     assert!(subscribed.starts_with("HTTP/1.1 200"), "{subscribed}");
-    one(&subscribed, "SubscriptionArn").to_owned()
+    assert_eq!(one(&subscribed, "SubscriptionArn"), "pending confirmation");
+    let mail = client.running.cloud.sns.inbox().pop().unwrap();
+    assert_eq!((mail.to.as_str(), mail.subject.as_str()), (address, "AWS Notification - Subscription Confirmation"));
+    let page = client.browse(&path_in(&mail.body, "/confirmation.html?")).await;
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("Subscription confirmed"), "{page}");
+    mail.subscription.clone()
+}
+
+/// The path of the link in a text that begins so.
+fn path_in(text: &str, start: &str) -> String {
+    let from = text.find(start).unwrap_or_else(|| panic!("no {start} in {text}"));
+    text[from..].split_whitespace().next().unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -55,22 +68,33 @@ async fn a_message_becomes_mail_for_whoever_wants_it_and_is_there_after_a_restar
     assert_eq!(mail.to, "team@example.com");
     assert_eq!(mail.message_id, one(&published, "MessageId"));
     assert!(news.try_recv().is_err(), "nobody else wanted it");
-    let file = std::fs::read_to_string(dir.path().join("inbox/team@example.com/000001.eml")).unwrap();
+    let file = std::fs::read_to_string(dir.path().join("inbox/team@example.com/000003.eml")).unwrap();
     assert!(file.contains("Subject: unit broke on main of demo\r\n"), "{file}");
 
     let list = client.browse("/inbox").await;
-    assert!(list.contains("<a href=\"/inbox/1\">unit broke on main of demo</a>"), "{list}");
-    let page = client.browse("/inbox/1").await;
+    assert!(list.contains("<a href=\"/inbox/3\">") && list.contains(">unit broke on main of demo</span>"), "{list}");
+    assert!(list.contains("http-equiv=\"refresh\""), "{list}");
+    assert!(list.contains("href=\"/inbox?to=other%40example.com\""), "{list}");
+    let searched = client.browse("/inbox?to=team%40example.com&q=Pushed+MAIN").await;
+    assert!(
+        searched.contains("1 found for") && searched.contains("/inbox/3\"") && !searched.contains("/inbox/1\""),
+        "{searched}"
+    );
+    assert!(!searched.contains("http-equiv"), "nobody is interrupted while he searches");
+    assert!(client.browse("/inbox?q=%22%3E%3Cscript%3E").await.contains("&quot;&gt;&lt;script&gt;"));
+    let raw = client.browse("/inbox/3.eml").await;
+    assert!(raw.contains("content-type: message/rfc822") && raw.ends_with(&file), "{raw}");
+    let page = client.browse("/inbox/3").await;
     assert!(page.contains("content-security-policy: default-src 'none'; style-src 'sha256-"), "{page}");
     assert!(page.contains("&lt;script&gt;") && !page.contains("<script"), "{page}");
-    assert!(client.browse("/inbox/2").await.starts_with("HTTP/1.1 404"));
+    assert!(client.browse("/inbox/4").await.starts_with("HTTP/1.1 404"));
     assert!(client.browse("/").await.contains("location: /inbox\r\n"));
 
     client.running.stop().await.unwrap();
     let client = Client::start(dir.path()).await;
-    assert_eq!(client.running.cloud.sns.inbox(), [mail]);
+    assert_eq!(client.running.cloud.sns.inbox().last(), Some(&mail));
     client.sns("Publish", &[("TopicArn", topic.as_str()), ("Message", "no attributes")]).await;
-    assert_eq!(client.running.cloud.sns.inbox().len(), 1, "both filters name an attribute");
+    assert_eq!(client.running.cloud.sns.inbox().len(), 3, "both filters name an attribute");
     let subscriptions = client.sns("ListSubscriptionsByTopic", &[("TopicArn", topic.as_str())]).await;
     assert_eq!(subscriptions.matches("<member>").count(), 2);
 }
@@ -118,6 +142,26 @@ async fn what_sns_would_refuse_is_refused_with_its_code() {
         ("CreateTopic", vec![("Name", "no spaces")], "InvalidParameter"),
         ("ListTopics", vec![("NextToken", "forged")], "InvalidParameter"),
         ("PublishBatch", vec![("TopicArn", topic)], "EmptyBatchRequest"),
+        (
+            "PublishBatch",
+            vec![
+                ("TopicArn", topic),
+                ("PublishBatchRequestEntries.member.1.Id", "a b"),
+                ("PublishBatchRequestEntries.member.1.Message", "m"),
+            ],
+            "InvalidBatchEntryId",
+        ),
+        (
+            "PublishBatch",
+            vec![
+                ("TopicArn", topic),
+                ("PublishBatchRequestEntries.member.1.Id", "a"),
+                ("PublishBatchRequestEntries.member.1.Message", &large[..200_000]),
+                ("PublishBatchRequestEntries.member.2.Id", "b"),
+                ("PublishBatchRequestEntries.member.2.Message", &large[..200_000]),
+            ],
+            "BatchRequestTooLong",
+        ),
         ("AddPermission", vec![], "UnknownOperationException"),
     ];
     for (action, parameters, code) in cases {
@@ -133,11 +177,14 @@ async fn a_subscription_is_made_once_changed_and_ended() {
     let client = Client::start(dir.path()).await;
     let topic = topic(&client).await;
     let arn = subscribe(&client, &topic, "a@example.com", r#"{"n":[1]}"#).await;
-    assert_eq!(subscribe(&client, &topic, "a@example.com", r#"{"n":[1]}"#).await, arn);
-    let confirmed = client
-        .sns("ConfirmSubscription", &[("TopicArn", topic.as_str()), ("Token", arn.rsplit(':').next().unwrap())])
-        .await;
-    assert_eq!(one(&confirmed, "SubscriptionArn"), arn);
+    let again = [
+        ("TopicArn", topic.as_str()),
+        ("Protocol", "email"),
+        ("Endpoint", "a@example.com"),
+        ("Attributes.entry.1.key", "FilterPolicy"),
+        ("Attributes.entry.1.value", r#"{"n":[1]}"#),
+    ];
+    assert_eq!(one(&client.sns("Subscribe", &again).await, "SubscriptionArn"), arn, "it is there already");
     let set = |value: &'static str| {
         let parameters =
             [("SubscriptionArn", arn.as_str()), ("AttributeName", "FilterPolicy"), ("AttributeValue", value)];
@@ -162,9 +209,113 @@ async fn a_subscription_is_made_once_changed_and_ended() {
     let published = client.sns("PublishBatch", &batch).await;
     assert_eq!(one(one(&published, "Successful"), "Id"), "good");
     assert_eq!(one(one(&published, "Failed"), "Id"), "bad");
-    assert_eq!(client.running.cloud.sns.inbox().len(), 1);
-    assert_eq!(client.running.cloud.sns.inbox()[0].subject, "AWS Notification Message");
+    assert_eq!(client.running.cloud.sns.inbox().len(), 2);
+    assert_eq!(client.running.cloud.sns.inbox()[1].subject, "AWS Notification Message");
     client.sns("DeleteTopic", &[("TopicArn", topic.as_str())]).await;
     let gone = client.sns("GetSubscriptionAttributes", &[("SubscriptionArn", arn.as_str())]).await;
     assert!(gone.starts_with("HTTP/1.1 404"), "{gone}");
+}
+
+#[tokio::test]
+async fn nobody_gets_mail_who_has_not_confirmed_and_a_link_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let client = Client::start(dir.path()).await;
+    let topic = topic(&client).await;
+    let topic = topic.as_str();
+    let ask = [("TopicArn", topic), ("Protocol", "email"), ("Endpoint", "a@example.com")];
+    client.sns("Subscribe", &ask).await;
+    let attributes = client.sns("GetTopicAttributes", &[("TopicArn", topic)]).await;
+    assert!(attributes.contains("<key>SubscriptionsPending</key><value>1</value>"), "{attributes}");
+    let listed = client.sns("ListSubscriptions", &[]).await;
+    assert_eq!(one(&listed, "SubscriptionArn"), "PendingConfirmation");
+    client.sns("Publish", &[("TopicArn", topic), ("Message", "too early")]).await;
+    let inbox = || client.running.cloud.sns.inbox();
+    assert_eq!(inbox().len(), 1, "the question and nothing else");
+
+    let refused = client.sns("ConfirmSubscription", &[("TopicArn", topic), ("Token", "guessed")]).await;
+    assert_eq!(one(&refused, "Code"), "InvalidParameter");
+    assert!(client.browse("/confirmation.html?Token=guessed").await.starts_with("HTTP/1.1 400"));
+    let link = path_in(&inbox()[0].body, "/confirmation.html?");
+    assert!(client.browse(&link).await.contains("Subscription confirmed"));
+    assert!(client.browse(&link).await.contains("Subscription confirmed"), "a second click does no harm");
+    client.sns("Publish", &[("TopicArn", topic), ("Message", "now")]).await;
+    assert_eq!(inbox().len(), 2);
+
+    let unsubscribe = path_in(&inbox()[1].footer, "/unsubscribe.html?");
+    assert!(client.browse(&unsubscribe).await.contains("Subscription removed"));
+    assert!(client.browse(&unsubscribe).await.starts_with("HTTP/1.1 400"));
+    client.sns("Publish", &[("TopicArn", topic), ("Message", "too late")]).await;
+    assert_eq!(inbox().len(), 2);
+
+    let json = [
+        ("TopicArn", topic),
+        ("Protocol", "email-json"),
+        ("Endpoint", "a@example.com"),
+        ("ReturnSubscriptionArn", "true"),
+    ];
+    let arn = one(&client.sns("Subscribe", &json).await, "SubscriptionArn").to_owned();
+    let body: serde_json::Value = serde_json::from_str(&inbox()[2].body).unwrap();
+    assert_eq!(body["Type"], "SubscriptionConfirmation");
+    let token = body["Token"].as_str().unwrap();
+    let good = [("TopicArn", topic), ("Token", token), ("AuthenticateOnUnsubscribe", "true")];
+    assert_eq!(one(&client.sns("ConfirmSubscription", &good).await, "SubscriptionArn"), arn);
+    client.sns("Publish", &[("TopicArn", topic), ("Message", "json")]).await;
+    let body: serde_json::Value = serde_json::from_str(&inbox()[3].body).unwrap();
+    assert_eq!(body["Message"], "json");
+    let link = path_in(body["UnsubscribeURL"].as_str().unwrap(), "/?Action=Unsubscribe");
+    assert!(client.browse(&link).await.contains("with credentials only"));
+    assert!(client.sns("Unsubscribe", &[("SubscriptionArn", &arn)]).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_queue_gets_messages_only_if_its_policy_lets_the_topic_send_else_its_dead_letters_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let client = Client::start(dir.path()).await;
+    let topic = topic(&client).await;
+    let topic = topic.as_str();
+    let sqs = &client.running.cloud.sqs;
+    let allow = |queue: &str| {
+        let policy = serde_json::json!({"Statement": [{"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage", "Resource": sqs.arn(queue), "Condition": {"ArnEquals": {"aws:SourceArn": topic}}}]});
+        sqs.set_attributes(queue, &BTreeMap::from([("Policy".to_owned(), policy.to_string())])).unwrap();
+    };
+    let arns: Vec<String> = ["q", "dead"].map(|name| sqs.create_queue(name, &BTreeMap::new()).unwrap()).to_vec();
+    allow("dead");
+    let redrive = format!(r#"{{"deadLetterTargetArn":"{}"}}"#, arns[1]);
+    let subscribed = client
+        .sns(
+            "Subscribe",
+            &[
+                ("TopicArn", topic),
+                ("Protocol", "sqs"),
+                ("Endpoint", &arns[0]),
+                ("Attributes.entry.1.key", "RedrivePolicy"),
+                ("Attributes.entry.1.value", &redrive),
+            ],
+        )
+        .await;
+    let arn = one(&subscribed, "SubscriptionArn").to_owned();
+    assert!(arn.starts_with(topic), "a queue of the account needs no confirmation: {subscribed}");
+    client.sns("Publish", &[("TopicArn", topic), ("Message", "m"), ("Subject", "s")]).await;
+    let dead = sqs.receive("dead", 10, std::time::Duration::ZERO).await.unwrap();
+    assert!(dead[0].body.contains("\"Message\":\"m\""), "{}", dead[0].body);
+    assert!(dead[0].attributes["ErrorMessage"].string_value.as_ref().unwrap().contains("has no policy"));
+
+    allow("q");
+    let raw = [("SubscriptionArn", arn.as_str()), ("AttributeName", "RawMessageDelivery"), ("AttributeValue", "true")];
+    assert!(client.sns("SetSubscriptionAttributes", &raw).await.starts_with("HTTP/1.1 200"));
+    client
+        .sns(
+            "Publish",
+            &[
+                ("TopicArn", topic),
+                ("Message", "raw"),
+                ("MessageAttributes.entry.1.Name", "n"),
+                ("MessageAttributes.entry.1.Value.DataType", "Number"),
+                ("MessageAttributes.entry.1.Value.StringValue", "1"),
+            ],
+        )
+        .await;
+    let message = sqs.receive("q", 10, std::time::Duration::ZERO).await.unwrap().remove(0);
+    assert_eq!((message.body.as_str(), message.attributes["n"].data_type.as_str()), ("raw", "Number"));
 }

@@ -11,13 +11,20 @@ use crate::error::Answer;
 use crate::http::Parameters;
 use crate::iam::{Document, Kind};
 
-/// What may be set for a topic. It is kept and given back; nothing of it changes what is delivered.
+/// What may be set for a topic. The name is who mail is from, and services need the policy; the rest is kept and given back.
 const SETTABLE: &[&str] = &["DisplayName", "Policy", "KmsMasterKeyId", "SignatureVersion", "TracingConfig"];
 
 /// A topic; its ARN is its key.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Topic {
     attributes: BTreeMap<String, String>,
+}
+
+impl Topic {
+    /// Who mail is from, if that was said.
+    pub(super) fn display_name(&self) -> Option<&str> {
+        self.attributes.get("DisplayName").map(String::as_str).filter(|name| !name.is_empty())
+    }
 }
 
 impl State {
@@ -117,11 +124,13 @@ impl Sns {
         let arn = parameters.required("TopicArn")?;
         self.kept.read(|state| {
             let mut attributes = state.topic(arn)?.attributes.clone();
-            let confirmed = state.subscriptions.values().filter(|one| one.topic == arn).count();
+            let of_topic = || state.subscriptions.values().filter(|one| one.topic == arn);
+            let confirmed = of_topic().filter(|one| one.is_confirmed()).count();
+            let pending = of_topic().count() - confirmed;
             attributes.insert("TopicArn".to_owned(), arn.to_owned());
             attributes.insert("Owner".to_owned(), self.world.account.clone());
             attributes.insert("SubscriptionsConfirmed".to_owned(), confirmed.to_string());
-            attributes.insert("SubscriptionsPending".to_owned(), "0".to_owned());
+            attributes.insert("SubscriptionsPending".to_owned(), pending.to_string());
             attributes.insert("SubscriptionsDeleted".to_owned(), "0".to_owned());
             attributes.entry("DisplayName".to_owned()).or_default();
             attributes.entry("Policy".to_owned()).or_insert_with(|| self.default_policy(arn));

@@ -87,20 +87,27 @@ pub enum Undeliverable {
         /// What is wrong with it.
         reason: String,
     },
+    /// The queue could not take it now; it may later.
+    #[error("the queue could not take the message: {reason}")]
+    Failed {
+        /// What went wrong.
+        reason: String,
+    },
 }
 
 /// What is sent beside a message's body.
 #[derive(Debug, Default)]
-struct Extras {
-    attributes: BTreeMap<String, MessageAttribute>,
-    delay: Option<Duration>,
-    trace_header: Option<String>,
-    unwritten: Unwritten,
+pub(crate) struct Extras {
+    pub(crate) attributes: BTreeMap<String, MessageAttribute>,
+    /// Instead of the queue's own.
+    pub(crate) delay: Option<Duration>,
+    pub(crate) trace_header: Option<String>,
+    pub(crate) unwritten: Unwritten,
 }
 
 /// What becomes of a message that the journal cannot take, as on a full disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Unwritten {
+pub(crate) enum Unwritten {
     /// Its sender is told, and sends it again.
     #[default]
     Refused,
@@ -331,7 +338,7 @@ impl Sqs {
     /// Sends a message as an AWS service does it: only if the queue's policy lets it.
     ///
     /// # Errors
-    /// No such queue, no permission, or a message that the queue does not take.
+    /// No such queue, no permission, or a message that the queue does not take, or not now.
     pub fn send_for_service(
         &self,
         queue_arn: &str,
@@ -343,24 +350,11 @@ impl Sqs {
         self.send_for(queue_arn, (service, source_arn), body, Extras { attributes, ..Extras::default() })
     }
 
-    /// [`Sqs::send_for_service`] of a message that cannot be received before `delay` has passed.
+    /// [`Sqs::send_for_service`] with whatever can be sent beside a body.
     ///
     /// # Errors
     /// The same.
-    pub(crate) fn send_late_for_service(
-        &self,
-        queue_arn: &str,
-        service: &str,
-        source_arn: &str,
-        body: &str,
-        delay: Duration,
-    ) -> Result<Sent, Undeliverable> {
-        // A queue may have a delay of its own, which a message without one gets.
-        let delay = Some(delay).filter(|delay| !delay.is_zero());
-        self.send_for(queue_arn, (service, source_arn), body, Extras { delay, ..Extras::default() })
-    }
-
-    fn send_for(
+    pub(crate) fn send_for(
         &self,
         queue_arn: &str,
         (service, source_arn): (&str, &str),
@@ -369,12 +363,10 @@ impl Sqs {
     ) -> Result<Sent, Undeliverable> {
         self.may_send(queue_arn, service, source_arn)?;
         let extras = Extras { unwritten: Unwritten::Kept, ..extras };
-        self.send_as(queue_arn, body, service, extras).map_err(|refused| {
-            if refused.code == "QueueDoesNotExist" {
-                Undeliverable::NoSuchQueue { queue: queue_arn.to_owned() }
-            } else {
-                Undeliverable::Refused { reason: refused.message }
-            }
+        self.send_as(queue_arn, body, service, extras).map_err(|refused| match refused.code.as_str() {
+            "QueueDoesNotExist" => Undeliverable::NoSuchQueue { queue: queue_arn.to_owned() },
+            _ if refused.status >= 500 => Undeliverable::Failed { reason: refused.message },
+            _ => Undeliverable::Refused { reason: refused.message },
         })
     }
 

@@ -18,6 +18,7 @@ use crate::sts;
 
 /// The operations that are offered here.
 pub const OPERATIONS: &[&str] = &[
+    "CancelMessageMoveTask",
     "ChangeMessageVisibility",
     "ChangeMessageVisibilityBatch",
     "CreateQueue",
@@ -220,6 +221,12 @@ struct StartMove {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct CancelMove {
+    task_handle: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct ListMoves {
     source_arn: Option<String>,
     max_results: Option<i64>,
@@ -294,6 +301,7 @@ impl Sqs {
     /// AWS's codes, by the names of the service model's shapes.
     pub async fn call(&self, operation: &str, input: Value, caller: &Caller) -> Answer<Value> {
         match operation {
+            "CancelMessageMoveTask" => cancel_message_move_task(parse(input)?),
             "ChangeMessageVisibility" => self.change_message_visibility(parse(input)?),
             "ChangeMessageVisibilityBatch" => self.change_message_visibility_batch(parse(input)?),
             "CreateQueue" => self.create_queue_call(parse(input)?),
@@ -623,6 +631,12 @@ impl Sqs {
             .collect();
         Ok(json!({ "Results": tasks }))
     }
+}
+
+/// Every task is completed when the call that started it returns, so there is never one that could be cancelled.
+fn cancel_message_move_task(input: CancelMove) -> Answer<Value> {
+    let handle = required(input.task_handle, "TaskHandle")?;
+    Err(ServiceError::bad("ResourceNotFoundException", format!("Task {handle} does not exist or is not running.")))
 }
 
 /// A message as the protocol carries it, with the attributes that were asked for and no others.

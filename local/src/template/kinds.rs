@@ -14,6 +14,8 @@ pub enum ResourceKind {
     QueuePolicy,
     /// `AWS::Events::Rule`
     Rule,
+    /// `AWS::Events::Archive`
+    Archive,
     /// `AWS::SNS::Topic`
     Topic,
     /// `AWS::SNS::Subscription`
@@ -38,11 +40,12 @@ pub enum ResourceKind {
 
 impl ResourceKind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Function,
         Self::Queue,
         Self::QueuePolicy,
         Self::Rule,
+        Self::Archive,
         Self::Topic,
         Self::Subscription,
         Self::TopicPolicy,
@@ -62,6 +65,7 @@ impl ResourceKind {
             Self::Queue => "AWS::SQS::Queue",
             Self::QueuePolicy => "AWS::SQS::QueuePolicy",
             Self::Rule => "AWS::Events::Rule",
+            Self::Archive => "AWS::Events::Archive",
             Self::Topic => "AWS::SNS::Topic",
             Self::Subscription => "AWS::SNS::Subscription",
             Self::TopicPolicy => "AWS::SNS::TopicPolicy",
@@ -92,6 +96,7 @@ impl ResourceKind {
     pub fn attributes(self) -> &'static [&'static str] {
         match self {
             Self::Function | Self::Rule | Self::Subscription | Self::Alarm | Self::LogGroup => &["Arn"],
+            Self::Archive => &["Arn", "ArchiveName"],
             Self::Queue => &["Arn", "QueueName", "QueueUrl"],
             Self::Topic => &["TopicArn", "TopicName"],
             Self::Bucket => &["Arn", "DomainName", "RegionalDomainName"],
@@ -107,6 +112,7 @@ impl ResourceKind {
             Self::Function => Some(("FunctionName", 64)),
             Self::Queue => Some(("QueueName", 80)),
             Self::Rule => Some(("Name", 64)),
+            Self::Archive => Some(("ArchiveName", 48)),
             Self::Topic => Some(("TopicName", 256)),
             Self::Bucket => Some(("BucketName", 63)),
             Self::Role => Some(("RoleName", 64)),
@@ -126,6 +132,7 @@ impl ResourceKind {
             Self::Queue => &QUEUE,
             Self::QueuePolicy => &QUEUE_POLICY,
             Self::Rule => &RULE,
+            Self::Archive => &ARCHIVE,
             Self::Topic => &TOPIC,
             Self::Subscription => &SUBSCRIPTION,
             Self::TopicPolicy => &TOPIC_POLICY,
@@ -211,7 +218,7 @@ const TARGET: Shape = Members(&[
     ),
     followed("Input", Text),
     followed("InputPath", Text),
-    followed("InputTransformer", Json),
+    followed("InputTransformer", Members(&[followed("InputPathsMap", MapOf(&Text)), needed("InputTemplate", Text)])),
 ]);
 
 const RULE: Shape = Members(&[
@@ -223,6 +230,14 @@ const RULE: Shape = Members(&[
     followed("Targets", List(&TARGET)),
     unnoticed("Description"),
     unnoticed("Tags"),
+]);
+
+const ARCHIVE: Shape = Members(&[
+    followed("ArchiveName", Text),
+    needed("SourceArn", Text),
+    followed("Description", Text),
+    followed("EventPattern", Json),
+    followed("RetentionDays", Integer),
 ]);
 
 const TOPIC: Shape = Members(&[
@@ -241,7 +256,9 @@ const SUBSCRIPTION: Shape = Members(&[
     needed("Protocol", Text),
     needed("Endpoint", Text),
     followed("FilterPolicy", Json),
-    only("FilterPolicyScope", &["MessageAttributes"]),
+    followed("FilterPolicyScope", Text),
+    followed("RawMessageDelivery", Flag),
+    followed("RedrivePolicy", Members(&[needed("deadLetterTargetArn", Text)])),
 ]);
 
 const TOPIC_POLICY: Shape = Members(&[needed("Topics", List(&Text)), needed("PolicyDocument", Json)]);

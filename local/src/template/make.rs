@@ -1,6 +1,8 @@
 //! The one place where the stack speaks to the services.
 
-use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
 
 use super::function::Function;
 use super::roles;
@@ -49,8 +51,8 @@ pub(super) struct Subscription {
     pub(super) topic_arn: String,
     pub(super) protocol: String,
     pub(super) endpoint: String,
-    /// The filter policy as JSON.
-    pub(super) filter: Option<String>,
+    /// `FilterPolicy`, `RawMessageDelivery` and their like, as texts.
+    pub(super) attributes: BTreeMap<String, String>,
 }
 
 /// A cloud, and as whom the stack calls it.
@@ -84,8 +86,8 @@ impl Services for Deployer<'_> {
     }
 
     async fn subscribe(&self, subscription: &Subscription) -> Answer<String> {
-        let Subscription { topic_arn, protocol, endpoint, filter } = subscription;
-        self.cloud.sns.subscribe(topic_arn, protocol, endpoint, filter.as_deref())
+        let Subscription { topic_arn, protocol, endpoint, attributes } = subscription;
+        self.cloud.sns.subscribe(topic_arn, protocol, endpoint, attributes.clone())
     }
 
     async fn create_bucket(&self, name: &str, versioning: Versioning) -> Answer<()> {
@@ -153,6 +155,17 @@ pub(super) async fn rule(services: &impl Services, name: &str, rule: Value, targ
         }
     }
     Ok(())
+}
+
+/// Makes an archive, or finds it and changes it; its bus stays.
+pub(super) async fn archive(services: &impl Services, mut input: Map<String, Value>) -> Answer<()> {
+    match services.events("CreateArchive", input.clone().into()).await {
+        Err(refused) if is_code(&refused, &["ResourceAlreadyExistsException"]) => {
+            input.remove("EventSourceArn");
+            services.events("UpdateArchive", input.into()).await.map(|_| ())
+        }
+        made => made.map(|_| ()),
+    }
 }
 
 /// Takes a rule away that the template no longer has.

@@ -227,6 +227,10 @@ impl Stack {
                 make::rule(services, name, rule(name, properties), targets).await?;
                 String::new()
             }
+            ResourceKind::Archive => {
+                make::archive(services, archive(name, properties)).await?;
+                String::new()
+            }
             ResourceKind::Topic => {
                 let arn = services.create_topic(name).await?;
                 if let Some(display) = properties.get("DisplayName").and_then(Value::as_str) {
@@ -313,13 +317,33 @@ fn rule(name: &str, properties: &Value) -> Value {
     Value::Object(input)
 }
 
+/// The archive's properties as the input of `CreateArchive`.
+fn archive(name: &str, properties: &Value) -> Map<String, Value> {
+    let mut input = Map::from_iter([("ArchiveName".to_owned(), Value::from(name))]);
+    if let Some(pattern) = properties.get("EventPattern") {
+        input.insert("EventPattern".to_owned(), Value::String(json_text(Some(pattern))));
+    }
+    for (property, member) in
+        [("SourceArn", "EventSourceArn"), ("Description", "Description"), ("RetentionDays", "RetentionDays")]
+    {
+        if let Some(value) = properties.get(property) {
+            input.insert(member.to_owned(), value.clone());
+        }
+    }
+    input
+}
+
 fn subscription(topic_arn: &str, properties: &Value) -> Subscription {
+    const ATTRIBUTES: [&str; 4] = ["FilterPolicy", "FilterPolicyScope", "RawMessageDelivery", "RedrivePolicy"];
     let text = |key: &str| properties.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     Subscription {
         topic_arn: topic_arn.to_owned(),
         protocol: text("Protocol"),
         endpoint: text("Endpoint"),
-        filter: properties.get("FilterPolicy").map(|filter| json_text(Some(filter))),
+        attributes: ATTRIBUTES
+            .into_iter()
+            .filter_map(|name| Some((name.to_owned(), json_text(Some(properties.get(name)?)))))
+            .collect(),
     }
 }
 
@@ -341,6 +365,10 @@ fn identity(kind: ResourceKind, pseudo: &Pseudo, name: &str, told: String) -> (S
         ResourceKind::Rule => {
             let arn = arn("events", &format!("rule/{name}"));
             (name, BTreeMap::from([("Arn", arn)]))
+        }
+        ResourceKind::Archive => {
+            let arn = arn("events", &format!("archive/{name}"));
+            (name.clone(), BTreeMap::from([("Arn", arn), ("ArchiveName", name)]))
         }
         ResourceKind::Topic => (told.clone(), BTreeMap::from([("TopicArn", told), ("TopicName", name)])),
         ResourceKind::Subscription => (told.clone(), BTreeMap::from([("Arn", told)])),

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use aws_sdk_cloudwatchlogs::Client;
-use aws_sdk_cloudwatchlogs::types::OrderBy;
 use jiff::Timestamp;
 
 use crate::failure::sort;
@@ -64,34 +63,6 @@ impl Logs {
             }
             token = next;
         }
-    }
-
-    /// The last lines of the `streams` streams that were written to last, oldest first, at most `lines` of each.
-    ///
-    /// Lambda has a stream for each environment, so the newest streams hold the newest lines; nothing else is read.
-    ///
-    /// # Errors
-    /// As [`Failure`] sorts them; a group that is not there has no lines.
-    pub async fn newest(&self, group: &str, streams: u16, lines: u16) -> Result<Vec<LogLine>, Failure> {
-        let request = self.client.describe_log_streams().log_group_name(group);
-        let request = request.order_by(OrderBy::LastEventTime).descending(true).limit(i32::from(streams));
-        let newest = match request.send().await {
-            Ok(answer) => answer.log_streams.unwrap_or_default(),
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
-                return Ok(Vec::new());
-            }
-            Err(error) => return Err(sort(format!("logs:DescribeLogStreams on {group}"), error)),
-        };
-        let mut found = Vec::new();
-        for stream in newest.into_iter().filter_map(|stream| stream.log_stream_name) {
-            let request = self.client.get_log_events().log_group_name(group).log_stream_name(&stream);
-            let answer = request.start_from_head(false).limit(i32::from(lines)).send().await;
-            let answer = answer.map_err(|error| sort(format!("logs:GetLogEvents on {group}/{stream}"), error))?;
-            let events = answer.events.unwrap_or_default().into_iter();
-            found.extend(events.filter_map(|event| LogLine::new(event.timestamp, event.message)));
-        }
-        found.sort();
-        Ok(found)
     }
 
     /// The lines of a group that hold `text`, oldest first, from `since` on; `pages` bounds how long is searched.

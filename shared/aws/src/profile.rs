@@ -53,6 +53,15 @@ pub enum NoAccount {
          AWS_SECRET_ACCESS_KEY; for the local cloud take the `export` lines that `signalbox serve` prints"
     )]
     NoCredentials,
+    /// The profile that was named is not there, or has none.
+    #[error(
+        "there are no credentials in the profile `{profile}`: is it in ~/.aws/config or ~/.aws/credentials? \
+         `aws configure list-profiles` names those that are there"
+    )]
+    EmptyProfile {
+        /// Its name.
+        profile: String,
+    },
     /// A session is over.
     #[error("the session of single sign-on is over or was never begun; run `aws sso login{}`", .profile.as_ref().map(|name| format!(" --profile {name}")).unwrap_or_default())]
     SignInAgain {
@@ -163,8 +172,9 @@ fn no_credentials(error: CredentialsError, profile: Option<String>) -> NoAccount
     if lower.contains("sso") && ["token", "session", "expired", "login"].iter().any(|word| lower.contains(word)) {
         return NoAccount::SignInAgain { profile, source: error };
     }
-    match error {
-        CredentialsError::CredentialsNotLoaded(_) if profile.is_none() => NoAccount::NoCredentials,
+    match (error, profile) {
+        (CredentialsError::CredentialsNotLoaded(_), None) => NoAccount::NoCredentials,
+        (CredentialsError::CredentialsNotLoaded(_), Some(profile)) => NoAccount::EmptyProfile { profile },
         _ => NoAccount::Unusable { what: said },
     }
 }

@@ -156,7 +156,7 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
                 let topic = list(property(alarm, "AlarmActions")).pop().unwrap_or_default();
                 let (arn, name) = (arn(alarm), &alarm.name);
                 let sns = &ground.cloud().sns;
-                sns.publish_for_service(&topic, "cloudwatch.amazonaws.com", &arn, "ALARM", name).await?;
+                sns.publish_for_service(&topic, "cloudwatch.amazonaws.com", &arn, Some("ALARM"), name)?;
                 count += 1;
             }
             anyhow::ensure!(count > 0 && ground.cloud().sns.inbox().len() == count, "{count} alarms, not each a mail");

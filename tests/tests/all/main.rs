@@ -1,7 +1,13 @@
 //! Scenarios: the functions over the local cloud, and the template held against the code.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a scenario that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a scenario that cannot go on has failed; a member of a JSON value that is not there is null"
+)]
 
+mod account;
 mod carry_out;
 mod chaos;
 mod clients;
@@ -14,6 +20,7 @@ mod ledger;
 mod notifier;
 mod pages;
 mod policy_in_force;
+mod replay;
 mod story;
 mod sweep;
 mod template;

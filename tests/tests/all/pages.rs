@@ -31,10 +31,10 @@ async fn what_the_functions_read_is_read_to_its_end() {
 
     let cloud = ground.cloud();
     for line in ["one", "two", "three", "four"] {
-        cloud.logs.append("group", "stream", cloud.world.now(), line);
+        cloud.logs.append("/aws/codebuild/lines", "stream", cloud.world.now(), line);
     }
     let logs = Logs::new(&ground.aws("notifier"));
-    let tail = |lines| logs.tail("group", "stream", lines);
+    let tail = |lines| logs.tail("/aws/codebuild/lines", "stream", lines);
     assert_eq!(tail(3).await.unwrap().unwrap(), ["two", "three", "four"]);
     assert_eq!(tail(9).await.unwrap().unwrap(), ["one", "two", "three", "four"]);
     ground.stage.clear().await.unwrap();

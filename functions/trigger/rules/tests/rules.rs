@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use signalbox_events::{
-    Arn, BuildId, BuildStatus, CommitId, Event, EventId, Parsed, RefName, RepositoryName, parse_event,
+    Again, Arn, BuildId, BuildStatus, CommitId, Event, EventId, Parsed, RefName, RepositoryName, parse_event,
 };
 use signalbox_policy::{Policy, parse_policy};
 use signalbox_trigger_rules::*;
@@ -441,6 +441,26 @@ mod memory {
             }
             prop_assert_eq!(state.starts.len(), usize::try_from(count.min(50)).unwrap());
         }
+    }
+}
+
+#[test]
+fn whoever_has_a_finished_event_run_once_more_gets_one_more_build_of_a_green_commit_and_no_third() {
+    let wish = Again { event: EventId::parse("e-1").unwrap(), round: 1 };
+    let before = past("demo-lint", 1, 'b', BuildStatus::Succeeded);
+    let state = RefState::default().with_start(before);
+    let mut wished = facts("refs/heads/main", &[("lint", TriggerFacts { state: state.clone(), ..known() })]);
+    assert!(starts(&decide(&wished, &policy())).is_empty());
+    wished.again = Some(wish.clone());
+    let decision = decide(&wished, &policy());
+    let start = starts(&decision)[0];
+    assert_eq!((start.attempt, &start.again), (2, &Some(wish.clone())));
+    for status in [BuildStatus::InProgress, BuildStatus::Succeeded, BuildStatus::Failed] {
+        let started = PastStart { attempt: 2, again: Some(wish.clone()), ..past("demo-lint", 2, 'b', status) };
+        let known = TriggerFacts { state: state.with_start(started), ..known() };
+        let mut after = facts("refs/heads/main", &[("lint", known)]);
+        after.again = Some(wish.clone());
+        assert!(starts(&decide(&after, &policy())).is_empty(), "{status:?}");
     }
 }
 

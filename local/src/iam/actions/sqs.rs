@@ -23,6 +23,8 @@ pub(super) fn needs(world: &World, operation: &str, input: Input<'_>) -> Option<
         | "SetQueueAttributes" => (operation, by_url()),
         "CreateQueue" | "GetQueueUrl" => (operation, world.arn("sqs", input.text("QueueName"))),
         "ListQueues" => (operation, "*".to_owned()),
+        // Its handle does not tell whose task it is.
+        "CancelMessageMoveTask" => (operation, "*".to_owned()),
         "ListMessageMoveTasks" => (operation, input.text("SourceArn").to_owned()),
         "StartMessageMoveTask" => return Some(move_messages(input.text("SourceArn"), input.text("DestinationArn"))),
         _ => return None,

@@ -80,7 +80,7 @@ impl Pushes {
             .unwrap();
         self.push_refs(ground, &format!("{}:refs/heads/{branch}", found.trim())).await;
         loop {
-            if let Some(pushed) = Pushed::of(&*events.recv().await.unwrap())
+            if let Some(pushed) = Pushed::of(&events.recv().await.unwrap())
                 && pushed.branch == branch
             {
                 return pushed;

@@ -165,7 +165,7 @@ impl Seen {
             trigger: variable("SIGNALBOX_TRIGGER"),
             status: text(&detail["build-status"]),
             dropped: published.deliveries.iter().any(|delivery| matches!(delivery.outcome, Outcome::Dropped { .. })),
-            id: id.clone(),
+            id,
         };
         self.builds.insert(built.id.clone(), built);
     }

@@ -1,6 +1,7 @@
 //! `EventBridge`'s script.
 
 use serde_json::{Value, json};
+use signalbox_local::world::World;
 
 use super::run::{Known, Run};
 
@@ -23,6 +24,31 @@ const KNOWN: Known = Known {
         ("PutEvents", "/FailedEntryCount"),
         ("PutEvents", "/Entries"),
         ("TestEventPattern", "/Result"),
+        ("DescribeEventBus", "/Name"),
+        ("DescribeEventBus", "/Arn"),
+        ("ListEventBuses", "/EventBuses/0/Name"),
+        ("ListEventBuses", "/EventBuses/0/Arn"),
+        ("CreateArchive", "/ArchiveArn"),
+        ("CreateArchive", "/State"),
+        ("CreateArchive", "/CreationTime"),
+        ("UpdateArchive", "/ArchiveArn"),
+        ("UpdateArchive", "/State"),
+        ("DescribeArchive", "/ArchiveArn"),
+        ("DescribeArchive", "/ArchiveName"),
+        ("DescribeArchive", "/EventSourceArn"),
+        ("DescribeArchive", "/State"),
+        ("DescribeArchive", "/RetentionDays"),
+        ("DescribeArchive", "/SizeBytes"),
+        ("DescribeArchive", "/EventCount"),
+        ("ListArchives", "/Archives/0/ArchiveName"),
+        ("StartReplay", "/ReplayArn"),
+        ("StartReplay", "/State"),
+        ("DescribeReplay", "/ReplayArn"),
+        ("DescribeReplay", "/State"),
+        ("DescribeReplay", "/Destination/Arn"),
+        ("ListReplays", "/Replays"),
+        ("CancelReplay", "/ReplayArn"),
+        ("CancelReplay", "/State"),
     ],
     taken: &[],
 };
@@ -91,5 +117,74 @@ async fn eventbridge_answers_as_its_model_says() {
     run.refused("RemoveTargets", json!({ "Rule": "none", "Ids": ["a"] }), "ResourceNotFoundException").await;
     run.good("DeleteRule", json!({ "Name": "one", "EventBusName": "default", "Force": false })).await;
     run.plain("DeleteRule", json!({ "Name": "one" })).await;
+    archives(&mut run, &world).await;
     run.end().await;
+}
+
+async fn archives(run: &mut Run, world: &World) {
+    let bus = world.arn("events", "event-bus/default");
+    run.good("DescribeEventBus", json!({ "Name": bus })).await;
+    run.refused("DescribeEventBus", json!({ "Name": "none" }), "ResourceNotFoundException").await;
+    run.good("ListEventBuses", json!({ "NamePrefix": "def", "Limit": 1 })).await;
+    run.refused("ListEventBuses", json!({ "NextToken": "forged" }), "ValidationException").await;
+
+    let pattern = json!({ "source": ["app"] }).to_string();
+    for name in ["kept", "more"] {
+        let archive = json!({ "ArchiveName": name, "EventSourceArn": bus, "Description": "text", "EventPattern": pattern, "RetentionDays": 1 });
+        // The second one would find the first one's spoilt inputs taken already.
+        if name == "kept" {
+            run.good("CreateArchive", archive).await
+        } else {
+            run.plain("CreateArchive", archive).await
+        };
+    }
+    let again = json!({ "ArchiveName": "kept", "EventSourceArn": bus });
+    run.refused("CreateArchive", again, "ResourceAlreadyExistsException").await;
+    let bad = json!({ "ArchiveName": "bad", "EventSourceArn": bus, "EventPattern": "{" });
+    run.refused("CreateArchive", bad, "InvalidEventPatternException").await;
+    run.good(
+        "UpdateArchive",
+        json!({ "ArchiveName": "kept", "Description": "new", "EventPattern": pattern, "RetentionDays": 0 }),
+    )
+    .await;
+    run.good("DescribeArchive", json!({ "ArchiveName": "kept" })).await;
+    for operation in ["DescribeArchive", "UpdateArchive", "DeleteArchive"] {
+        run.refused(operation, json!({ "ArchiveName": "none" }), "ResourceNotFoundException").await;
+    }
+    let page = run.good("ListArchives", json!({ "Limit": 1 })).await;
+    run.good("ListArchives", json!({ "Limit": 1, "NextToken": page["NextToken"] })).await;
+    for filter in [json!({ "NamePrefix": "k" }), json!({ "EventSourceArn": bus }), json!({ "State": "ENABLED" })] {
+        run.good("ListArchives", filter).await;
+    }
+    run.refused("ListArchives", json!({ "NextToken": "forged" }), "ValidationException").await;
+
+    let entry = json!({ "Source": "app", "DetailType": "thing", "Detail": "{}" });
+    run.plain("PutEvents", json!({ "Entries": [entry] })).await;
+    run.plain("PutRule", json!({ "Name": "again", "EventPattern": pattern })).await;
+    let archive = world.arn("events", "archive/kept");
+    let replay = json!({ "ReplayName": "one", "Description": "text", "EventSourceArn": archive, "EventStartTime": 1_700_000_000,
+        "EventEndTime": 4_000_000_000_u32, "Destination": { "Arn": bus, "FilterArns": [world.arn("events", "rule/again")] } });
+    run.good("StartReplay", replay.clone()).await;
+    run.refused("StartReplay", replay.clone(), "ResourceAlreadyExistsException").await;
+    run.good("DescribeReplay", json!({ "ReplayName": "one" })).await;
+    for operation in ["DescribeReplay", "CancelReplay"] {
+        run.refused(operation, json!({ "ReplayName": "none" }), "ResourceNotFoundException").await;
+    }
+    run.good("ListReplays", json!({ "Limit": 1 })).await;
+    for filter in [json!({ "NamePrefix": "o" }), json!({ "EventSourceArn": archive }), json!({ "State": "COMPLETED" })]
+    {
+        run.good("ListReplays", filter).await;
+    }
+    run.refused("ListReplays", json!({ "NextToken": "forged" }), "ValidationException").await;
+    // More than a replay puts on the bus in one step, so that there is something to cancel.
+    let entries = json!({ "Entries": vec![entry; 10] });
+    for _ in 0..120 {
+        run.plain("PutEvents", entries.clone()).await;
+    }
+    let mut second = replay;
+    second["ReplayName"] = json!("two");
+    run.plain("StartReplay", second).await;
+    run.good("CancelReplay", json!({ "ReplayName": "two" })).await;
+    run.good("DeleteArchive", json!({ "ArchiveName": "more" })).await;
+    run.plain("DeleteArchive", json!({ "ArchiveName": "kept" })).await;
 }

@@ -111,6 +111,11 @@ impl Run {
         value
     }
 
+    /// An operation that is offered, but that nothing here can let go well.
+    pub(super) fn only_refuses(&mut self, operation: &str) {
+        self.went_well.insert(operation.to_owned());
+    }
+
     /// A call that must be refused with this code.
     pub(super) async fn refused(&mut self, operation: &str, input: Value, code: &str) {
         let received = self.send(operation, &input).await;

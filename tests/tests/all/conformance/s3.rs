@@ -16,6 +16,9 @@ const KNOWN: Known = Known {
         ("InvalidBucketName", 400),
         ("InvalidDigest", 400),
         ("BadDigest", 400),
+        ("EntityTooSmall", 400),
+        ("InvalidPart", 400),
+        ("InvalidPartOrder", 400),
         ("InvalidRange", 416),
         ("InvalidRequest", 400),
         ("InvalidTag", 400),
@@ -27,6 +30,7 @@ const KNOWN: Known = Known {
         ("NoSuchKey", 404),
         ("NoSuchLifecycleConfiguration", 404),
         ("NoSuchPublicAccessBlockConfiguration", 404),
+        ("NoSuchUpload", 404),
         ("NoSuchVersion", 404),
         ("NotImplemented", 501),
         ("PreconditionFailed", 412),
@@ -51,6 +55,20 @@ const KNOWN: Known = Known {
         ("HeadBucket", "/BucketRegion"),
         ("CopyObject", "/CopyObjectResult/ETag"),
         ("CopyObject", "/CopyObjectResult/LastModified"),
+        ("CreateMultipartUpload", "/Bucket"),
+        ("CreateMultipartUpload", "/Key"),
+        ("CreateMultipartUpload", "/UploadId"),
+        ("UploadPart", "/ETag"),
+        ("CompleteMultipartUpload", "/Location"),
+        ("CompleteMultipartUpload", "/ETag"),
+        ("ListParts", "/Parts/0/PartNumber"),
+        ("ListParts", "/Parts/0/Size"),
+        ("ListMultipartUploads", "/Uploads/0/UploadId"),
+        ("ListMultipartUploads", "/Uploads/0/Initiated"),
+        ("ListObjects", "/Name"),
+        ("ListObjects", "/IsTruncated"),
+        ("ListObjects", "/Marker"),
+        ("ListObjects", "/Contents/0/Owner/ID"),
         ("ListObjectsV2", "/Name"),
         ("ListObjectsV2", "/KeyCount"),
         ("ListObjectsV2", "/MaxKeys"),
@@ -92,6 +110,7 @@ async fn s3_answers_as_its_model_says() {
     run.plain("GetBucketVersioning", json!({ "Bucket": "demo" })).await;
     settings(&mut run).await;
     objects(&mut run).await;
+    parts(&mut run).await;
     for operation in [
         "GetBucketLocation",
         "GetBucketVersioning",
@@ -203,4 +222,36 @@ async fn objects(run: &mut Run) {
     let delete =
         json!({ "Objects": [{ "Key": "a/d.txt" }, { "Key": "a/b c.txt", "VersionId": version }], "Quiet": false });
     run.good("DeleteObjects", json!({ "Bucket": "demo", "Delete": delete })).await;
+}
+
+async fn parts(run: &mut Run) {
+    let of = |id: &Value, more: Value| {
+        let mut input = json!({ "Bucket": "demo", "Key": "large", "UploadId": id });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        input
+    };
+    let made = run
+        .good(
+            "CreateMultipartUpload",
+            json!({ "Bucket": "demo", "Key": "large", "ContentType": "text/plain", "Metadata": { "team": "a" } }),
+        )
+        .await;
+    let id = made["UploadId"].clone();
+    let part = run.good("UploadPart", of(&id, json!({ "PartNumber": 1, "Body": "text" }))).await;
+    run.refused("UploadPart", of(&json!("none"), json!({ "PartNumber": 1, "Body": "text" })), "NoSuchUpload").await;
+    run.refused("UploadPart", of(&id, json!({ "PartNumber": 10_001, "Body": "text" })), "InvalidArgument").await;
+    run.good("ListParts", of(&id, json!({ "MaxParts": 1 }))).await;
+    run.refused("ListParts", of(&json!("none"), json!({})), "NoSuchUpload").await;
+    run.good("ListMultipartUploads", json!({ "Bucket": "demo", "Prefix": "l" })).await;
+    let whole = |etag: &Value| json!({ "MultipartUpload": { "Parts": [{ "ETag": etag, "PartNumber": 1 }] } });
+    run.refused("CompleteMultipartUpload", of(&id, whole(&json!("\"x\""))), "InvalidPart").await;
+    run.refused("CompleteMultipartUpload", of(&id, json!({ "MultipartUpload": { "Parts": [] } })), "MalformedXML")
+        .await;
+    run.good("CompleteMultipartUpload", of(&id, whole(&part["ETag"]))).await;
+    run.plain("HeadObject", json!({ "Bucket": "demo", "Key": "large" })).await;
+    let made = run.plain("CreateMultipartUpload", json!({ "Bucket": "demo", "Key": "large" })).await;
+    run.good("AbortMultipartUpload", of(&made["UploadId"], json!({}))).await;
+    run.refused("AbortMultipartUpload", of(&made["UploadId"], json!({})), "NoSuchUpload").await;
+    run.good("ListObjects", json!({ "Bucket": "demo", "Prefix": "l", "MaxKeys": 1, "EncodingType": "url" })).await;
+    run.plain("ListObjects", json!({ "Bucket": "demo", "Delimiter": "/", "Marker": "a" })).await;
 }

@@ -98,7 +98,8 @@ async fn sns_answers_as_its_model_says() {
         "InvalidParameter",
     )
     .await;
-    let token = one.rsplit(':').next().unwrap_or_default().to_owned();
+    let asked = run.ground.cloud().sns.inbox().into_iter().find(|mail| mail.body.contains("Token=")).unwrap();
+    let token = asked.body.split("Token=").nth(1).and_then(|rest| rest.split('&').next()).unwrap().to_owned();
     run.good("ConfirmSubscription", json!({ "TopicArn": topic, "Token": token })).await;
     run.refused("ConfirmSubscription", json!({ "TopicArn": topic, "Token": "x" }), "InvalidParameter").await;
     run.refused("ConfirmSubscription", json!({ "TopicArn": none, "Token": "x" }), "NotFound").await;

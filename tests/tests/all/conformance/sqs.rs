@@ -83,6 +83,10 @@ async fn sqs_answers_as_its_model_says() {
     run.good("ListMessageMoveTasks", json!({ "SourceArn": dead, "MaxResults": 1 })).await;
     run.refused("ListMessageMoveTasks", json!({ "SourceArn": arn_of(&run, "none") }), "ResourceNotFoundException")
         .await;
+    // A task is done when the call that starts it returns.
+    run.refused("CancelMessageMoveTask", json!({ "TaskHandle": "done" }), "ResourceNotFoundException").await;
+    run.refused("CancelMessageMoveTask", json!({}), "MissingParameter").await;
+    run.only_refuses("CancelMessageMoveTask");
     run.good("PurgeQueue", json!({ "QueueUrl": url })).await;
     run.good("DeleteQueue", json!({ "QueueUrl": url })).await;
     for operation in

@@ -261,5 +261,5 @@ fn xml(model: &Model, reference: &Value, value: &Value, name: &str) -> String {
 pub(super) fn chooses(model: &Model, operation: &str, member: &str) -> bool {
     let reference = members(model.input(operation)).find(|(name, _)| *name == member).map(|(_, reference)| reference);
     reference.is_some_and(|reference| reference["location"] == "uri")
-        || (model.service == "s3" && operation == "CopyObject" && member == "CopySource")
+        || (model.service == "s3" && matches!(member, "CopySource" | "UploadId" | "PartNumber"))
 }

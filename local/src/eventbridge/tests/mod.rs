@@ -1,5 +1,10 @@
 //! Rules to queues, and the operations as callers see them.
 
+mod archives;
+mod targets;
+
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -11,8 +16,10 @@ const DEAD: &str = "arn:aws:sqs:eu-west-1:111122223333:dead";
 struct Bench {
     bus: Arc<EventBridge>,
     sqs: Arc<Sqs>,
+    sns: Arc<Sns>,
+    logs: Arc<Logs>,
     world: Arc<World>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 /// A bus with the rule `pushes` (on `aws.codecommit`) and two queues that let that rule send.
@@ -20,13 +27,17 @@ fn bench() -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let world = Arc::new(World::new(dir.path().to_owned(), "eu-west-1", 1));
     let sqs = Arc::new(Sqs::open(&world).unwrap());
+    let sns = Arc::new(Sns::open(&world).unwrap());
+    sns.delivers_to(&sqs);
+    let logs = Arc::new(Logs::open(&world).unwrap());
     let bus = Arc::new(EventBridge::open(&world, &sqs).unwrap());
+    bus.delivers_to(&sns, &logs);
     for name in ["trigger", "dead"] {
         sqs.create_queue(name, &BTreeMap::new()).unwrap();
         allow(&sqs, name);
     }
     bus.put_rule("pushes", &json!({"source": ["aws.codecommit"]}), RuleState::Enabled).unwrap();
-    Bench { bus, sqs, world, _dir: dir }
+    Bench { bus, sqs, sns, logs, world, dir }
 }
 
 fn allow(sqs: &Sqs, queue: &str) {
@@ -108,6 +119,8 @@ async fn what_cannot_be_delivered_goes_to_the_dead_letter_queue_and_says_why() {
     assert_eq!(attribute(0, "TARGET_ARN"), no_policy);
     assert_eq!(attribute(0, "RULE_ARN"), "arn:aws:events:eu-west-1:111122223333:rule/pushes");
     assert!(attribute(0, "ERROR_MESSAGE").contains("has no policy"));
+    assert_eq!(attribute(0, "RETRY_ATTEMPTS"), "0");
+    assert!(!letters[0].attributes.contains_key("EXHAUSTED_RETRY_CONDITION"), "it was never tried again");
     assert_eq!(serde_json::from_str::<Value>(&letters[0].body).unwrap(), published.event);
 }
 
@@ -154,10 +167,15 @@ async fn put_events_takes_the_good_entries_and_says_what_is_wrong_with_the_other
         entry(json!({"Source": "aws.codecommit"})),
         entry(json!({"EventBusName": "orders"})),
         entry(json!({"DetailType": ""})),
-        entry(json!({"EventBusName": "arn:aws:events:eu-west-1:111122223333:event-bus/default"})),
+        entry(
+            json!({"EventBusName": "arn:aws:events:eu-west-1:111122223333:event-bus/default", "TraceHeader": "Root=1-2-3"})
+        ),
+        entry(json!({"Detail": "[1]"})),
+        entry(json!({"DetailType": "t".repeat(129)})),
+        entry(json!({"TraceHeader": ""})),
     ]);
     let output = bench.good("PutEvents", json!({"Entries": entries})).await;
-    assert_eq!(output["FailedEntryCount"], 5);
+    assert_eq!(output["FailedEntryCount"], 8);
     let codes: Vec<&str> =
         output["Entries"].as_array().unwrap().iter().map(|entry| entry["ErrorCode"].as_str().unwrap_or("-")).collect();
     assert_eq!(
@@ -169,12 +187,17 @@ async fn put_events_takes_the_good_entries_and_says_what_is_wrong_with_the_other
             "NotAuthorizedForSourceException",
             "InvalidArgument",
             "InvalidArgument",
-            "-"
+            "-",
+            "MalformedDetail",
+            "InvalidArgument",
+            "InvalidArgument"
         ]
     );
     let received = bench.received("trigger").await;
     assert_eq!(received.len(), 2);
     let event: Value = serde_json::from_str(&received[0].body).unwrap();
+    assert_eq!(output["Entries"][3]["ErrorMessage"], "Not authorized for the source.");
+    assert_eq!(received[1].system_attributes.get("AWSTraceHeader").map(String::as_str), Some("Root=1-2-3"));
     assert_eq!((&event["id"], &event["time"]), (&output["Entries"][0]["EventId"], &json!("2023-11-14T22:13:20Z")));
 
     let huge = entry(json!({"Detail": format!("{{\"x\": \"{}\"}}", "y".repeat(LIMIT))}));
@@ -228,7 +251,7 @@ async fn what_aws_or_the_local_cloud_does_not_take_is_refused() {
         (json!({"Name": "a b", "EventPattern": pattern}), "ValidationException"),
         (json!({"Name": "a"}), "ValidationException"),
         (json!({"Name": "a", "EventPattern": "{\"source\": \"x\"}"}), "InvalidEventPatternException"),
-        (json!({"Name": "a", "ScheduleExpression": "cron(0 12 * * ? *)"}), "ValidationException"),
+        (json!({"Name": "a", "ScheduleExpression": "cron(0 12 * * * *)"}), "ValidationException"),
         (json!({"Name": "a", "EventPattern": pattern, "RoleArn": "arn"}), "ValidationException"),
         (json!({"Name": "a", "EventPattern": pattern, "EventBusName": "mine"}), "ResourceNotFoundException"),
     ] {
@@ -236,7 +259,11 @@ async fn what_aws_or_the_local_cloud_does_not_take_is_refused() {
     }
     for target in [
         json!({"Id": "1", "Arn": "arn:aws:lambda:eu-west-1:111122223333:function:f"}),
-        json!({"Id": "1", "Arn": QUEUE, "InputPath": "$.detail"}),
+        json!({"Id": "1", "Arn": "arn:aws:sqs:eu-west-1:111122223333:q.fifo"}),
+        json!({"Id": "1", "Arn": "arn:aws:sns:eu-west-1:111122223333:t.fifo"}),
+        json!({"Id": "1", "Arn": "nonsense"}),
+        json!({"Id": "1", "Arn": QUEUE, "InputPath": "detail"}),
+        json!({"Id": "1", "Arn": QUEUE, "RoleArn": "arn:aws:iam::111122223333:role/r"}),
         json!({"Id": "1", "Arn": QUEUE, "RetryPolicy": {"MaximumRetryAttempts": 186}}),
         json!({"Id": "1", "Arn": QUEUE, "DeadLetterConfig": {"Arn": "arn:aws:sns:eu-west-1:111122223333:t"}}),
     ] {
@@ -260,6 +287,45 @@ async fn a_pattern_can_be_tested_against_an_event() {
     assert_eq!(bench.good("TestEventPattern", input(json!({"source": ["y"]}), &event)).await, json!({"Result": false}));
     let code = bench.refusal("TestEventPattern", input(json!({"source": ["y"]}), &json!({"id": "1"}))).await;
     assert_eq!(code, "ValidationException");
+}
+
+#[tokio::test]
+async fn patterns_that_aws_refuses_are_refused_by_every_operation_that_takes_one() {
+    let bench = bench();
+    let event = json!({"id": "1", "account": "1", "source": "x", "time": "t", "region": "r", "resources": [], "detail-type": "d"});
+    let bus = "arn:aws:events:eu-west-1:111122223333:event-bus/default";
+    let mut refused = 0;
+    let checked_with_awss_own_engine = include_str!("../../../../tests/patterns/invalid.jsonl").lines();
+    let documented = include_str!("../../../../tests/patterns/documented-invalid.jsonl").lines();
+    for line in checked_with_awss_own_engine.chain(documented) {
+        let pattern: String = serde_json::from_str(line).unwrap();
+        for (operation, input) in [
+            ("PutRule", json!({"Name": "a", "EventPattern": pattern})),
+            ("TestEventPattern", json!({"EventPattern": pattern, "Event": event.to_string()})),
+            ("CreateArchive", json!({"ArchiveName": "a", "EventSourceArn": bus, "EventPattern": pattern})),
+        ] {
+            let error = bench.call(operation, input).await.expect_err(&pattern);
+            assert_eq!(error.code, "InvalidEventPatternException", "{operation} {pattern}");
+            assert!(error.message.starts_with("Event pattern is not valid. Reason: "), "{}", error.message);
+        }
+        refused += 1;
+    }
+    assert!(refused >= 50, "only {refused} cases were read");
+    let long = json!({"source": ["x".repeat(4096)]}).to_string();
+    assert_eq!(bench.refusal("PutRule", json!({"Name": "a", "EventPattern": long})).await, "ValidationException");
+    let longest = json!({"source": ["x".repeat(4096 - 15)]}).to_string();
+    assert_eq!(longest.len(), 4096);
+    bench.good("PutRule", json!({"Name": "a", "EventPattern": longest})).await;
+}
+
+#[tokio::test]
+async fn there_is_one_bus_and_others_are_not_made() {
+    let bench = bench();
+    let arn = "arn:aws:events:eu-west-1:111122223333:event-bus/default";
+    assert_eq!(bench.good("DescribeEventBus", json!({})).await["Arn"], arn);
+    assert_eq!(bench.good("ListEventBuses", json!({"NamePrefix": "def"})).await["EventBuses"][0]["Name"], "default");
+    assert_eq!(bench.good("ListEventBuses", json!({"NamePrefix": "x"})).await["EventBuses"], json!([]));
+    assert_eq!(bench.refusal("DescribeEventBus", json!({"Name": "mine"})).await, "ResourceNotFoundException");
 }
 
 #[tokio::test]

@@ -1,0 +1,156 @@
+//! The sweep's comparison: what was seen, what is there, what moved, what is remembered.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use signalbox_events::{CommitId, RepositoryName};
+use signalbox_policy::parse_policy;
+use signalbox_trigger_rules::*;
+
+const NOW: i64 = 1_000_000;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn commit(name: &str) -> CommitId {
+    CommitId::parse(name).unwrap()
+}
+
+fn memory(id: &str, written: i64, branches: &[(&str, Option<&str>)]) -> Memory {
+    let seen = |name: &str| Seen { commit: commit(name), since: at(1) };
+    Memory {
+        repository_id: Some(id.to_owned()),
+        written: at(written),
+        branches: branches.iter().map(|(name, tip)| ((*name).to_owned(), tip.map(seen))).collect(),
+        refused: None,
+    }
+}
+
+/// A look at branches that are all wanted, but for those that begin with `x`.
+fn look(tips: &[(&str, &str)], memory: Option<Memory>) -> Look {
+    let listed: BTreeSet<String> = tips.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let wanted: BTreeSet<String> = listed.iter().filter(|name| !name.starts_with('x')).cloned().collect();
+    let tips = tips.iter().filter(|(name, _)| wanted.contains(*name));
+    Look {
+        repository: RepositoryName::parse("demo").unwrap(),
+        repository_id: Some("id".to_owned()),
+        at: at(NOW),
+        tips: tips.map(|(name, tip)| ((*name).to_owned(), Some(commit(tip)))).collect(),
+        listed,
+        wanted,
+        memory,
+    }
+}
+
+fn moved(look: &Look) -> Vec<(String, Option<String>)> {
+    let from = |moved: Moved| moved.from.map(|seen| seen.commit.to_string());
+    look.moved().into_iter().map(|moved| (moved.reference.short().to_owned(), from(moved))).collect()
+}
+
+fn remembered(memory: &Memory) -> Vec<(&str, Option<&str>)> {
+    let all = memory.branches.iter();
+    all.map(|(name, seen)| (name.as_str(), seen.as_ref().map(|seen| seen.commit.as_str()))).collect()
+}
+
+#[test]
+fn what_moved_is_what_was_seen_elsewhere_and_what_was_never_there() {
+    let day = 24 * 3600;
+    for (what, memory, expected) in [
+        ("the first look", None, vec![]),
+        ("nothing moved", Some(memory("id", NOW, &[("main", Some("bb")), ("x", None)])), vec![]),
+        ("a branch moved", Some(memory("id", NOW, &[("main", Some("aa"))])), vec![("main", Some("aa"))]),
+        ("a branch is new", Some(memory("id", NOW, &[("gone", Some("aa"))])), vec![("main", None)]),
+        ("a branch is wanted for the first time", Some(memory("id", NOW, &[("main", None)])), vec![]),
+        ("a repository made anew", Some(memory("other", NOW, &[("main", Some("aa"))])), vec![]),
+        ("a memory of yesterday", Some(memory("id", NOW - day, &[("main", Some("aa"))])), vec![("main", Some("aa"))]),
+        ("a memory that is stale", Some(memory("id", NOW - 2 * day, &[("main", Some("aa"))])), vec![]),
+    ] {
+        let look = look(&[("main", "bb"), ("x", "cc")], memory);
+        let expected: Vec<_> =
+            expected.into_iter().map(|(name, from)| (name.to_owned(), from.map(str::to_owned))).collect();
+        assert_eq!(moved(&look), expected, "{what}");
+        let after = look.remember(look.memory.as_ref(), &BTreeSet::new());
+        assert_eq!(remembered(&after), [("main", Some("bb")), ("x", None)], "{what}");
+    }
+}
+
+#[test]
+fn what_could_not_be_dealt_with_is_found_again_under_the_same_id() {
+    let before = memory("id", NOW, &[("main", Some("aa"))]);
+    let first = look(&[("feature", "cc"), ("main", "bb")], Some(before));
+    let open = BTreeSet::from(["main".to_owned(), "feature".to_owned()]);
+    let after = first.remember(first.memory.as_ref(), &open);
+    let second = Look { at: at(NOW + 900), memory: Some(after), ..first.clone() };
+    let ids = |look: &Look| look.moved().iter().map(|moved| moved.id().unwrap()).collect::<Vec<_>>();
+    assert_eq!(ids(&first), ids(&second));
+    assert_eq!(ids(&first).len(), 2);
+}
+
+#[test]
+fn a_look_that_stopped_half_way_forgets_nothing_and_starts_nothing() {
+    // The first look of all, which saw one of two branches; then the rest.
+    let mut half = look(&[("a", "aa"), ("b", "bb")], None);
+    half.tips.remove("b");
+    let after = half.remember(None, &BTreeSet::new());
+    assert_eq!(remembered(&after), [("a", Some("aa")), ("b", None)]);
+    let rest = look(&[("a", "aa"), ("b", "bb")], Some(after));
+    assert_eq!(moved(&rest), []);
+    // A later one that did not get as far as a new branch: the next look still finds it new.
+    let known = memory("id", NOW, &[("a", Some("aa"))]);
+    let mut half = look(&[("a", "aa"), ("b", "bb")], Some(known));
+    half.tips.remove("b");
+    let after = half.remember(half.memory.as_ref(), &BTreeSet::new());
+    assert_eq!(moved(&look(&[("a", "aa"), ("b", "bb")], Some(after))), [("b".to_owned(), None)]);
+}
+
+#[test]
+fn what_another_sweep_learned_meanwhile_stays() {
+    let before = memory("id", NOW, &[("main", Some("aa"))]);
+    let slow = look(&[("main", "bb")], Some(before));
+    let there = memory("id", NOW, &[("main", Some("cc")), ("new", Some("dd"))]);
+    let after = slow.remember(Some(&there), &BTreeSet::new());
+    assert_eq!(remembered(&after), [("main", Some("cc")), ("new", Some("dd"))]);
+}
+
+#[test]
+fn a_quiet_look_changes_nothing_until_the_memory_is_a_day_old() {
+    let before = memory("id", NOW, &[("main", Some("bb"))]);
+    let quiet = look(&[("main", "bb")], Some(before.clone()));
+    assert_eq!(quiet.remember(Some(&before), &BTreeSet::new()), before);
+    let later = Look { at: at(NOW) + SignedDuration::from_hours(25), ..quiet };
+    assert_eq!(later.remember(Some(&before), &BTreeSet::new()).written, later.at);
+}
+
+#[test]
+fn only_branches_whose_push_can_start_something_are_wanted() {
+    let text = "repositories:\n  demo:\n    triggers:\n      unit: { on: { push: { branches: [main] } }, start: { build: u } }\n      tags: { on: { push: { tags: ['*'] } }, start: { build: u } }\n      asks: { on: { push: { branches: [asked] } }, start: { build: u }, ask: { from: [team] } }\n      later: { on: { push: { branches: [piped] } }, start: { pipeline: p } }\n  tags:\n    triggers:\n      tags: { on: { push: { tags: ['*'] } }, start: { build: u } }\npeople:\n  'arn:aws:iam::111122223333:user/developer': { teams: [team] }\n";
+    let policy = parse_policy(text).unwrap();
+    let listed = ["main", "asked", "piped", "other", "quarantine/main"].map(str::to_owned).into();
+    let repository = |name: &str| RepositoryName::parse(name).unwrap();
+    assert_eq!(wanted(&repository("demo"), &listed, &policy), ["main".to_owned()].into());
+    assert!(may_start(&repository("demo"), &policy));
+    assert!(!may_start(&repository("tags"), &policy) && !may_start(&repository("elsewhere"), &policy));
+}
+
+proptest! {
+    /// What was remembered after a look is what the next look of the same branches finds unmoved.
+    #[test]
+    fn a_second_look_at_the_same_branches_finds_nothing(
+        before in prop::option::of(prop::collection::btree_map("[a-fx]", prop::option::of("[a-c]{2}"), 0..6)),
+        tips in prop::collection::btree_map("[a-fx]", "[a-c]{2}", 0..6),
+    ) {
+        let before = before.map(|branches: BTreeMap<String, Option<String>>| {
+            let branches: Vec<_> = branches.iter().map(|(name, tip)| (name.as_str(), tip.as_deref())).collect();
+            memory("id", NOW, &branches)
+        });
+        let tips: Vec<(&str, &str)> = tips.iter().map(|(name, tip)| (name.as_str(), tip.as_str())).collect();
+        let first = look(&tips, before);
+        let after = first.remember(first.memory.as_ref(), &BTreeSet::new());
+        prop_assert!(look(&tips, Some(after.clone())).moved().is_empty());
+        prop_assert_eq!(after.branches.len(), tips.len());
+    }
+}
