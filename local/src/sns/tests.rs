@@ -1,4 +1,6 @@
 //! The operations as a client sees them, over the wire.
+use std::collections::BTreeMap;
+
 use crate::http::testing::Client;
 
 fn one<'a>(text: &'a str, name: &str) -> &'a str {
