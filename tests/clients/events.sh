@@ -28,34 +28,6 @@ case $(aws sqs receive-message --queue-url "$queue" --wait-time-seconds 10 --que
 *'"detail-type":"Greeting"'*) ;;
 *) fail 'the event did not come into the queue' ;;
 esac
-<<<<<<< HEAD
-bus=arn:aws:events:eu-west-1:$ACCOUNT:event-bus/default
-text "$bus" events describe-event-bus --query Arn
-text default events list-event-buses --query 'EventBuses[].Name'
-text ENABLED events create-archive --archive-name kept --event-source-arn "$bus" --event-pattern "$pattern" --query State
-text ENABLED events update-archive --archive-name kept --retention-days 7 --query State
-text kept events list-archives --name-prefix kept --query 'Archives[].ArchiveName'
-ev put-events --entries "$entry" >/dev/null
-text '1 7' events describe-archive --archive-name kept --query '[EventCount,RetentionDays]'
-aws sqs receive-message --queue-url "$queue" --wait-time-seconds 10 >/dev/null
-text STARTING events start-replay --replay-name once-more --event-source-arn "arn:aws:events:eu-west-1:$ACCOUNT:archive/kept" \
-    --event-start-time 2020-01-01T00:00:00Z --event-end-time 2100-01-01T00:00:00Z --destination "Arn=$bus,FilterArns=$rule" --query State
-case $(aws sqs receive-message --queue-url "$queue" --wait-time-seconds 10 --query 'Messages[0].Body' --output text) in
-*'"replay-name":"once-more"'*) ;;
-*) fail 'the event was not replayed into the queue' ;;
-esac
-text once-more events list-replays --name-prefix once-more --query 'Replays[].ReplayName'
-ended=
-for _ in 1 2 3 4 5; do
-    ended=$(ev describe-replay --replay-name once-more --query State --output text)
-    [ "$ended" = COMPLETED ] && break
-    sleep 1
-done
-[ "$ended" = COMPLETED ] || fail "the replay is $ended"
-# It is over, so there is nothing to cancel; that a running one can be is in the local cloud's own tests.
-refused IllegalStatusException CancelReplay aws events cancel-replay --replay-name once-more
-ev delete-archive --archive-name kept
-=======
 # What is kept is heard again.
 bus=arn:aws:events:eu-west-1:$ACCOUNT:event-bus/default
 text default events list-event-buses --query 'EventBuses[].Name'
@@ -79,7 +51,6 @@ done
 text strangers events list-replays --name-prefix strangers --query 'Replays[].ReplayName'
 refused IllegalStatusException CancelReplay aws events cancel-replay --replay-name strangers
 ev delete-archive --archive-name strangers
->>>>>>> wt-pages
 text 0 events remove-targets --rule strangers --ids queue --query FailedEntryCount
 ev delete-rule --name strangers
 aws sqs delete-queue --queue-url "$queue"

@@ -22,12 +22,21 @@ text "$sub" sns list-subscriptions-by-topic --topic-arn "$topic" --query 'Subscr
 sn list-subscriptions --query 'Subscriptions[].SubscriptionArn' --output text | tr '\t' '\n' | grep -qx "$sub" ||
     fail 'list-subscriptions does not know the subscription'
 sn subscribe --topic-arn "$topic" --protocol email --notification-endpoint stranger@example.com >/dev/null
-text PendingConfirmation sns list-subscriptions-by-topic --topic-arn "$topic" --query "Subscriptions[?Protocol=='email'].SubscriptionArn"
-newest=$(curl -sf "$ENDPOINT/inbox?to=stranger@example.com" | grep -o 'href="/inbox/[0-9]*' | head -1 | grep -o '[0-9]*$')
-token=$(curl -sf "$ENDPOINT/inbox/$newest" | grep -o 'Token=[0-9a-f]*' | head -1)
-[ -n "$token" ] || fail 'the inbox has no mail with a token'
+text PendingConfirmation sns list-subscriptions-by-topic --topic-arn "$topic" \
+    --query "Subscriptions[?Protocol=='email'].SubscriptionArn"
+# The question is in the inbox, and the answer in its link.
+token=
+for number in $(seq 30); do
+    curl -sf "$ENDPOINT/inbox/$number" >letter || continue
+    grep -q 'stranger@example.com' letter || continue
+    token=$(grep -o 'Token=[0-9a-f]*' letter | head -n 1)
+    [ -z "$token" ] || break
+done
+[ -n "$token" ] || fail 'the inbox has no mail that asks the stranger'
+refused InvalidParameter ConfirmSubscription aws sns confirm-subscription --topic-arn "$topic" --token none
 mail=$(sn confirm-subscription --topic-arn "$topic" --token "${token#Token=}" --query SubscriptionArn --output text)
-text "$mail" sns list-subscriptions-by-topic --topic-arn "$topic" --query "Subscriptions[?Protocol=='email'].SubscriptionArn"
+text "$mail" sns list-subscriptions-by-topic --topic-arn "$topic" \
+    --query "Subscriptions[?Protocol=='email'].SubscriptionArn"
 
 sn publish --topic-arn "$topic" --subject Hello --message 'good news' \
     --message-attributes 'kind={DataType=String,StringValue=news}' >/dev/null

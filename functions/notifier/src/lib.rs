@@ -9,7 +9,7 @@ use serde_json::json;
 use signalbox_aws::{CodeBuild, CodeCommit, Failure, Logs, Topic};
 use signalbox_events::{Parsed, parse_event};
 use signalbox_glue::{Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
-use signalbox_ledger::{Ledger, Report, State};
+use signalbox_ledger::{Ledger, Noted, Report, State};
 use signalbox_notifier_rules::{Decision, Facts, Verdict, decide, needs, render_reason};
 
 /// Whether AWS itself is there, or something that stands in for it.
@@ -72,8 +72,10 @@ impl Handle for Notifier {
         if decision.actions.is_empty() {
             // Considered, and silent: written down, so that a person can find out why no mail came.
             let report = report(Vec::new());
-            self.ledger.note(id, report.clone(), invocation.now).await?;
-            return Ok(Handled::Reported(Box::new(report)));
+            return Ok(match self.ledger.note(id, report.clone(), invocation.now).await? {
+                Noted::Written => Handled::Reported(Box::new(report)),
+                Noted::Before => Handled::Before,
+            });
         }
         carry_out(self, &self.ledger, id, invocation, Ending::Done, &decision.actions, report).await
     }

@@ -8,11 +8,12 @@ mod sweep;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use signalbox_aws::{CodeBuild, CodeCommit, Failure};
 use signalbox_events::{Arn, Detail, Event, EventId, Parsed, RefKind, RepositoryName, parse_event};
 use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
-use signalbox_ledger::{Ledger, Report, State};
+use signalbox_ledger::{Ledger, Noted, Report, State};
 use signalbox_policy::{ArnPattern, Mode};
 use signalbox_trigger_rules::{
     Arrival, Decision, Facts, Journal, Known, Needs, Origin, Reason, Verdict, decide, needs, render_action,
@@ -90,8 +91,7 @@ impl Trigger {
         if decision.mode == Mode::Observe {
             let would = decision.actions.iter().map(|action| format!("would {}", render_action(action)));
             let report = report(would.collect());
-            self.ledger.note(under, report.clone(), invocation.now).await?;
-            return Ok(Handled::Reported(Box::new(report)));
+            return self.note(under, report, invocation.now).await;
         }
         let ending = if decision.is_complete() { Ending::Done } else { Ending::Refused };
         if ending == Ending::Done && decision.actions.iter().all(|action| action.key().is_none()) {
@@ -102,10 +102,17 @@ impl Trigger {
                 done.push(format!("{}: {outcome}", self.step(action).told));
             }
             let report = report(done);
-            self.ledger.note(under, report.clone(), invocation.now).await?;
-            return Ok(Handled::Reported(Box::new(report)));
+            return self.note(under, report, invocation.now).await;
         }
         carry_out(self, &self.ledger, under, invocation, ending, &decision.actions, report).await
+    }
+
+    /// Reports in the ledger what needed no claim.
+    async fn note(&self, under: &EventId, report: Report, now: Timestamp) -> Result<Handled, Failure> {
+        Ok(match self.ledger.note(under, report.clone(), now).await? {
+            Noted::Written => Handled::Reported(Box::new(report)),
+            Noted::Before => Handled::Before,
+        })
     }
 
     /// Takes a push up in its branch's journal; gives the id to act under: its own, or that of whoever came first.

@@ -52,6 +52,14 @@ struct Remains {
     log_groups: BTreeSet<String>,
 }
 
+/// What every stack of Signalbox has, by its logical id in the template.
+const OURS: [&str; 3] = ["Bucket", "NotifierFunction", "TriggerFunction"];
+
+/// Whether these are the resources of a stack of Signalbox: no other is ever touched.
+fn is_signalbox(resources: &[StackResource]) -> bool {
+    OURS.iter().all(|id| resources.iter().any(|one| one.logical_id == *id))
+}
+
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     block_on(async {
         let entered = arguments.account.enter().await?;
@@ -63,13 +71,29 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 async fn find(entered: &Entered) -> anyhow::Result<Remains> {
     let described = entered.or_told(entered.stacks.find(&entered.stack).await)?;
     let mut resources: Vec<StackResource> = Vec::new();
-    let deleted = entered.or_told(entered.stacks.deleted(&entered.stack).await)?;
+    let mut deleted = entered.or_told(entered.stacks.deleted(&entered.stack).await)?;
+    let mut others = Vec::new();
     for id in &deleted {
-        resources.extend(entered.or_told(entered.stacks.resources(id).await)?);
+        let mut there = entered.or_told(entered.stacks.resources(id).await)?;
+        if is_signalbox(&there) {
+            // What was deleted with the stack may be somebody else's by now, under the same name.
+            there.retain(|one| one.kind != "AWS::S3::Bucket" || one.status == "DELETE_SKIPPED");
+            resources.extend(there);
+        } else {
+            others.push(id.clone());
+        }
     }
+    deleted.retain(|id| !others.contains(id));
     let installed = match described {
         Some(description) => {
             let there = entered.or_told(entered.stacks.resources(&description.id).await)?;
+            if !is_signalbox(&there) {
+                let (stack, place) = (&entered.stack, entered.place());
+                bail!(
+                    "the stack {stack} in {place} is none of Signalbox: it has no {}; nothing was changed, give --stack",
+                    OURS.join(", ")
+                );
+            }
             resources.extend(there.iter().cloned());
             Some(Installed { description, resources: there })
         }
@@ -85,7 +109,10 @@ async fn find(entered: &Entered) -> anyhow::Result<Remains> {
         resources.iter().filter(|one| one.kind == kind).filter_map(|one| one.physical_id.clone()).collect()
     };
     let mut buckets = Vec::new();
-    for name in named("AWS::S3::Bucket") {
+    // The one that the template makes; a bucket that somebody added to the stack is theirs.
+    let ours = resources.iter().filter(|one| one.kind == "AWS::S3::Bucket" && one.logical_id == "Bucket");
+    let names: BTreeSet<String> = ours.filter_map(|one| one.physical_id.clone()).collect();
+    for name in names {
         let bucket = Bucket::new(&entered.aws, name);
         if entered.or_told(bucket.exists().await)? {
             buckets.push(bucket);
@@ -99,13 +126,14 @@ async fn uninstall(arguments: &Arguments, entered: &Entered, remains: &Remains) 
     let stack = &entered.stack;
     tell(&format!("stack {stack} in {}\n", entered.place()));
     announce(arguments, entered, remains).await?;
-    if remains.installed.is_none() && (remains.buckets.is_empty() || arguments.keep_bucket) {
-        sweep_logs(entered, remains).await?;
-        tell(&format!("{} nothing is left of {stack}", paint.good("done:")));
-        return Ok(Outcome::Good);
-    }
     if arguments.dry_run {
         tell("dry run: nothing was changed");
+        return Ok(Outcome::Good);
+    }
+    if remains.installed.is_none() && remains.buckets.is_empty() {
+        // Their stack is gone and so is what they told of.
+        sweep_logs(entered, remains).await?;
+        tell(&format!("{} nothing is left of {stack}", paint.good("done:")));
         return Ok(Outcome::Good);
     }
     let question = "This cannot be undone.";
@@ -113,13 +141,14 @@ async fn uninstall(arguments: &Arguments, entered: &Entered, remains: &Remains) 
         tell("nothing was changed");
         return Ok(Outcome::Bad);
     }
+    if let Some(installed) = &remains.installed {
+        delete_stack(entered, installed).await?;
+    }
+    // Behind the stack, which keeps the bucket: the functions write into it until they are gone.
     if let Some(dir) = &arguments.backup {
         for bucket in &remains.buckets {
             back_up(entered, bucket, dir).await?;
         }
-    }
-    if let Some(installed) = &remains.installed {
-        delete_stack(entered, installed).await?;
     }
     sweep_logs(entered, remains).await?;
     for bucket in &remains.buckets {
@@ -152,8 +181,12 @@ async fn announce(arguments: &Arguments, entered: &Entered, remains: &Remains) -
             for function in installed.functions() {
                 let mut waiting = 0;
                 for url in [&function.queue, &function.dead_letters] {
-                    let depth = entered.or_told(Queue::new(&entered.aws, url).depth().await)?;
-                    waiting += depth.visible + depth.in_flight + depth.delayed;
+                    match Queue::new(&entered.aws, url).depth().await {
+                        Ok(depth) => waiting += depth.visible + depth.in_flight + depth.delayed,
+                        // A deletion that stopped half-way.
+                        Err(failure) if failure.code().is_some_and(|code| code.ends_with("QueueDoesNotExist")) => {}
+                        Err(failure) => return entered.or_told(Err(failure)),
+                    }
                 }
                 if waiting > 0 {
                     let text = format!("goes:  {waiting} events that wait for {} or were given up", function.name);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::archive::Archive;
-use super::operations::{rendered, required};
+use super::operations::{check_length, rendered, required};
 use super::replay::{Replay, ReplayState};
 use super::rules::{check_name, invalid, parse_pattern};
 use super::{EventBridge, no_such_bus};
@@ -16,6 +16,9 @@ const MOST_REPLAYS: usize = 10;
 
 /// The longest name of an archive.
 const LONGEST_NAME: usize = 48;
+
+/// The longest name of a replay.
+const LONGEST_REPLAY_NAME: usize = 64;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -119,9 +122,7 @@ fn check_archive(pattern: Option<&str>, description: Option<&str>, retention_day
     if let Some(pattern) = pattern {
         parse_pattern(pattern)?;
     }
-    if description.is_some_and(|text| text.chars().count() > 512) {
-        return Err(invalid("Parameter Description is not valid. Reason: it is longer than 512 characters."));
-    }
+    check_description(description)?;
     match retention_days {
         Some(days) if days < 0 => Err(invalid(format!(
             "1 validation error detected: Value '{days}' at 'retentionDays' failed to satisfy constraint: Member must have value greater than or equal to 0"
@@ -133,6 +134,22 @@ fn check_archive(pattern: Option<&str>, description: Option<&str>, retention_day
 /// The last part of an ARN: its name.
 fn name_of(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
+}
+
+fn check_description(description: Option<&str>) -> Answer<()> {
+    if description.is_some_and(|text| text.chars().count() > 512) {
+        return Err(invalid("Parameter Description is not valid. Reason: it is longer than 512 characters."));
+    }
+    Ok(())
+}
+
+/// The lengths and patterns of what chooses archives or replays; their names have at most `longest` characters.
+fn check_filters(input: &List, longest: usize) -> Answer<()> {
+    if let Some(prefix) = &input.name_prefix {
+        check_name("namePrefix", prefix)?;
+        check_length("namePrefix", prefix, longest)?;
+    }
+    input.event_source_arn.as_deref().map_or(Ok(()), |arn| check_length("eventSourceArn", arn, 1600))
 }
 
 fn only_one_filter(input: &List, operation: &str) -> Answer<()> {
@@ -227,6 +244,7 @@ impl EventBridge {
 
     pub(super) fn list_archives(&self, input: &List) -> Answer<Value> {
         only_one_filter(input, "ListArchives")?;
+        check_filters(input, LONGEST_NAME)?;
         check_state(
             input.state.as_deref(),
             &["ENABLED", "DISABLED", "CREATING", "UPDATING", "CREATE_FAILED", "UPDATE_FAILED"],
@@ -280,6 +298,7 @@ impl EventBridge {
     pub(super) fn start_replay(&self, input: StartReplay) -> Answer<Value> {
         let name = required(input.replay_name, "replayName")?;
         check_name("replayName", &name)?;
+        check_description(input.description.as_deref())?;
         let archive_arn = required(input.event_source_arn, "eventSourceArn")?;
         let from = milliseconds(required(input.event_start_time, "eventStartTime")?, "EventStartTime")?;
         let to = milliseconds(required(input.event_end_time, "eventEndTime")?, "EventEndTime")?;
@@ -373,6 +392,7 @@ impl EventBridge {
 
     pub(super) fn list_replays(&self, input: &List) -> Answer<Value> {
         only_one_filter(input, "ListReplays")?;
+        check_filters(input, LONGEST_REPLAY_NAME)?;
         check_state(
             input.state.as_deref(),
             &["STARTING", "RUNNING", "CANCELLING", "COMPLETED", "CANCELLED", "FAILED"],

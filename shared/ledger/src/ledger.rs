@@ -55,6 +55,15 @@ pub enum Reopened {
     NotKept,
 }
 
+/// What became of a report that needed no claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noted {
+    /// It is written.
+    Written,
+    /// The event is finished already, and what it ended with stands.
+    Before,
+}
+
 /// A claim that is ours. Every write names the version that we wrote last, so a successor stops us.
 #[derive(Debug)]
 pub struct Held {
@@ -117,11 +126,11 @@ impl Ledger {
         }
     }
 
-    /// Records the report of an event that asked for nothing, unless it is finished already.
+    /// Records the report of an event that asked for nothing, unless it is finished already; says which.
     ///
     /// # Errors
     /// As S3 fails; [`Failure::Retry`] where another invocation holds the claim.
-    pub async fn note(&self, event: &EventId, report: Report, now: Timestamp) -> Result<(), Failure> {
+    pub async fn note(&self, event: &EventId, report: Report, now: Timestamp) -> Result<Noted, Failure> {
         self.write_finished(event, Phase::Done, report, now).await
     }
 
@@ -129,7 +138,7 @@ impl Ledger {
     ///
     /// # Errors
     /// As [`Ledger::note`].
-    pub async fn refuse(&self, event: &EventId, report: Report, now: Timestamp) -> Result<(), Failure> {
+    pub async fn refuse(&self, event: &EventId, report: Report, now: Timestamp) -> Result<Noted, Failure> {
         self.write_finished(event, Phase::Refused, report, now).await
     }
 
@@ -180,7 +189,7 @@ impl Ledger {
         phase: Phase,
         report: Report,
         now: Timestamp,
-    ) -> Result<(), Failure> {
+    ) -> Result<Noted, Failure> {
         let key = self.key(event);
         let function = self.function.clone();
         let mut entry = Entry {
@@ -194,12 +203,14 @@ impl Ledger {
             earlier: Vec::new(),
         };
         if let Put::Written { .. } = self.bucket.put_new(&key, encode(&key, &entry)?).await? {
-            return Ok(());
+            return Ok(Noted::Written);
         }
         let Some(object) = self.bucket.get(&key).await? else { return Err(lost(&key)) };
         let there = decode(&key, &object)?;
         match there.phase {
-            Phase::Done | Phase::Refused => return Ok(()),
+            // Our own write, whose answer was cut off.
+            Phase::Done | Phase::Refused if there.writer == entry.writer => return Ok(Noted::Written),
+            Phase::Done | Phase::Refused => return Ok(Noted::Before),
             Phase::Claimed { until } if until > now => {
                 return Err(Failure::retry(
                     format!("writing {key}"),
@@ -217,7 +228,7 @@ impl Ledger {
         }
         entry.outcomes = there.outcomes;
         entry.earlier = there.earlier;
-        self.put_over(&key, encode(&key, &entry)?, &object.etag).await.map(drop)
+        self.put_over(&key, encode(&key, &entry)?, &object.etag).await.map(|_| Noted::Written)
     }
 
     /// Writes over the entry of this tag; gives the new tag.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use signalbox_aws::Bucket;
 use signalbox_local::stage::Programs;
 use signalbox_local::template::ResourceKind;
+use signalbox_local::template::stack::Made;
 use signalbox_tests::{Ground, programs, template};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
@@ -60,11 +61,21 @@ async fn make(ground: &Ground, spec: &str, policy: &str) -> anyhow::Result<()> {
     Ok(ground.cloud().s3.put(&bucket, "policy/signalbox.yaml", policy.as_bytes())?)
 }
 
+fn made<'a>(ground: &'a Ground, id: &str) -> &'a Made {
+    ground.stage.stack.resources.get(id).unwrap()
+}
+
+fn arn(made: &Made) -> String {
+    made.attributes.get("Arn").or_else(|| made.attributes.get("TopicArn")).unwrap().clone()
+}
+
+fn property<'a>(made: &'a Made, key: &str) -> &'a Value {
+    made.properties.get(key).unwrap_or(&Value::Null)
+}
+
 /// Puts a sweep's event into the trigger's queue, as its rule does it by the clock.
 fn sweep(ground: &Ground, id: &str) -> anyhow::Result<()> {
-    let resources = &ground.stage.stack.resources;
-    let (rule, queue) =
-        (&resources["TriggerSweepRule"].attributes["Arn"], &resources["TriggerQueue"].attributes["Arn"]);
+    let (rule, queue) = (&arn(made(ground, "TriggerSweepRule")), &arn(made(ground, "TriggerQueue")));
     let now = ground.cloud().world.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let event = json!({
         "version": "0", "id": id, "detail-type": "Scheduled Event", "source": "aws.events", "account": "111122223333",
@@ -132,7 +143,7 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
             sweep(ground, "sweep-1")?;
             let seen = |ground: &Ground| Ok((!ground.objects("state/sweep/")?.is_empty()).then_some(()));
             ground.until("the sweep's memory", seen).await?;
-            let rule = json!({ "Name": ground.stage.stack.resources["TriggerRule"].name });
+            let rule = json!({ "Name": made(ground, "TriggerRule").name });
             ground.cloud().eventbridge.call("DisableRule", rule, &ground.developer()).await?;
             ground.commit("demo", "main", "two", &[("src/a", Some("a"))]).await?;
             sweep(ground, "sweep-2")?;
@@ -142,10 +153,10 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
             let alarms = ground.stage.stack.resources.values().filter(|made| made.kind == ResourceKind::Alarm);
             let mut count = 0;
             for alarm in alarms {
-                let topic = alarm.properties["AlarmActions"][0].as_str().unwrap_or_default();
-                let (arn, name) = (&alarm.attributes["Arn"], &alarm.name);
+                let topic = list(property(alarm, "AlarmActions")).pop().unwrap_or_default();
+                let (arn, name) = (arn(alarm), &alarm.name);
                 let sns = &ground.cloud().sns;
-                sns.publish_for_service(topic, "cloudwatch.amazonaws.com", arn, Some("ALARM"), name)?;
+                sns.publish_for_service(&topic, "cloudwatch.amazonaws.com", &arn, Some("ALARM"), name)?;
                 count += 1;
             }
             anyhow::ensure!(count > 0 && ground.cloud().sns.inbox().len() == count, "{count} alarms, not each a mail");
@@ -233,30 +244,30 @@ fn grants(ground: &Ground) -> Vec<Grant> {
     };
     let arn_of = |reference: &str| {
         let made = stack.resources.values().find(|made| made.reference == reference).unwrap();
-        made.attributes.get("Arn").or_else(|| made.attributes.get("TopicArn")).unwrap().clone()
+        arn(made)
     };
     for (id, made) in &stack.resources {
-        let document = &made.properties["PolicyDocument"];
+        let document = property(made, "PolicyDocument");
         match made.kind {
             ResourceKind::Role => {
                 let holder = format!("the role {}", made.name);
-                add(id, &holder, "AssumeRolePolicyDocument", &made.properties["AssumeRolePolicyDocument"]);
-                for policy in made.properties["Policies"].as_array().unwrap() {
+                add(id, &holder, "AssumeRolePolicyDocument", property(made, "AssumeRolePolicyDocument"));
+                for policy in property(made, "Policies").as_array().unwrap() {
                     add(id, &holder, policy["PolicyName"].as_str().unwrap(), &policy["PolicyDocument"]);
                 }
             }
             ResourceKind::QueuePolicy => {
-                for queue in list(&made.properties["Queues"]) {
+                for queue in list(property(made, "Queues")) {
                     add(id, &arn_of(&queue), "", document);
                 }
             }
             ResourceKind::TopicPolicy => {
-                for topic in list(&made.properties["Topics"]) {
+                for topic in list(property(made, "Topics")) {
                     add(id, &arn_of(&topic), "", document);
                 }
             }
             ResourceKind::BucketPolicy => {
-                add(id, &arn_of(made.properties["Bucket"].as_str().unwrap()), "", document);
+                add(id, &arn_of(property(made, "Bucket").as_str().unwrap()), "", document);
             }
             _ => {}
         }

@@ -11,7 +11,7 @@ async fn what_the_functions_read_is_read_to_its_end() {
     let ground = Ground::in_pages_of_one(Programs::None).await.unwrap();
     ground.repository("demo").await.unwrap();
     let files = [("a", Some("a")), ("b", Some("b")), ("c", Some("c"))];
-    let commit = CommitId::parse(&ground.commit("demo", "main", "one", &files).await.unwrap()).unwrap();
+    let commit = CommitId::parse(ground.commit("demo", "main", "one", &files).await.unwrap()).unwrap();
     let codecommit = CodeCommit::new(&ground.aws("trigger"));
     let repository = RepositoryName::parse("demo").unwrap();
     let paths = codecommit.changed_paths(&repository, None, &commit).await.unwrap().unwrap();
