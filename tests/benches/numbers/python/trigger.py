@@ -60,6 +60,20 @@ def settle(state):
             state["green"] = {"commit": start["commit"], "build": start["build"]}
 
 
+def take_up(repository, branch, commit, event_id):
+    """Enters the push into its branch's journal, where a sweep would look."""
+    key = f"state/journal/{repository}/refs/heads/{branch}.json"
+    for _ in range(5):
+        journal, etag = get(key)
+        journal = journal or {"entries": []}
+        if any(entry["id"] == event_id for entry in journal["entries"]):
+            return
+        journal["entries"] = [*journal["entries"], {"commit": commit, "id": event_id, "at": time.time()}][-50:]
+        if put_over(key, journal, etag):
+            return
+    raise RuntimeError(f"{event_id}: others were faster five times")
+
+
 def handle(event, context):
     if event.get("detail-type") != "CodeCommit Repository State Change":
         log(event.get("id"), "not ours", [], [])
@@ -74,6 +88,7 @@ def handle(event, context):
         reasons = [f"no trigger of the policy wants pushes to {branch} of {repository}"]
         log(event_id, "not concerned", reasons, [])
         return report(version, mode, "not concerned", reasons, [], {"event": event})
+    take_up(repository, branch, commit, event_id)
     for name, _, _ in triggers:
         known[name] = get(f"state/triggers/{repository}/{name}/refs/heads/{branch}.json")
     head = None
