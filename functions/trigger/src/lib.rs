@@ -134,7 +134,7 @@ impl Handle for Trigger {
             Err(error) => return Err(Failure::refused("reading the event", error.to_string())),
         };
         let in_force = self.policy.current().await?;
-        // Nobody but the template's own rule can send one: the queue takes no others.
+        // Whoever else may send one into the queue only has the branches looked at once more.
         if let Detail::Scheduled(_) = event.detail {
             return self.sweep(&event, &in_force, invocation).await;
         }
