@@ -260,14 +260,14 @@ impl EventBridge {
         });
         let shown =
             archives.iter().map(|(name, archive)| Ok((name.clone(), self.shown_archive(name, archive)?.into())));
-        let shown = shown.collect::<Answer<Vec<_>>>()?;
+        self.listed_by(("Archives", "ListArchives"), shown.collect::<Answer<_>>()?, input)
+    }
+
+    /// One page of what an operation lists, of those that its filters choose.
+    fn listed_by(&self, (member, operation): (&str, &str), shown: Vec<(String, Value)>, input: &List) -> Answer<Value> {
         let filters = input.filters();
-        self.listed(
-            ("Archives", "ListArchives", &filters.each_ref().map(String::as_str)),
-            shown,
-            input.limit,
-            input.next_token.as_deref(),
-        )
+        let filters = filters.each_ref().map(String::as_str);
+        self.listed((member, operation, &filters), shown, input.limit, input.next_token.as_deref())
     }
 
     pub(super) fn update_archive(&self, input: UpdateArchive) -> Answer<Value> {
@@ -407,14 +407,7 @@ impl EventBridge {
             wanted.map(|(name, replay)| (name.clone(), replay.clone())).collect()
         });
         let shown = replays.iter().map(|(name, replay)| Ok((name.clone(), self.shown_replay(name, replay)?.into())));
-        let shown = shown.collect::<Answer<Vec<_>>>()?;
-        let filters = input.filters();
-        self.listed(
-            ("Replays", "ListReplays", &filters.each_ref().map(String::as_str)),
-            shown,
-            input.limit,
-            input.next_token.as_deref(),
-        )
+        self.listed_by(("Replays", "ListReplays"), shown.collect::<Answer<_>>()?, input)
     }
 
     pub(super) fn cancel_replay(&self, input: OneReplay) -> Answer<Value> {
