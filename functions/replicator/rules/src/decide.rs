@@ -1,0 +1,363 @@
+//! What is done to each copy, and why.
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use signalbox_events::{RefName, RepositoryName};
+use signalbox_policy::{Create, Mode, Policy};
+
+use crate::compare::{Direction, Failed, Left, Plan, agree, compare_in};
+use crate::facts::{Facts, Lasting, Listing, Origin, ReplicaFacts, SourceFacts, TargetFacts};
+use crate::memory::Memory;
+use crate::place::{Copied, Place, copies_of, is_mutual, memory_key};
+use crate::refs::Names;
+use crate::render::render_failed;
+
+/// A target that could not be reached for this long after a push is told.
+const LATE: SignedDuration = SignedDuration::from_mins(10);
+
+/// A memory keeps at most this many sentences.
+const MOST_TOLD: usize = 20;
+
+/// A report keeps at most this many commands of a copy.
+const REPORTED: usize = 500;
+
+/// What is to be done, and why.
+#[must_use]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// In one word.
+    pub verdict: Verdict,
+    /// Whether the actions are done or only reported.
+    pub mode: Mode,
+    /// Why, for each copy.
+    pub reasons: Vec<Reason>,
+    /// What to do, in this order.
+    pub actions: Vec<Action>,
+}
+
+/// A decision in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Something is copied.
+    Copy,
+    /// Something cannot be copied.
+    Fail,
+    /// Every copy is as the policy wants it.
+    Equal,
+    /// The event concerns no copy.
+    NotConcerned,
+}
+
+/// Why something happens, or does not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The event is about no ref that is copied.
+    NoReplica,
+    /// The repository is gone; its copies stay as they are.
+    SourceGone {
+        /// Its name.
+        repository: RepositoryName,
+    },
+    /// What a copy needs, or why it needs nothing.
+    Compared {
+        /// Where it is.
+        target: String,
+        /// How many refs are equal.
+        equal: usize,
+        /// How many must move.
+        moves: usize,
+        /// Which are left as they are.
+        left: Vec<Left>,
+        /// Which cannot be made equal.
+        failed: Vec<Failed>,
+    },
+    /// A copy cannot be made, and a person must do something.
+    Trouble {
+        /// Where it is.
+        target: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// A copy cannot be looked at now.
+    Later {
+        /// Where it is.
+        target: String,
+        /// Why.
+        what: String,
+    },
+    /// The facts say nothing of it: they were gathered for another policy.
+    FactsMissing {
+        /// Where it is.
+        target: String,
+    },
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Make a copy equal.
+    Copy(Box<Copy>),
+    /// Nothing but our own memory of a copy changes.
+    Remember {
+        /// Where the memory lies.
+        key: String,
+        /// Where the copy is.
+        target: String,
+        /// What is wrong with it, each as a sentence.
+        troubles: Vec<String>,
+    },
+    /// Have the event come again.
+    ComeAgain {
+        /// Where the copy is.
+        target: String,
+        /// Why.
+        what: String,
+    },
+}
+
+/// A copy to make equal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Copy {
+    /// Where its memory lies.
+    pub key: String,
+    /// Where it is.
+    pub place: Place,
+    /// Whether the repository must be made first.
+    pub create: Create,
+    /// What is done to it, and what is not.
+    pub plan: Plan,
+    /// The target's default branch as it was seen.
+    pub head: Option<RefName>,
+    /// How many commands a report left out.
+    #[serde(default)]
+    pub left_out: usize,
+}
+
+impl Decision {
+    /// Whether nothing is wrong that a person must mend.
+    pub fn is_complete(&self) -> bool {
+        !self.reasons.iter().any(|reason| match reason {
+            Reason::Trouble { .. } | Reason::FactsMissing { .. } => true,
+            Reason::Compared { failed, .. } => !failed.is_empty(),
+            Reason::NoReplica | Reason::SourceGone { .. } | Reason::Later { .. } => false,
+        })
+    }
+
+    /// The decision as a report keeps it: of long plans the beginning.
+    pub fn for_report(&self) -> Self {
+        let mut decision = self.clone();
+        for action in &mut decision.actions {
+            if let Action::Copy(copy) = action {
+                copy.left_out = copy.plan.commands.len().saturating_sub(REPORTED);
+                copy.plan.commands.truncate(REPORTED);
+                copy.plan.left.truncate(REPORTED);
+                copy.plan.failed.truncate(REPORTED);
+            }
+        }
+        for reason in &mut decision.reasons {
+            if let Reason::Compared { left, failed, .. } = reason {
+                left.truncate(REPORTED);
+                failed.truncate(REPORTED);
+            }
+        }
+        decision
+    }
+}
+
+/// Decides what each copy needs. Total: whatever the facts are, there is a decision with a reason.
+pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
+    let mut decision =
+        Decision { verdict: Verdict::NotConcerned, mode: policy.mode, reasons: Vec::new(), actions: Vec::new() };
+    let copies = facts.repository.as_ref().map(|source| (source, concerned(facts, source, policy)));
+    let Some((source, copies)) = copies.filter(|(_, copies)| !copies.is_empty()) else {
+        decision.reasons.push(Reason::NoReplica);
+        return decision;
+    };
+    decision.verdict = Verdict::Equal;
+    let listing = match &facts.source {
+        SourceFacts::Listed(listing) => listing,
+        SourceFacts::Gone => {
+            decision.reasons.push(Reason::SourceGone { repository: source.clone() });
+            return decision;
+        }
+        SourceFacts::NotRead => {
+            let missing = copies.iter().map(|(_, place)| Reason::FactsMissing { target: place.to_string() });
+            decision.reasons.extend(missing);
+            return decision;
+        }
+    };
+    for (copy, place) in copies {
+        let key = memory_key(source, &facts.region, &copy, &place);
+        match facts.replicas.get(&key) {
+            Some(known) => decide_one(facts, source, listing, policy, (&copy, place, key, known), &mut decision),
+            None => decision.reasons.push(Reason::FactsMissing { target: place.to_string() }),
+        }
+    }
+    let copies_something = decision.actions.iter().any(|action| matches!(action, Action::Copy(_)));
+    if copies_something {
+        decision.verdict = Verdict::Copy;
+    } else if !decision.is_complete() {
+        decision.verdict = Verdict::Fail;
+    }
+    decision
+}
+
+fn concerned<'a>(facts: &Facts, source: &'a RepositoryName, policy: &'a Policy) -> Vec<(Copied<'a>, Place)> {
+    let mut copies = copies_of(policy, source);
+    match &facts.origin {
+        Origin::Event(push) => copies.retain(|(copy, _)| Names::of(copy.replica).is_copied(&push.reference)),
+        Origin::Sweep => {}
+        Origin::Other => copies.clear(),
+    }
+    copies
+}
+
+fn decide_one(
+    facts: &Facts,
+    source: &RepositoryName,
+    listing: &Listing,
+    policy: &Policy,
+    (copy, place, key, known): (&Copied<'_>, Place, String, &ReplicaFacts),
+    decision: &mut Decision,
+) {
+    let target = place.to_string();
+    let trouble = match trouble(facts, source, copy, &place, known) {
+        Ok(()) => None,
+        Err(Trouble::Lasting(what)) => {
+            decision.reasons.push(Reason::Trouble { target: target.clone(), what: what.clone() });
+            Some(what)
+        }
+        Err(Trouble::Passing(what)) => {
+            decision.reasons.push(Reason::Later { target: target.clone(), what: what.clone() });
+            if is_late(facts) {
+                remember(source, (&key, &target, known), vec![what.clone()], decision);
+            }
+            decision.actions.push(Action::ComeAgain { target, what });
+            return;
+        }
+    };
+    if let Some(what) = trouble {
+        remember(source, (&key, &target, known), vec![what], decision);
+        return;
+    }
+    let direction = direction(facts, source, policy, copy, &place);
+    let mut plan = compare_in(listing, known, copy.replica, direction);
+    // Only AWS's own API sets a default branch.
+    if !matches!(place, Place::CodeCommit { .. }) {
+        plan.head = None;
+    }
+    decision.reasons.push(Reason::Compared {
+        target: target.clone(),
+        equal: plan.equal,
+        moves: plan.commands.len(),
+        left: plan.left.clone(),
+        failed: plan.failed.clone(),
+    });
+    let create = if known.target == TargetFacts::Missing { Create::WhereMissing } else { Create::Never };
+    if !plan.commands.is_empty() || plan.head.is_some() || create == Create::WhereMissing {
+        let head = known.target.listing().and_then(|listing| listing.head.clone());
+        decision.actions.push(Action::Copy(Box::new(Copy { key, place, create, plan, head, left_out: 0 })));
+        return;
+    }
+    let troubles = plan.failed.iter().map(render_failed).collect();
+    let agreed = known.target.listing().map(|there| agree(listing, there, copy.replica, &known.memory.agreed));
+    if agreed.is_some_and(|agreed| agreed != known.memory.agreed) {
+        let troubles = first(troubles);
+        decision.actions.push(Action::Remember { key, target, troubles });
+    } else {
+        remember(source, (&key, &target, known), troubles, decision);
+    }
+}
+
+fn direction(facts: &Facts, source: &RepositoryName, policy: &Policy, copy: &Copied<'_>, place: &Place) -> Direction {
+    match is_mutual(policy, source, &facts.region, copy, place) {
+        true => Direction::Mutual,
+        false => Direction::OneWay,
+    }
+}
+
+/// What keeps a copy from being compared at all.
+enum Trouble {
+    /// A person must mend it.
+    Lasting(String),
+    /// It may pass.
+    Passing(String),
+}
+
+fn trouble(
+    facts: &Facts,
+    source: &RepositoryName,
+    copy: &Copied<'_>,
+    place: &Place,
+    known: &ReplicaFacts,
+) -> Result<(), Trouble> {
+    let lasting = |what: &str| Err(Trouble::Lasting(what.to_owned()));
+    if let Place::Nowhere { .. } = place {
+        return lasting("this is no name of a CodeCommit repository; mend `to` in the policy");
+    }
+    if place.neighbour(&facts.region) == Some(source) {
+        return lasting("the repository would be its own copy; mend `to` in the policy");
+    }
+    if let Some(working) = known.memory.working.as_ref().filter(|working| working.until > facts.now) {
+        let what = format!("another invocation copies it, until {} at most", working.until);
+        return Err(Trouble::Passing(what));
+    }
+    match &known.target {
+        TargetFacts::Listed(_) => Ok(()),
+        TargetFacts::Missing if copy.replica.create == Create::WhereMissing => Ok(()),
+        TargetFacts::Missing => {
+            lasting("there is no such repository, or it may not be seen; make it, or let the policy say `create: true`")
+        }
+        TargetFacts::Unreadable { what, lasting: Lasting::UntilMended } => Err(Trouble::Lasting(what.clone())),
+        TargetFacts::Unreadable { what, lasting: Lasting::ForNow } => Err(Trouble::Passing(what.clone())),
+    }
+}
+
+fn is_late(facts: &Facts) -> bool {
+    matches!(&facts.origin, Origin::Event(push) if push.at.is_some_and(|at| facts.now.duration_since(at) > LATE))
+}
+
+/// Has a change of what is wrong remembered; what is remembered already is told already.
+fn remember(
+    source: &RepositoryName,
+    (key, target, known): (&str, &str, &ReplicaFacts),
+    troubles: Vec<String>,
+    decision: &mut Decision,
+) {
+    let troubles = first(troubles);
+    let before = known.memory.failing.get(source).map(|failing| &failing.what);
+    if before.map_or(troubles.is_empty(), |before| *before == troubles) {
+        return;
+    }
+    decision.actions.push(Action::Remember { key: key.to_owned(), target: target.to_owned(), troubles });
+}
+
+fn first(mut troubles: Vec<String>) -> Vec<String> {
+    let beyond = troubles.len().saturating_sub(MOST_TOLD);
+    troubles.truncate(MOST_TOLD);
+    if beyond > 0 {
+        troubles.push(format!("and {beyond} more"));
+    }
+    troubles
+}
+
+impl Facts {
+    /// The memory of a copy after it was looked at once more: what is agreed on now, and what is wrong.
+    pub fn settled(&self, policy: &Policy, key: &str, troubles: Vec<String>) -> Option<Memory> {
+        let source = self.repository.as_ref()?;
+        let known = self.replicas.get(key)?;
+        let SourceFacts::Listed(listing) = &self.source else { return None };
+        let copies = copies_of(policy, source);
+        let (copy, place) = copies.iter().find(|(copy, place)| memory_key(source, &self.region, copy, place) == key)?;
+        let mut memory = known.memory.clone();
+        if let Some(target) = known.target.listing() {
+            memory.agreed = agree(listing, target, copy.replica, &known.memory.agreed);
+        }
+        memory.target = place.to_string();
+        memory.working = None;
+        Some(memory.with_trouble(source, first(troubles), self.now))
+    }
+}
