@@ -93,6 +93,16 @@ impl Ground {
         Self::of(&template(), programs, FunctionSettings::default(), Some(1)).await
     }
 
+    /// A stage on which no function runs, with another region beside the stack's own.
+    ///
+    /// # Errors
+    /// As [`Stage::set`].
+    pub async fn in_two_regions(other: &str) -> anyhow::Result<Self> {
+        let regions = vec!["eu-west-1".to_owned(), other.to_owned()];
+        Self::on(&template(), Programs::None, FunctionSettings::default(), |cloud| CloudSettings { regions, ..cloud })
+            .await
+    }
+
     async fn with(template: &Path, programs: Programs, functions: FunctionSettings) -> anyhow::Result<Self> {
         Self::of(template, programs, functions, None).await
     }
@@ -103,9 +113,18 @@ impl Ground {
         functions: FunctionSettings,
         page_size: Option<usize>,
     ) -> anyhow::Result<Self> {
+        Self::on(template, programs, functions, |cloud| CloudSettings { page_size, ..cloud }).await
+    }
+
+    async fn on(
+        template: &Path,
+        programs: Programs,
+        functions: FunctionSettings,
+        cloud: impl FnOnce(CloudSettings) -> CloudSettings,
+    ) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("no temporary folder")?;
         let stage = Stage::set(Setting {
-            cloud: CloudSettings { seed: 7, page_size, ..CloudSettings::new(dir.path().join("cloud")) },
+            cloud: cloud(CloudSettings { seed: 7, ..CloudSettings::new(dir.path().join("cloud")) }),
             template: template.to_owned(),
             parameters: BTreeMap::from([("Email".to_owned(), "team@example.com".to_owned())]),
             programs,

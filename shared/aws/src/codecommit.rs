@@ -48,6 +48,15 @@ impl From<Option<UserInfo>> for Signature {
     }
 }
 
+/// What CodeCommit keeps of a repository beside its refs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RepositoryInfo {
+    /// The short name of the default branch; an empty repository has none.
+    pub default_branch: Option<String>,
+    /// What people wrote about it.
+    pub description: String,
+}
+
 impl CodeCommit {
     /// A reader.
     pub fn new(aws: &Aws) -> Self {
@@ -177,6 +186,74 @@ impl CodeCommit {
         let answer =
             request.send().await.map_err(|error| sort(format!("codecommit:GetRepository on {repository}"), error))?;
         Ok(answer.repository_metadata.and_then(|metadata| metadata.default_branch))
+    }
+
+    /// What is kept of a repository beside its refs; `None` where there is no such repository.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them.
+    pub async fn repository(&self, repository: &RepositoryName) -> Result<Option<RepositoryInfo>, Failure> {
+        let request = self.client.get_repository().repository_name(repository.as_str());
+        match request.send().await {
+            Ok(answer) => {
+                let metadata = answer.repository_metadata;
+                Ok(Some(metadata.map_or_else(RepositoryInfo::default, |metadata| RepositoryInfo {
+                    default_branch: metadata.default_branch,
+                    description: metadata.repository_description.unwrap_or_default(),
+                })))
+            }
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_repository_does_not_exist_exception()) => {
+                Ok(None)
+            }
+            Err(error) => Err(sort(format!("codecommit:GetRepository on {repository}"), error)),
+        }
+    }
+
+    /// What people wrote about a repository; nothing where there is none.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them.
+    pub async fn description(&self, repository: &RepositoryName) -> Result<String, Failure> {
+        let request = self.client.batch_get_repositories().repository_names(repository.as_str());
+        let sent = request.send().await;
+        let answer = sent.map_err(|error| sort(format!("codecommit:BatchGetRepositories on {repository}"), error))?;
+        let first = answer.repositories.unwrap_or_default().into_iter().next();
+        Ok(first.and_then(|metadata| metadata.repository_description).unwrap_or_default())
+    }
+
+    /// Makes a repository; one that is there already stays as it is.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them.
+    pub async fn create_repository(&self, repository: &RepositoryName, description: &str) -> Result<(), Failure> {
+        let request = self.client.create_repository().repository_name(repository.as_str());
+        let description = Some(description.to_owned()).filter(|text| !text.is_empty());
+        match request.set_repository_description(description).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_repository_name_exists_exception()) => Ok(()),
+            Err(error) => Err(sort(format!("codecommit:CreateRepository on {repository}"), error)),
+        }
+    }
+
+    /// Makes a branch, by its short name, the default one.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them.
+    pub async fn set_default_branch(&self, repository: &RepositoryName, branch: &str) -> Result<(), Failure> {
+        let request =
+            self.client.update_default_branch().repository_name(repository.as_str()).default_branch_name(branch);
+        let sent = request.send().await;
+        sent.map(drop).map_err(|error| sort(format!("codecommit:UpdateDefaultBranch on {repository}"), error))
+    }
+
+    /// Writes what people read about a repository.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them.
+    pub async fn set_description(&self, repository: &RepositoryName, description: &str) -> Result<(), Failure> {
+        let request = self.client.update_repository_description().repository_name(repository.as_str());
+        let sent = request.repository_description(description).send().await;
+        sent.map(drop).map_err(|error| sort(format!("codecommit:UpdateRepositoryDescription on {repository}"), error))
     }
 
     /// A commit; `None` where it is not in the repository.

@@ -88,6 +88,17 @@ impl Aws {
         Self { config: tuned(config).build() }
     }
 
+    /// The same keys and the same HTTP client, in another region.
+    #[must_use]
+    pub fn in_region(&self, region: &str) -> Self {
+        Self { config: self.config.to_builder().region(Region::new(region.to_owned())).build() }
+    }
+
+    /// The region.
+    pub fn region(&self) -> &str {
+        self.config.region().map_or("", AsRef::as_ref)
+    }
+
     /// The endpoint that stands in for AWS, where one does: then AWS's own pages show nothing of what is here.
     pub fn endpoint(&self) -> Option<&str> {
         self.config.endpoint_url()

@@ -12,6 +12,8 @@ mod cloudformation;
 mod codebuild;
 #[cfg(feature = "codecommit")]
 mod codecommit;
+#[cfg(feature = "git")]
+mod git;
 #[cfg(feature = "logs")]
 mod logs;
 #[cfg(feature = "profile")]
@@ -33,6 +35,8 @@ pub use codebuild::*;
 pub use codecommit::*;
 pub use config::{Aws, AwsEnvironment, IncompleteEnvironment};
 pub use failure::{Failure, Problem};
+#[cfg(feature = "git")]
+pub use git::{GitAddress, GitPassword};
 #[cfg(feature = "logs")]
 pub use logs::{LogLine, Logs};
 #[cfg(feature = "profile")]

@@ -14,6 +14,7 @@ mod settings;
 pub use batch::{Answer, Delivery, Invocation, answer_payload, wait_before_retry};
 pub use carry_out::{Apply, Ending, Order, Step, carry_out};
 pub use logging::start_logging;
+pub use metrics::{Measure, measure};
 pub use policy_source::{InForce, PolicySource};
 pub use run::{Error, Handle, Handled, Setup, received, run};
 pub use settings::{MissingSetting, Settings};

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 /// The namespace of all metrics of a stack.
@@ -19,6 +19,20 @@ pub(crate) enum Count {
     Retried,
 }
 
+/// What a function measures of its own work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Measure {
+    /// How long after a push a copy was equal.
+    ReplicaLag(SignedDuration),
+}
+
+/// Writes down what the function of this name measured.
+pub fn measure(function: &str, measure: Measure) {
+    let Measure::ReplicaLag(lag) = measure;
+    let line = metric(function, ("ReplicaLag", "Seconds", json!(lag.as_secs_f64())), "INFO", Timestamp::now());
+    let _closed = writeln!(std::io::stdout(), "{line}");
+}
+
 /// Counts how one event of the function of this name ended.
 pub(crate) fn count(function: &str, count: Count) {
     // The log is the only way out: if it is closed there is nobody left to tell.
@@ -27,11 +41,20 @@ pub(crate) fn count(function: &str, count: Count) {
 
 fn line(function: &str, count: Count, now: Timestamp) -> serde_json::Value {
     // The level is for Lambda, which drops lines below the one that the template asks for.
-    let (metric, level) = match count {
+    let (metric_name, level) = match count {
         Count::Handled => ("Handled", "INFO"),
         Count::Refused => ("Refused", "ERROR"),
         Count::Retried => ("Retried", "WARN"),
     };
+    metric(function, (metric_name, "Count", json!(1)), level, now)
+}
+
+fn metric(
+    function: &str,
+    (name, unit, value): (&str, &str, serde_json::Value),
+    level: &str,
+    now: Timestamp,
+) -> serde_json::Value {
     json!({
         "level": level,
         "_aws": {
@@ -39,11 +62,11 @@ fn line(function: &str, count: Count, now: Timestamp) -> serde_json::Value {
             "CloudWatchMetrics": [{
                 "Namespace": NAMESPACE,
                 "Dimensions": [["Function"]],
-                "Metrics": [{ "Name": metric, "Unit": "Count" }],
+                "Metrics": [{ "Name": name, "Unit": unit }],
             }],
         },
         "Function": function,
-        metric: 1,
+        name: value,
     })
 }
 

@@ -183,7 +183,7 @@ tables! {
         later("approvals", "mapping of branch patterns to approvals", Shape::Entries(BRANCHES, &Shape::Mapping(&APPROVAL)), "What a merge needs.");
         later("protection", "list of protections", Shape::List(&PROTECTION), "What must not happen to refs.");
         now("notifications", "list of rules", Shape::List(&NOTIFICATION), "Who is told about what.");
-        later("replicas", "list of replicas", Shape::List(&REPLICA), "Which copies are kept.");
+        now("replicas", "list of replicas", Shape::List(&REPLICA), "Which copies are kept.");
     }
     /// `triggers.NAME`
     TRIGGER "trigger" "a trigger" Together::Free => {
@@ -317,8 +317,8 @@ tables! {
     /// `replicas[]`
     REPLICA "replica" "a replica" Together::Free => {
         required(now("to", "address", Shape::Text(ADDRESS), "Where the copy is."));
-        now("credentials", "secret name", Shape::Text(SECRET), "The secret that holds the token of a git host.");
-        now("role", "role ARN", Shape::Text(form("^arn:.*:role/", &["arn:aws:iam::111122223333:role/NAME"])), "The role to assume in another account.");
+        holds_back("credentials", "secret name", Shape::Text(SECRET), "The secret that holds the token of a git host.");
+        holds_back("role", "role ARN", Shape::Text(form("^arn:.*:role/", &["arn:aws:iam::111122223333:role/NAME"])), "The role to assume in another account.");
         now("external_id", "text", Shape::Text(form("^[A-Za-z0-9+=,.@:/_-]{2,1224}$", &[])), "What the role's trust policy asks for.");
         now("refs", "globs", Shape::Texts(REFS), "Which refs are copied.");
         now("map", "mapping of refs to refs", Shape::Entries(form("^refs/(heads|tags)/", &[]), &Shape::Text(form("^refs/(heads|tags)/", &[]))), "Refs that have another name in the copy.");

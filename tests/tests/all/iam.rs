@@ -14,6 +14,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
 const POLICY: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit:\n        on: { push: { branches: [\"**\"], paths: [\"src/**\"] } }\n        start: { build: unit }\n        supersede: true\n    notifications:\n      - about: [build.*]\n        to: [team-demo]\n";
+const COPIES: &str = "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: codecommit://eu-west-1/demo-copy, create: true }\n";
 const QUICK: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"true\"]\n";
 const SLOW: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"sleep 60\"]\n";
 const FAILING: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"echo the sum is $((20 + 22)); exit 1\"]\n";
@@ -37,14 +38,26 @@ enum Scene {
     Retried,
     /// A push whose event was lost is found by the sweep.
     Swept,
+    /// A push is copied into a repository that is made for it, and the sweep carries the default branch over.
+    Copied,
     /// The alarms go off.
     Alarms,
     /// The queues are gone, and events end among the dead letters.
     DeadLetters,
 }
 
-const SCENES: [Scene; 7] =
-    [Scene::Broken, Scene::Feature, Scene::Superseded, Scene::Retried, Scene::Swept, Scene::Alarms, Scene::DeadLetters];
+const SCENES: [Scene; 8] = [
+    Scene::Broken,
+    Scene::Feature,
+    Scene::Superseded,
+    Scene::Retried,
+    Scene::Swept,
+    Scene::Copied,
+    Scene::Alarms,
+    Scene::DeadLetters,
+];
+
+const FUNCTIONS: [&str; 3] = ["trigger", "notifier", "replicator"];
 
 async fn set(scene: Scene, template: &str) -> anyhow::Result<Ground> {
     let programs = match scene {
@@ -73,9 +86,10 @@ fn property<'a>(made: &'a Made, key: &str) -> &'a Value {
     made.properties.get(key).unwrap_or(&Value::Null)
 }
 
-/// Puts a sweep's event into the trigger's queue, as its rule does it by the clock.
-fn sweep(ground: &Ground, id: &str) -> anyhow::Result<()> {
-    let (rule, queue) = (&arn(made(ground, "TriggerSweepRule")), &arn(made(ground, "TriggerQueue")));
+/// Puts a sweep's event into the queue of a function, as its rule does it by the clock.
+fn sweep(ground: &Ground, function: &str, id: &str) -> anyhow::Result<()> {
+    let rule = &arn(made(ground, &format!("{function}SweepRule")));
+    let queue = &arn(made(ground, &format!("{function}Queue")));
     let now = ground.cloud().world.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let event = json!({
         "version": "0", "id": id, "detail-type": "Scheduled Event", "source": "aws.events", "account": "111122223333",
@@ -125,7 +139,7 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
             ground.commit("demo", "main", "one", &[("src/a", Some("a"))]).await?;
             let start = json!({ "projectName": "unit", "sourceVersion": "main" });
             ground.cloud().codebuild.call("StartBuild", start, &ground.developer()).await?;
-            for function in ["trigger", "notifier"] {
+            for function in FUNCTIONS {
                 let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
                 while !ground.stage.last_lines(function, 200).await?.join("\n").contains("comes again") {
                     anyhow::ensure!(tokio::time::Instant::now() < deadline, "no event came again to the {function}");
@@ -140,14 +154,33 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
         Scene::Swept => {
             make(ground, QUICK, POLICY).await?;
             ground.commit("demo", "main", "one", &[("docs/a", Some("a"))]).await?;
-            sweep(ground, "sweep-1")?;
+            sweep(ground, "Trigger", "sweep-1")?;
             let seen = |ground: &Ground| Ok((!ground.objects("state/sweep/")?.is_empty()).then_some(()));
             ground.until("the sweep's memory", seen).await?;
             let rule = json!({ "Name": made(ground, "TriggerRule").name });
             ground.cloud().eventbridge.call("DisableRule", rule, &ground.developer()).await?;
             ground.commit("demo", "main", "two", &[("src/a", Some("a"))]).await?;
-            sweep(ground, "sweep-2")?;
+            sweep(ground, "Trigger", "sweep-2")?;
             ground.until("a start", |ground| started(ground, 1)).await?;
+        }
+        Scene::Copied => {
+            make(ground, QUICK, COPIES).await?;
+            let tip = ground.commit("demo", "main", "one", &[("a", Some("a"))]).await?;
+            let codecommit = &ground.cloud().codecommit;
+            let copied = |ground: &Ground| Ok((!ground.objects("ledger/replicator/")?.is_empty()).then_some(()));
+            ground.until("the copy's report", copied).await?;
+            let input = json!({ "repositoryName": "demo-copy", "branchName": "main" });
+            let there = codecommit.call("GetBranch", input, &ground.developer()).await?;
+            anyhow::ensure!(there.pointer("/branch/commitId") == Some(&json!(tip)), "the copy is elsewhere: {there}");
+            ground.branch("demo", "next", &tip).await?;
+            let next = json!({ "repositoryName": "demo", "defaultBranchName": "next" });
+            codecommit.call("UpdateDefaultBranch", next, &ground.developer()).await?;
+            sweep(ground, "Replicator", "sweep-3")?;
+            let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+            while codecommit.default_branch("demo-copy").await?.as_deref() != Some("next") {
+                anyhow::ensure!(tokio::time::Instant::now() < deadline, "the default branch did not go along");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
         }
         Scene::Alarms => {
             let alarms = ground.stage.stack.resources.values().filter(|made| made.kind == ResourceKind::Alarm);
@@ -162,14 +195,14 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
             anyhow::ensure!(count > 0 && ground.cloud().sns.inbox().len() == count, "{count} alarms, not each a mail");
         }
         Scene::DeadLetters => {
-            for function in ["trigger", "notifier"] {
+            for function in FUNCTIONS {
                 ground.cloud().sqs.delete_queue(&ground.stage.function(function))?;
             }
             make(ground, QUICK, POLICY).await?;
             ground.commit("demo", "main", "one", &[("src/a", Some("a"))]).await?;
             let start = json!({ "projectName": "unit", "sourceVersion": "main" });
             ground.cloud().codebuild.call("StartBuild", start, &ground.developer()).await?;
-            for function in ["trigger", "notifier"] {
+            for function in FUNCTIONS {
                 let letters = format!("{}-dead-letters", ground.stage.function(function));
                 let there = |ground: &Ground| Ok((ground.cloud().sqs.counts(&letters)?.visible > 0).then_some(()));
                 ground.until("a dead letter", there).await?;
@@ -179,7 +212,7 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
     // Everything is told, and nothing comes again.
     if !matches!(scene, Scene::Alarms | Scene::DeadLetters) {
         let is_done = |ground: &Ground| {
-            for function in ["trigger", "notifier"] {
+            for function in FUNCTIONS {
                 let counts = ground.cloud().sqs.counts(&ground.stage.function(function))?;
                 if counts.visible + counts.in_flight + counts.delayed > 0 {
                     return Ok(None);
@@ -191,8 +224,12 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
     }
     // The log of a function that ran is there to be read.
     if !matches!(scene, Scene::Alarms | Scene::DeadLetters) {
-        for function in ["trigger", "notifier"] {
-            if !matches!(scene, Scene::Feature | Scene::Swept) || function == "trigger" {
+        for function in FUNCTIONS {
+            let is_quiet = match scene {
+                Scene::Feature | Scene::Swept | Scene::Copied => function == "notifier",
+                _ => false,
+            };
+            if !is_quiet {
                 let lines = ground.stage.last_lines(function, 1).await?;
                 anyhow::ensure!(!lines.is_empty(), "the log of the {function} is empty");
             }
@@ -358,7 +395,7 @@ async fn baseline() -> &'static Baseline {
 /// Everything in which a person would look for the reason: the functions' logs, the ledger, the dead letters.
 async fn told(ground: &Ground) -> String {
     let mut told = Vec::new();
-    for function in ["trigger", "notifier"] {
+    for function in FUNCTIONS {
         told.extend(ground.stage.last_lines(function, 500).await.unwrap_or_default());
         let letters = format!("{}-dead-letters", ground.stage.function(function));
         for message in ground.cloud().sqs.receive(&letters, 10, Duration::ZERO).await.unwrap_or_default() {

@@ -21,6 +21,7 @@ mod notifier;
 mod pages;
 mod policy_in_force;
 mod replay;
+mod replicator;
 mod story;
 mod sweep;
 mod template;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use signalbox_events::{RefName, RepositoryName};
 use signalbox_policy::{Create, Mode, Policy};
 
-use crate::compare::{Direction, Failed, Left, Plan, agree, compare_in};
+use crate::compare::{Command, Direction, Failed, Left, Plan, agree, compare_in};
 use crate::facts::{Facts, Lasting, Listing, Origin, ReplicaFacts, SourceFacts, TargetFacts};
 use crate::memory::Memory;
 use crate::place::{Copied, Place, copies_of, is_mutual, memory_key};
@@ -342,6 +342,18 @@ fn first(mut troubles: Vec<String>) -> Vec<String> {
         troubles.push(format!("and {beyond} more"));
     }
     troubles
+}
+
+/// The commands that a target still needs, seen what it has now.
+pub fn commands_left(facts: &Facts, policy: &Policy, key: &str, listed: &Listing) -> Vec<Command> {
+    let (Some(source), SourceFacts::Listed(listing)) = (&facts.repository, &facts.source) else { return Vec::new() };
+    let Some(known) = facts.replicas.get(key) else { return Vec::new() };
+    let known = ReplicaFacts { target: TargetFacts::Listed(listed.clone()), ..known.clone() };
+    let copies = copies_of(policy, source);
+    let found = copies.iter().find(|(copy, place)| memory_key(source, &facts.region, copy, place) == key);
+    let Some((copy, place)) = found else { return Vec::new() };
+    let direction = direction(facts, source, policy, copy, place);
+    compare_in(listing, &known, copy.replica, direction).commands
 }
 
 impl Facts {

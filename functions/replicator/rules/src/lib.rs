@@ -17,7 +17,7 @@ mod refs;
 mod render;
 
 pub use compare::{Because, Command, Failed, Left, Plan, Trouble, Why, compare, unsure};
-pub use decide::{Action, Copy, Decision, Reason, Verdict, decide};
+pub use decide::{Action, Copy, Decision, Reason, Verdict, commands_left, decide};
 pub use facts::{Facts, Lasting, Listing, Object, Origin, Push, Refs, ReplicaFacts, SourceFacts, TargetFacts};
 pub use memory::{Failing, Memory, Working};
 pub use needs::{Cursor, Needs, ReplicaNeeds, has_replicas, needs, needs_of};

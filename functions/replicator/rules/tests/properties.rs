@@ -1,6 +1,6 @@
 //! Two repositories, people, and replicators that are interrupted anywhere: nothing is lost, and it comes to an end.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -311,9 +311,9 @@ proptest! {
             _ => Vec::new(),
         }).collect();
         let (here, there) = (&world.sides[&Side::A].refs, &world.sides[&Side::B].refs);
-        for at in 0..3 {
-            let is_told = told.contains(NAMES[at]) || told.contains("every ref");
-            prop_assert!(here.get(&at) == there.get(&at) || is_told, "{} differs and is not named", NAMES[at]);
+        for (at, name) in NAMES.iter().enumerate() {
+            let is_told = told.contains(*name) || told.contains("every ref");
+            prop_assert!(here.get(&at) == there.get(&at) || is_told, "{name} differs and is not named");
         }
     }
 

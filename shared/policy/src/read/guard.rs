@@ -299,6 +299,8 @@ impl Reader {
             "https" => self.https(place, text, rest, fields, credentials),
             "s3" => match rest.split_once('/') {
                 Some((bucket, key)) if is_bucket(bucket) && !key.is_empty() => {
+                    let what = "a bundle in a bucket is checked, and not written in this version".to_owned();
+                    self.note(place.key, &place.path, what);
                     Some(Target::Bundle { bucket: bucket.to_owned(), key: key.to_owned(), role })
                 }
                 _ => {

@@ -1,0 +1,135 @@
+//! What both sides have and what is remembered, read into facts. No policy in here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use signalbox_aws::Failure;
+use signalbox_events::{RefName, Region};
+use signalbox_gitwire::http::{Source, Target};
+use signalbox_gitwire::{Head, Oid};
+use signalbox_policy::Policy;
+use signalbox_replicator_rules::{
+    Facts, Lasting, Listing, Memory, Needs, Object, Place, ReplicaFacts, ReplicaNeeds, SourceFacts, TargetFacts,
+    copied_kinds, copies_of, memory_key, unsure,
+};
+
+use crate::Replicator;
+use crate::places::{is_missing, sorted};
+
+/// The facts, with the open ends that they were read from.
+pub(crate) struct Seen {
+    pub(crate) facts: Facts,
+    /// The source, to fetch from.
+    pub(crate) source: Option<Source>,
+    /// The targets, to push to, under the keys of their memories.
+    pub(crate) targets: BTreeMap<String, Target>,
+}
+
+/// Reads what the decision will want. A target that cannot be read is a fact about that target, not the end of all.
+pub(crate) async fn gather(
+    function: &Replicator,
+    needs: &Needs,
+    home: &Region,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Seen, Failure> {
+    let facts = Facts::before_gathering(needs.repository.clone(), home.clone(), needs.origin.clone(), now);
+    let mut seen = Seen { facts, source: None, targets: BTreeMap::new() };
+    let Some(repository) = &needs.repository else { return Ok(seen) };
+    // All memories are read before anything is listed: what is remembered afterwards is then not older than what was seen.
+    let mut memories = Vec::new();
+    for replica in &needs.replicas {
+        let memory = function.state.read::<Memory>(&replica.key).await?;
+        memories.push(memory.map_or_else(|| Memory::empty(replica.place.to_string()), |kept| kept.value));
+    }
+    let remote = function.codecommit_remote(&function.aws, repository).await?;
+    let source = match remote.source(copied_kinds()).await {
+        Ok(source) => source,
+        Err(failure) if is_missing(&failure) => {
+            seen.facts.source = SourceFacts::Gone;
+            return Ok(seen);
+        }
+        Err(failure) => return Err(sorted(&failure)),
+    };
+    let listing = plain(&source.listing);
+    let copies = copies_of(policy, repository);
+    for (replica, memory) in needs.replicas.iter().zip(memories) {
+        let (target, open) = read_target(function, replica).await;
+        let mut known = ReplicaFacts { target, memory, known: BTreeSet::new() };
+        let copy = copies.iter().find(|(copy, place)| memory_key(repository, home, copy, place) == replica.key);
+        if let Some((copy, _)) = copy {
+            let asked = unsure(&listing, &known, copy.replica);
+            known.known = known_of(&source, &asked).await?;
+        }
+        if let Some(open) = open {
+            seen.targets.insert(replica.key.clone(), open);
+        }
+        seen.facts.replicas.insert(replica.key.clone(), known);
+    }
+    seen.facts.source = SourceFacts::Listed(listing);
+    seen.source = Some(source);
+    Ok(seen)
+}
+
+/// What a target has, with the open end to push to.
+async fn read_target(function: &Replicator, replica: &ReplicaNeeds) -> (TargetFacts, Option<Target>) {
+    match open_target(function, &replica.place).await {
+        Ok(Some((listing, target))) => (TargetFacts::Listed(listing), Some(target)),
+        Ok(None) => (TargetFacts::Missing, None),
+        Err(failure) => {
+            let lasting = match failure {
+                Failure::Retry(_) => Lasting::ForNow,
+                Failure::Refused(_) => Lasting::UntilMended,
+            };
+            (TargetFacts::Unreadable { what: failure.chain(), lasting }, None)
+        }
+    }
+}
+
+/// Lists a target; nothing where there is no such repository.
+pub(crate) async fn open_target(function: &Replicator, place: &Place) -> Result<Option<(Listing, Target)>, Failure> {
+    let mut default_branch = None;
+    if let Place::CodeCommit { region, repository, role } = place {
+        // A push never tells what HEAD is.
+        let codecommit = function.codecommit_for(region.as_str(), role.as_ref())?;
+        let Some(there) = codecommit.repository(repository).await? else { return Ok(None) };
+        default_branch = there.default_branch.and_then(|branch| RefName::branch(&branch).ok());
+    }
+    let target = match function.remote(place).await?.target().await {
+        Ok(target) => target,
+        Err(failure) if is_missing(&failure) => return Ok(None),
+        Err(failure) => return Err(sorted(&failure)),
+    };
+    let mut listing = plain(target.listing());
+    listing.head = listing.head.or(default_branch);
+    Ok(Some((listing, target)))
+}
+
+/// A listing in the words of the rules. What can never be copied, whatever its name, is left out here.
+fn plain(listing: &signalbox_gitwire::Listing) -> Listing {
+    let mut plain = Listing::default();
+    let is_ours = |name: &str| copied_kinds().iter().any(|kind| name.starts_with(kind));
+    for found in listing.refs.iter().filter(|found| is_ours(found.name.as_str())) {
+        match (RefName::parse(found.name.as_str()), Object::parse(&found.id.to_string())) {
+            (Ok(name), Some(id)) => {
+                plain.refs.insert(name, id);
+            }
+            _ => plain.odd.push(found.name.as_str().to_owned()),
+        }
+    }
+    plain.odd.extend(listing.unusable.iter().filter(|name| is_ours(name)).cloned());
+    if let Head::Branch(name) = &listing.head {
+        plain.head = RefName::parse(name.as_str()).ok();
+    }
+    plain
+}
+
+/// Those of these objects that the source has.
+async fn known_of(source: &Source, asked: &BTreeSet<Object>) -> Result<BTreeSet<Object>, Failure> {
+    let ids: Vec<Oid> = asked.iter().filter_map(|object| Oid::parse(object.as_str()).ok()).collect();
+    if ids.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let known = source.known(&ids).await.map_err(|failure| sorted(&failure))?;
+    Ok(known.iter().filter_map(|id| Object::parse(&id.to_string())).collect())
+}

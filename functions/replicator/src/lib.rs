@@ -1,0 +1,193 @@
+//! The replicator function: copies of repositories that are always equal.
+//!
+//! An event only says *look now*: refs of both sides are listed, compared, and what the target lacks is streamed to it.
+
+mod apply;
+mod gather;
+mod places;
+mod push;
+mod sweep;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use signalbox_aws::{Aws, CodeCommit, Failure};
+use signalbox_events::{Arn, Detail, Event, EventId, Parsed, Region, RepositoryName, parse_event};
+use signalbox_gitwire::http::{Client, Patience};
+use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
+use signalbox_ledger::{Ledger, Noted, Report, State};
+use signalbox_policy::{ArnPattern, Mode};
+use signalbox_replicator_rules::{Decision, Facts, Needs, Verdict, decide, needs, render_action, render_reason};
+use tokio::sync::OnceCell;
+
+use crate::apply::Carrier;
+use crate::gather::Seen;
+
+/// The function with its clients.
+#[derive(Debug)]
+pub struct Replicator {
+    policy: std::sync::Arc<PolicySource>,
+    ledger: Ledger,
+    state: State,
+    aws: Aws,
+    codecommit: CodeCommit,
+    git: OnceCell<Client>,
+    readable: Option<ArnPattern>,
+    function_name: String,
+    sweep_time: Duration,
+}
+
+impl Replicator {
+    /// The function over this setup.
+    pub fn new(setup: &Setup) -> Self {
+        let readable = setup.settings.repositories.as_ref();
+        Self {
+            policy: setup.policy.clone(),
+            ledger: setup.ledger.clone(),
+            state: setup.state.clone(),
+            codecommit: CodeCommit::new(&setup.aws),
+            aws: setup.aws.clone(),
+            git: OnceCell::new(),
+            readable: readable.and_then(|pattern| ArnPattern::parse(pattern.as_str()).ok()),
+            function_name: setup.settings.function_name.clone(),
+            sweep_time: sweep::TIME,
+        }
+    }
+
+    /// The same function, whose sweep looks no further after this time: for tests of how the next one goes on.
+    #[must_use]
+    pub fn with_sweep_time(self, sweep_time: Duration) -> Self {
+        Self { sweep_time, ..self }
+    }
+
+    /// Whether the template lets the function read this repository.
+    fn may_read(&self, repository: &RepositoryName) -> bool {
+        self.readable.as_ref().is_none_or(|pattern| {
+            let place = pattern.as_str().rsplit_once(':').map_or("", |(place, _)| place);
+            Arn::parse(format!("{place}:{repository}")).is_ok_and(|arn| pattern.matches(&arn))
+        })
+    }
+
+    /// The client for git, made when it is first needed: most events concern no copy.
+    async fn git(&self) -> Result<&Client, Failure> {
+        let make = || async {
+            Client::new(Patience::default())
+                .map_err(|error| Failure::retry("connecting to git hosts", error.to_string()))
+        };
+        self.git.get_or_try_init(make).await
+    }
+
+    /// Looks at a repository and its copies, makes them equal, and reports it in the ledger under `id`.
+    async fn look(
+        &self,
+        (event, received): (&Event, Option<Value>),
+        needs: &Needs,
+        in_force: &InForce,
+        id: &EventId,
+        invocation: Invocation,
+    ) -> Result<Looked, Failure> {
+        let home = event.envelope.region.clone();
+        let seen = self.gather(needs, &home, &in_force.policy, invocation.now).await?;
+        let decision = decide(&seen.facts, &in_force.policy);
+        let report =
+            |actions| report((event, &received), &seen.facts, &decision, actions, in_force.version.clone(), invocation);
+        let is_quiet = decision.actions.is_empty();
+        let handled = |handled| Ok(Looked { handled, is_quiet });
+
+        // An event that is run once more has an entry, which must be finished again.
+        if decision.verdict == Verdict::NotConcerned && event.envelope.again.is_none() {
+            return handled(Handled::Reported(Box::new(report(Vec::new()))));
+        }
+        if received.is_none() && is_quiet {
+            // The sweep found nothing to do, or nothing that was not told before.
+            return handled(Handled::Reported(Box::new(report(Vec::new()))));
+        }
+        if decision.mode == Mode::Observe {
+            let would = decision.actions.iter().map(|action| format!("would {}", render_action(action)));
+            let report = report(would.collect());
+            return handled(self.note(id, report, invocation).await?);
+        }
+        let carrier = Carrier { function: self, policy: &in_force.policy, seen: &seen, event: id };
+        let ending = if decision.is_complete() { Ending::Done } else { Ending::Refused };
+        if ending == Ending::Done && decision.actions.iter().all(|action| carrier.step(action).key.is_none()) {
+            // What may simply be done again needs no claim.
+            let mut done = Vec::new();
+            for action in &decision.actions {
+                let outcome = carrier.apply(action, 1, invocation).await?;
+                done.push(format!("{}: {outcome}", carrier.step(action).told));
+            }
+            return handled(self.note(id, report(done), invocation).await?);
+        }
+        handled(carry_out(&carrier, &self.ledger, id, invocation, ending, &decision.actions, report).await?)
+    }
+
+    /// Reports in the ledger what needed no claim.
+    async fn note(&self, id: &EventId, report: Report, invocation: Invocation) -> Result<Handled, Failure> {
+        Ok(match self.ledger.note(id, report.clone(), invocation.now).await? {
+            Noted::Written => Handled::Reported(Box::new(report)),
+            Noted::Before => Handled::Before,
+        })
+    }
+
+    async fn gather(
+        &self,
+        needs: &Needs,
+        home: &Region,
+        policy: &signalbox_policy::Policy,
+        now: jiff::Timestamp,
+    ) -> Result<Seen, Failure> {
+        gather::gather(self, needs, home, policy, now).await
+    }
+}
+
+/// What a look came to.
+struct Looked {
+    handled: Handled,
+    /// There was nothing to do.
+    is_quiet: bool,
+}
+
+impl Handle for Replicator {
+    async fn handle(&self, bytes: &[u8], invocation: Invocation) -> Result<Handled, Failure> {
+        let event = match parse_event(bytes) {
+            Ok(Parsed::Ours(event)) => event,
+            Ok(Parsed::NotOurs(_)) => return Ok(Handled::NotOurs),
+            Err(error) => return Err(Failure::refused("reading the event", error.to_string())),
+        };
+        let in_force = self.policy.current().await?;
+        // Whoever else may send one into the queue only has the copies looked at once more.
+        if let Detail::Scheduled(_) = event.detail {
+            return self.sweep(&event, &in_force, invocation).await;
+        }
+        let needs = needs(&event, &in_force.policy);
+        let came_in = (&*event, Some(received(bytes)));
+        self.look(came_in, &needs, &in_force, &event.envelope.id, invocation).await.map(|looked| looked.handled)
+    }
+}
+
+fn report(
+    (event, received): (&Event, &Option<Value>),
+    facts: &Facts,
+    decision: &Decision,
+    actions: Vec<String>,
+    policy_version: Option<String>,
+    invocation: Invocation,
+) -> Report {
+    Report {
+        at: invocation.now,
+        policy_version,
+        mode: decision.mode.name().to_owned(),
+        verdict: match decision.verdict {
+            Verdict::Copy => "copy",
+            Verdict::Fail => "fail",
+            Verdict::Equal => "equal",
+            Verdict::NotConcerned => "not concerned",
+        }
+        .to_owned(),
+        reasons: decision.reasons.iter().map(render_reason).collect(),
+        actions,
+        replay: json!({
+            "received": received, "event": event, "facts": facts.for_report(), "decision": decision.for_report(),
+        }),
+    }
+}

@@ -1,0 +1,77 @@
+//! Where repositories are reached, and with which credentials.
+
+use jiff::Timestamp;
+use signalbox_aws::{Aws, CodeCommit, Failure};
+use signalbox_events::RepositoryName;
+use signalbox_gitwire::http::{self, Authorization, Cause, Kind, Remote, RemoteUrl};
+use signalbox_policy::Role;
+use signalbox_replicator_rules::Place;
+
+use crate::Replicator;
+
+impl Replicator {
+    /// The keys and the region for a CodeCommit target.
+    pub(crate) fn aws_for(&self, region: &str, role: Option<&Role>) -> Result<Aws, Failure> {
+        match role {
+            None => Ok(self.aws.in_region(region)),
+            Some(role) => Err(Failure::refused(
+                format!("assuming {}", role.arn),
+                "this version copies within its own account only; leave `role` out",
+            )),
+        }
+    }
+
+    /// CodeCommit where a target is.
+    pub(crate) fn codecommit_for(&self, region: &str, role: Option<&Role>) -> Result<CodeCommit, Failure> {
+        Ok(CodeCommit::new(&self.aws_for(region, role)?))
+    }
+
+    /// A CodeCommit repository, as git reaches it. The password is good for a quarter of an hour.
+    pub(crate) async fn codecommit_remote(&self, aws: &Aws, repository: &RepositoryName) -> Result<Remote, Failure> {
+        let address = aws.git_address(repository);
+        let password = aws.git_password(&address, Timestamp::now()).await?;
+        let url = address.url();
+        let doing = || format!("connecting to {url}");
+        let authorization = Authorization::basic(&password.user, &password.password)
+            .map_err(|error| Failure::refused(doing(), error.to_string()))?;
+        let at = RemoteUrl::parse(&url).map_err(|error| Failure::refused(doing(), error.to_string()))?;
+        Ok(Remote::new(self.git().await?, at, Some(authorization)))
+    }
+
+    /// A target, as git reaches it.
+    pub(crate) async fn remote(&self, place: &Place) -> Result<Remote, Failure> {
+        match place {
+            Place::CodeCommit { region, repository, role } => {
+                let aws = self.aws_for(region.as_str(), role.as_ref())?;
+                self.codecommit_remote(&aws, repository).await
+            }
+            Place::Https { .. } => {
+                Err(Failure::refused(format!("connecting to {place}"), "this version copies to CodeCommit only"))
+            }
+            Place::Bundle { .. } => {
+                Err(Failure::refused(format!("writing {place}"), "this version writes no bundles yet"))
+            }
+            Place::Nowhere { .. } => Err(Failure::refused(format!("connecting to {place}"), "there is no such place")),
+        }
+    }
+}
+
+/// What a git server did, as a queue understands it.
+pub(crate) fn sorted(failure: &http::Failure) -> Failure {
+    let doing = format!("{} {}", failure.doing, failure.place);
+    let mut what = failure.cause.to_string();
+    let mut below = std::error::Error::source(&failure.cause);
+    while let Some(error) = below {
+        what = format!("{what}: {error}");
+        below = error.source();
+    }
+    match failure.kind() {
+        Kind::Retry => Failure::retry(doing, what),
+        Kind::Refused => Failure::refused(doing, what),
+    }
+}
+
+/// Whether a server said that there is no such repository.
+pub(crate) fn is_missing(failure: &http::Failure) -> bool {
+    matches!(failure.cause, Cause::NotFound { .. })
+}

@@ -1,0 +1,136 @@
+//! The sweep: looks at every copy that the policy asks for, and does what a lost event left undone.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use signalbox_aws::Failure;
+use signalbox_events::{Event, EventId, RepositoryName};
+use signalbox_glue::{Handled, InForce, Invocation};
+use signalbox_ledger::Report;
+use signalbox_replicator_rules::{Cursor, Origin, has_replicas, needs_of};
+use tokio::time::Instant;
+
+use crate::Replicator;
+
+/// How long one sweep looks around.
+pub(crate) const TIME: Duration = Duration::from_secs(5 * 60);
+
+/// Kept back from the invocation's time, so that what was begun can be remembered.
+const RESERVE: SignedDuration = SignedDuration::from_secs(30);
+
+/// What one sweep did.
+#[derive(Default)]
+struct Swept {
+    told: Vec<String>,
+    repositories: usize,
+    is_refused: bool,
+}
+
+impl Replicator {
+    /// Sweeps for as long as there is time, from where the last sweep stopped.
+    pub(crate) async fn sweep(
+        &self,
+        event: &Event,
+        in_force: &InForce,
+        invocation: Invocation,
+    ) -> Result<Handled, Failure> {
+        let mut swept = Swept::default();
+        let policy = &in_force.policy;
+        if policy.sections.iter().any(|section| !section.replicas.is_empty()) {
+            self.sweep_all(event, in_force, invocation, &mut swept).await?;
+        }
+        tracing::info!(repositories = swept.repositories, "swept");
+        let verdict = if swept.told.is_empty() { "equal" } else { "copy" };
+        let report = Report {
+            at: invocation.now,
+            policy_version: in_force.version.clone(),
+            mode: policy.mode.name().to_owned(),
+            verdict: verdict.to_owned(),
+            reasons: vec![format!("every copy of {} repositories was looked at", swept.repositories)],
+            actions: swept.told,
+            replay: json!({ "event": event }),
+        };
+        // Nothing found is the rule: a line in the log is enough for it. What was found is in the ledger by itself.
+        if swept.is_refused { Ok(Handled::Refused(Box::new(report))) } else { Ok(Handled::Reported(Box::new(report))) }
+    }
+
+    async fn sweep_all(
+        &self,
+        event: &Event,
+        in_force: &InForce,
+        invocation: Invocation,
+        swept: &mut Swept,
+    ) -> Result<(), Failure> {
+        let left = invocation.deadline.duration_since(invocation.now).saturating_sub(RESERVE);
+        let until = Instant::now() + Duration::try_from(left).unwrap_or_default().min(self.sweep_time);
+        let cursor = self.state.read::<Cursor>(Cursor::KEY).await?.map(|kept| kept.value).unwrap_or_default();
+        let found = self.codecommit.repositories().await?.into_iter().map(|(name, _)| name);
+        let mut found: Vec<RepositoryName> =
+            found.filter(|name| self.may_read(name) && has_replicas(name, &in_force.policy)).collect();
+        found.sort();
+        // Begins where the last one stopped, and goes around once.
+        if let Some(there) = &cursor.repository {
+            let begin = found.partition_point(|name| name < there);
+            found.rotate_left(begin);
+        }
+        let mut next = Cursor::default();
+        for (index, repository) in found.into_iter().enumerate() {
+            // Whatever the time is, each sweep gets on by one step.
+            if index > 0 && Instant::now() >= until {
+                tracing::info!(
+                    repo.name = repository.as_str(),
+                    "the time of a sweep is over: the next one goes on there"
+                );
+                next.repository = Some(repository);
+                break;
+            }
+            self.sweep_one(event, in_force, invocation, &repository, swept).await;
+            swept.repositories += 1;
+        }
+        if next != cursor {
+            self.state.change(Cursor::KEY, |_: Option<&Cursor>| next.clone()).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks at the copies of one repository; what must be tried again the next sweep finds again.
+    async fn sweep_one(
+        &self,
+        event: &Event,
+        in_force: &InForce,
+        invocation: Invocation,
+        repository: &RepositoryName,
+        swept: &mut Swept,
+    ) {
+        let Some(id) = id_of(event, repository) else { return };
+        let needs = needs_of(repository, &event.envelope.region, Origin::Sweep, &in_force.policy);
+        let invocation = Invocation { now: Timestamp::now(), ..invocation };
+        let looked = self.look((event, None), &needs, in_force, &id, invocation).await;
+        let told = |came: String| format!("{repository}: {came} (in the ledger under {id})");
+        match looked {
+            Ok(looked) if looked.is_quiet => {}
+            Ok(looked) => match looked.handled {
+                Handled::Reported(report) => swept.told.push(told(report.actions.join("; "))),
+                Handled::Refused(report) => {
+                    swept.is_refused = true;
+                    swept.told.push(told(report.actions.join("; ")));
+                }
+                Handled::Before | Handled::NotOurs => {}
+            },
+            Err(failure) => {
+                let why = failure.chain();
+                tracing::warn!(repo.name = repository.as_str(), why, "left for the next sweep");
+                swept.told.push(format!("{repository}: left for the next sweep: {why}"));
+            }
+        }
+    }
+}
+
+/// The id of one repository's look, the same for a redelivery of the sweep's event.
+fn id_of(event: &Event, repository: &RepositoryName) -> Option<EventId> {
+    let digest = Sha256::digest(format!("{}\n{repository}", event.envelope.id));
+    let digest: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    EventId::parse(format!("sweep-{digest}")).ok()
+}
