@@ -109,9 +109,10 @@ async fn answer(
         Wanted::Refs(Service::UploadPack) | Wanted::Exchange(Service::UploadPack) => {
             gate::admit_pull(&repositories.world, &name, &caller)
         }
-        Wanted::Refs(Service::ReceivePack) => gate::admit_push(&repositories.world, &name, Vec::new(), &caller),
-        // Which references it is about is only known once its commands are read.
-        Wanted::Exchange(Service::ReceivePack) => Ok(()),
+        // Which references it is about is only known once its commands are read; then it is asked for them.
+        Wanted::Refs(Service::ReceivePack) | Wanted::Exchange(Service::ReceivePack) => {
+            gate::admit_push(&repositories.world, &name, Vec::new(), &caller)
+        }
     };
     admitted.map_err(|refused| Refusal::new(StatusCode::FORBIDDEN, refused.to_string()))?;
     let repository = RepositoryName::parse(name.clone())
