@@ -74,9 +74,7 @@ impl Keys {
     /// # Errors
     /// The system has no randomness to give.
     pub fn draw() -> anyhow::Result<Self> {
-        let mut source = [0; 32];
-        getrandom::fill(&mut source).context("the system gives no random numbers")?;
-        Ok(Self { by_id: RwLock::default(), source })
+        Ok(Self { by_id: RwLock::default(), source: unguessable()? })
     }
 
     /// A secret that belongs to an access key id.
@@ -161,6 +159,16 @@ impl Keys {
         }
         Ok(Caller { arn: keys.arn, access_key_id: keys.access_key_id })
     }
+}
+
+/// Bytes that nobody can guess; whatever is drawn from the world's seed can be.
+///
+/// # Errors
+/// The system has no randomness to give.
+pub(crate) fn unguessable() -> anyhow::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
+    Ok(bytes)
 }
 
 /// The user name and password that git sends for a repository, as AWS's credential helper makes them.
