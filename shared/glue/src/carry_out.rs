@@ -60,7 +60,7 @@ pub trait Apply<A>: Sync {
 /// may go better later brings the event back, and only that is done then.
 ///
 /// # Errors
-/// [`Failure::Retry`]: another invocation holds the claim, or an action must be tried again.
+/// [`Failure::Retry`]: another invocation holds the claim, and until when; or an action must be tried again.
 pub async fn carry_out<A: Sync>(
     function: &impl Apply<A>,
     ledger: &Ledger,
@@ -73,9 +73,7 @@ pub async fn carry_out<A: Sync>(
     let mut held = match ledger.claim(event, invocation.lease(), invocation.now).await? {
         Claim::Held(held) => held,
         Claim::Finished(_) => return Ok(Handled::Before),
-        Claim::Busy { until } => {
-            return Err(Failure::retry("claiming the event", format!("another invocation works on it until {until}")));
-        }
+        Claim::Busy { until } => return Err(Failure::busy("claiming the event", until)),
     };
     let decided: Vec<String> = actions.iter().filter_map(|action| function.step(action).key).collect();
     let mut lines = Vec::new();
