@@ -5,6 +5,7 @@ use std::error::Error;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use jiff::Timestamp;
 
 /// A failed step.
 #[derive(Debug, thiserror::Error)]
@@ -27,20 +28,38 @@ pub struct Problem {
     pub what: String,
     /// AWS's error code.
     pub code: Option<String>,
+    /// Before then it makes no sense to try again, where that is known.
+    pub not_before: Option<Timestamp>,
     /// Where it comes from, for the log.
     #[source]
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
 
+impl Problem {
+    fn new(doing: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { doing: doing.into(), what: what.into(), code: None, not_before: None, source: None }
+    }
+
+    fn from_sdk(self, code: Option<String>, source: impl Error + Send + Sync + 'static) -> Self {
+        Self { code, source: Some(Box::new(source)), ..self }
+    }
+}
+
 impl Failure {
     /// Something that may go better later.
     pub fn retry(doing: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Retry(Problem { doing: doing.into(), what: what.into(), code: None, source: None })
+        Self::Retry(Problem::new(doing, what))
     }
 
     /// Something that will not.
     pub fn refused(doing: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Refused(Problem { doing: doing.into(), what: what.into(), code: None, source: None })
+        Self::Refused(Problem::new(doing, what))
+    }
+
+    /// Another invocation works on it, until this moment at the latest: it may go better from then on.
+    pub fn busy(doing: impl Into<String>, until: Timestamp) -> Self {
+        let problem = Problem::new(doing, format!("another invocation works on it until {until}"));
+        Self::Retry(Problem { not_before: Some(until), ..problem })
     }
 
     /// The same problem as one that may go better later: for what a person can mend while the event waits.
@@ -126,8 +145,8 @@ const FORBIDDEN: &[&str] = &[
 
 /// A time as the SDK has it.
 #[cfg(any(feature = "cloudformation", feature = "codebuild", feature = "s3"))]
-pub(crate) fn timestamp(time: Option<aws_smithy_types::DateTime>) -> Option<jiff::Timestamp> {
-    time.and_then(|time| jiff::Timestamp::new(time.secs(), 0).ok())
+pub(crate) fn timestamp(time: Option<aws_smithy_types::DateTime>) -> Option<Timestamp> {
+    time.and_then(|time| Timestamp::new(time.secs(), 0).ok())
 }
 
 /// Sorts an SDK error. `doing` names the action and the resource, such as `codecommit:GetBranch on demo`.
@@ -147,25 +166,17 @@ where
             } else {
                 format!("{code}: {message}")
             };
-            let problem = Problem { doing, what, code: Some(code), source: Some(Box::new(context.into_err())) };
+            let problem = Problem::new(doing, what).from_sdk(Some(code), context.into_err());
             if later { Failure::Retry(problem) } else { Failure::Refused(problem) }
         }
         SdkError::ConstructionFailure(_) => {
-            let what = "the request could not be made".to_owned();
-            Failure::Refused(Problem { doing, what, code: None, source: Some(Box::new(error)) })
+            Failure::Refused(Problem::new(doing, "the request could not be made").from_sdk(None, error))
         }
-        SdkError::TimeoutError(_) => {
-            let what = "no answer in time".to_owned();
-            Failure::Retry(Problem { doing, what, code: None, source: Some(Box::new(error)) })
-        }
+        SdkError::TimeoutError(_) => Failure::Retry(Problem::new(doing, "no answer in time").from_sdk(None, error)),
         SdkError::DispatchFailure(_) => {
-            let what = "the service could not be reached".to_owned();
-            Failure::Retry(Problem { doing, what, code: None, source: Some(Box::new(error)) })
+            Failure::Retry(Problem::new(doing, "the service could not be reached").from_sdk(None, error))
         }
-        _ => {
-            let what = "the answer could not be read".to_owned();
-            Failure::Retry(Problem { doing, what, code: None, source: Some(Box::new(error)) })
-        }
+        _ => Failure::Retry(Problem::new(doing, "the answer could not be read").from_sdk(None, error)),
     }
 }
 
