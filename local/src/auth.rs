@@ -4,6 +4,7 @@
 //! makes it (method `GIT`, no payload hash, a timestamp without its `Z` in the string to sign). Who is not let in is told
 //! why in the words of [`refusal`].
 
+mod chunked;
 mod refusal;
 mod signature;
 
@@ -17,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::world::World;
 
+pub(crate) use chunked::{Chunked, NotChunked};
 pub use refusal::{Dialect, Refusal, Told};
 pub use signature::{Scope, SignedParts};
 pub(crate) use signature::{claimed_service, is_presigned, unsigned_query};

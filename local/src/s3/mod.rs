@@ -5,7 +5,6 @@
 
 mod buckets;
 mod checksum;
-mod chunked;
 mod conditions;
 mod error;
 mod listing;
