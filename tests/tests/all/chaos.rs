@@ -335,7 +335,7 @@ async fn sweep(ground: &Ground) -> Option<String> {
 /// Sweeps until one has looked and finds nothing any more.
 async fn sweep_clean(ground: &Ground) {
     for _ in 0..40 {
-        if sweep(ground).await.as_deref() == Some("nothing") {
+        if sweep(ground).await.as_deref() == Some("swept") {
             return;
         }
     }
