@@ -45,7 +45,7 @@ impl Problem {
         Self { cause, ..self }
     }
 
-    fn from_sdk(self, source: impl Error + Send + Sync + 'static) -> Self {
+    fn out_of(self, source: impl Error + Send + Sync + 'static) -> Self {
         Self { source: Some(Box::new(source)), ..self }
     }
 }
@@ -224,10 +224,10 @@ where
             if later { Failure::Retry(problem) } else { Failure::Refused(problem) }
         }
         SdkError::ConstructionFailure(_) => {
-            Failure::Refused(Problem::new(doing, "the request could not be made").from_sdk(error))
+            Failure::Refused(Problem::new(doing, "the request could not be made").out_of(error))
         }
         SdkError::TimeoutError(_) => {
-            Failure::Retry(Problem::new(doing, "no answer in time").because(Cause::Unreachable).from_sdk(error))
+            Failure::Retry(Problem::new(doing, "no answer in time").because(Cause::Unreachable).out_of(error))
         }
         SdkError::DispatchFailure(ref failure) => {
             // Keys that cannot be had any more end here too.
@@ -237,9 +237,9 @@ where
             } else {
                 ("the request could not be sent", Cause::Other)
             };
-            Failure::Retry(Problem::new(doing, what).because(cause).from_sdk(error))
+            Failure::Retry(Problem::new(doing, what).because(cause).out_of(error))
         }
-        _ => Failure::Retry(Problem::new(doing, "the answer could not be read").from_sdk(error)),
+        _ => Failure::Retry(Problem::new(doing, "the answer could not be read").out_of(error)),
     }
 }
 
