@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use signalbox_events::{BuildStatus, CommitId};
 
-use crate::history::{Finished, History};
+use crate::history::{Finished, History, StartedFor};
 use crate::order::{counts, in_order};
 
 /// What is new.
@@ -92,7 +92,8 @@ pub(crate) fn news(history: &History, finished: &Finished, superseded_by: Option
         some.iter().rfind(|one| one.build != finished.build && counts(&builds, one)).copied().cloned()
     };
     if let Some(newer) = newest(behind) {
-        return if newer.moment() > finished.moment() { News::Late { newer } } else { News::Again { newer } };
+        let is_late = finished.started_for == StartedFor::Ref || newer.moment() > finished.moment();
+        return if is_late { News::Late { newer } } else { News::Again { newer } };
     }
     if let (true, Some(newer)) = (finished.is_result() && !counts(&builds, finished), newest(before)) {
         return News::Again { newer };
