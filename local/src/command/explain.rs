@@ -58,7 +58,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             match parse_policy(&text) {
                 Ok(policy) => policy,
                 Err(problems) => {
-                    eprintln!("{}", render_problems(&file.display().to_string(), &text, &problems));
+                    super::complain(&render_problems(&file.display().to_string(), &text, &problems));
                     return Ok(Outcome::Bad);
                 }
             }

@@ -62,7 +62,8 @@ pub trait Apply<A>: Sync {
 /// to be recorded, too: it is not begun.
 ///
 /// # Errors
-/// [`Failure::Retry`]: another invocation holds the claim, an action must be tried again, or time is nearly over.
+/// [`Failure::Retry`]: another invocation holds the claim, and until when; an action must be tried again; or time is nearly
+/// over.
 pub async fn carry_out<A: Sync>(
     function: &impl Apply<A>,
     ledger: &Ledger,
@@ -76,9 +77,7 @@ pub async fn carry_out<A: Sync>(
     let mut held = match ledger.claim(event, invocation.lease(), invocation.now).await? {
         Claim::Held(held) => held,
         Claim::Finished(_) => return Ok(Handled::Before),
-        Claim::Busy { until } => {
-            return Err(Failure::retry("claiming the event", format!("another invocation works on it until {until}")));
-        }
+        Claim::Busy { until } => return Err(Failure::busy("claiming the event", until)),
     };
     let decided: Vec<String> = actions.iter().filter_map(|action| function.step(action).key).collect();
     let mut lines = Vec::new();

@@ -160,7 +160,7 @@ fn finished(setup: &Setup, delivery: &Delivery, handled: Handled, began: Timesta
     }
 }
 
-/// Sends a delivery back to its queue, with a wait that grows.
+/// Sends a delivery back to its queue, with a wait that grows, or until it makes sense to try again.
 async fn again(setup: &Setup, delivery: &Delivery, failure: &Failure, deadline: Timestamp) -> Answer {
     metrics::count(&setup.settings.function_name, Count::Retried);
     let why = failure.chain();
@@ -168,7 +168,7 @@ async fn again(setup: &Setup, delivery: &Delivery, failure: &Failure, deadline: 
         tracing::warn!(why, "failed; a bare event has no queue to go back to");
         return Answer::Again { why };
     };
-    let wait = wait_before_retry(message.received);
+    let wait = wait_before_retry(message.received, failure.problem().not_before, Timestamp::now());
     let id = event_id(&delivery.body);
     tracing::warn!(event.id = id.as_str(), received = message.received, wait_s = wait.as_secs(), why, "comes again");
     if let Some(url) = &setup.settings.queue_url

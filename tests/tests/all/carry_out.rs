@@ -7,7 +7,7 @@ use serde_json::json;
 use signalbox_aws::Failure;
 use signalbox_events::EventId;
 use signalbox_glue::{Apply, Ending, Handled, Invocation, Order, Step, carry_out};
-use signalbox_ledger::{Ledger, Report};
+use signalbox_ledger::{Claim, Ledger, Report};
 use signalbox_tests::Ground;
 
 /// An action of the tests: its key, what it waits for, and how it ends in each invocation.
@@ -89,6 +89,17 @@ async fn what_must_be_tried_again_holds_back_only_what_waits_for_it() {
     assert_eq!(report.actions, ["mail: done", "history: done", "other: done (done before)"]);
     assert_eq!(*actor.0.lock().unwrap(), ["mail 1", "other 1", "mail 2", "history 2"]);
     assert_eq!(carried(&ground, &ledger, &actor, &actions).await.unwrap(), Handled::Before);
+}
+
+#[tokio::test]
+async fn an_event_that_another_invocation_works_on_comes_again_when_that_ones_lease_ends() {
+    let (ground, ledger, actor) = ground().await;
+    let (event, now) = (EventId::parse("e-1").unwrap(), ground.invocation().now);
+    let lease = SignedDuration::from_hours(1);
+    let Claim::Held(_held) = ledger.claim(&event, lease, now).await.unwrap() else { panic!("no claim") };
+    let busy = carried(&ground, &ledger, &actor, &[]).await.unwrap_err();
+    assert!(matches!(busy, Failure::Retry(_)), "{busy}");
+    assert_eq!(busy.problem().not_before, Some(now + lease));
 }
 
 #[tokio::test]
