@@ -12,6 +12,7 @@ use crate::chaos::{self, Chaos};
 use crate::cloud::Settings;
 use crate::git_credential::{credential_helper, quoted};
 use crate::lambda::binaries;
+use crate::news::{Listener, News};
 use crate::sns::is_address;
 use crate::stage::{Programs, Setting, Stage, template};
 use crate::world::{RegionError, check_region};
@@ -182,10 +183,7 @@ fn greet(stage: &Stage, arguments: &Arguments) -> anyhow::Result<()> {
 /// Tells what happens until somebody ends it.
 async fn watch(stage: &Stage, arguments: &Arguments, policy: Option<String>) -> anyhow::Result<()> {
     let paint = Paint::for_stdout();
-    let cloud = stage.cloud();
-    let mut events = cloud.eventbridge.subscribe();
-    let mut mail = cloud.sns.subscribe_mail();
-    let mut logs = cloud.logs.subscribe();
+    let mut news = Listener::new(stage.regions());
     let mut save = tokio::time::interval(SAVE_EVERY);
     let mut unsaved = false;
     let mut policy = PolicyFile { in_force: policy, ..PolicyFile::default() };
@@ -212,24 +210,32 @@ async fn watch(stage: &Stage, arguments: &Arguments, policy: Option<String>) -> 
                     policy.look(stage, file, paint);
                 }
             }
-            Ok(published) = events.recv() => {
-                // Phases, and whatever no rule wants, are for --verbose.
-                if !published.rules.is_empty() || arguments.verbose {
-                    tell(&format!("{} {}", paint.notice("   event"), summary(&published.event)));
+            Some((cloud, news)) = news.next() => {
+                let is_home = cloud.world.region == stage.cloud().world.region;
+                let place = if is_home { String::new() } else { format!("{}: ", cloud.world.region) };
+                for line in told(&news, &place, &cloud.world.pages(), arguments.verbose, paint) {
+                    tell(&line);
                 }
             }
-            Ok(mail) = mail.recv() => {
-                let endpoint = cloud.world.endpoint();
-                tell(&format!("{} to {}: {}    {endpoint}/inbox/{}", paint.notice("    mail"), mail.to, mail.subject, mail.id));
-            }
-            Ok(line) = logs.recv() => {
-                if let Some(told) = decision(&line.group, &line.message, paint) {
-                    tell(&told);
-                }
-                if arguments.verbose {
-                    tell(&format!("{} {}", paint.dim(&line.group), line.message.trim_end()));
-                }
-            }
+        }
+    }
+}
+
+/// What is said of something that happened; `place` names a further region, where `pages` are its pages.
+fn told(news: &News, place: &str, pages: &str, verbose: bool, paint: Paint) -> Vec<String> {
+    match news {
+        // Phases, and whatever no rule wants, are for --verbose.
+        News::Event(published) if published.rules.is_empty() && !verbose => Vec::new(),
+        News::Event(published) => {
+            vec![format!("{} {place}{}", paint.notice("   event"), summary(&published.event))]
+        }
+        News::Mail(mail) => {
+            let (to, subject, id) = (&mail.to, &mail.subject, mail.id);
+            vec![format!("{} {place}to {to}: {subject}    {pages}/inbox/{id}", paint.notice("    mail"))]
+        }
+        News::Line(line) => {
+            let all = || format!("{} {}", paint.dim(&format!("{place}{}", line.group)), line.message.trim_end());
+            decision(&line.group, &line.message, paint).into_iter().chain(verbose.then(all)).collect()
         }
     }
 }
