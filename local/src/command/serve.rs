@@ -157,7 +157,7 @@ fn greet(stage: &Stage, arguments: &Arguments) -> anyhow::Result<()> {
     tell("\nThe AWS CLI, version 2, works with these variables (of version 1, `aws sqs` needs --endpoint-url):\n");
     tell("  aws codecommit create-repository --repository-name another");
     tell(&format!("  aws s3 ls --recursive s3://{bucket}/ledger/      # what was decided, and why"));
-    tell("  aws logs tail --follow /aws/codebuild/demo-unit");
+    tell("  aws logs filter-log-events --log-group-name /aws/codebuild/demo-unit --query 'events[].message' --output text");
     tell(&format!("\n  mail     {endpoint}/inbox"));
     match &arguments.policy {
         Some(file) => tell(&format!("  policy   {} (put into force again whenever it changes)", file.display())),
