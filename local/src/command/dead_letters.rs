@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use anyhow::Context;
 use jiff::Timestamp;
 use serde_json::Value;
 use signalbox_aws::{Aws, Queue, Received};
@@ -114,12 +115,20 @@ impl Taker {
     }
 
     /// Lets everything that was held be seen again at once; what cannot be given back comes back by itself.
-    pub(super) async fn finish(self) {
+    ///
+    /// An error tells that nobody may give back: then all of it stays hidden for its time.
+    pub(super) async fn finish(self, entered: &Entered) -> anyhow::Result<()> {
         for message in &self.held {
-            if let Err(failure) = self.queue.show_again_in(&message.receipt, Duration::ZERO).await {
-                tracing::debug!(why = failure.chain(), "a dead letter becomes visible again only after its time");
+            match self.queue.show_again_in(&message.receipt, Duration::ZERO).await {
+                Err(failure) if failure.is_forbidden() => {
+                    let hidden = format!("they stay hidden from others for {} seconds", self.hidden.as_secs());
+                    return entered.or_told(Err(failure)).context(hidden);
+                }
+                // Its time was over before.
+                Ok(()) | Err(_) => {}
             }
         }
+        Ok(())
     }
 }
 
@@ -141,10 +150,11 @@ pub(super) async fn look(entered: &Entered, function: &FunctionParts, most: usiz
     for letter in &found {
         taker.hold(letter.clone());
     }
-    taker.finish().await;
+    let given_back = taker.finish(entered).await;
     if let Some(error) = failed {
         return Err(error);
     }
+    given_back?;
     found.sort_by_key(|letter| std::cmp::Reverse(letter.message.sent));
     Ok(found)
 }

@@ -67,7 +67,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             if let Err(error) = redrive.function(function, &mut taker).await {
                 redrive.failed.push(format!("what {} has left: {error:#}", function.name));
             }
-            taker.finish().await;
+            if let Err(error) = taker.finish(&entered).await {
+                let note = Paint::for_stderr().notice("note:");
+                complain(&format!("{note} the dead letters of {} that were not sent: {error:#}", function.name));
+            }
         }
         Ok(redrive.told())
     })

@@ -53,6 +53,8 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     super::log_to_stderr(if arguments.verbose { "debug" } else { "warn" });
     let policy = arguments.policy.as_deref().map(read_policy).transpose()?;
+    // Asked before anything is built: a program whose file was replaced meanwhile has no path any more.
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
     block_on(async {
         let programs = binaries::find().await?;
         let setting = Setting {
@@ -74,7 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             stage.put_policy(&file.display().to_string(), text)?;
         }
         furnish(&stage).await.context("the first repository could not be made")?;
-        greet(&stage, arguments)?;
+        greet(&stage, arguments, &program)?;
         let watched = watch(&stage, arguments, policy).await;
         if let Some(chaos) = &arguments.chaos {
             tell(&format!("\nchaos, with seed {}: {}", chaos.seed, stage.cloud().world.chaos.told()));
@@ -120,12 +122,11 @@ async fn furnish(stage: &Stage) -> anyhow::Result<()> {
     }
 }
 
-fn greet(stage: &Stage, arguments: &Arguments) -> anyhow::Result<()> {
+fn greet(stage: &Stage, arguments: &Arguments, program: &Path) -> anyhow::Result<()> {
     let paint = Paint::for_stdout();
     let endpoint = stage.cloud().world.endpoint();
     let bucket = stage.bucket()?;
-    let program = std::env::current_exe().context("cannot find this program's own file")?;
-    let helper = quoted(&credential_helper(&program));
+    let helper = quoted(&credential_helper(program));
     let up = format!("The local cloud is up at {endpoint}, kept in {}.", arguments.dir.display());
     tell(&paint.headline(&up));
     tell("\nIn another terminal you are the IAM user `developer` (these keys are good only here and only now):\n");
@@ -155,10 +156,12 @@ fn greet(stage: &Stage, arguments: &Arguments) -> anyhow::Result<()> {
             world.pages()
         ));
     }
-    tell("\nThe AWS CLI, version 2, works with these variables (of version 1, `aws sqs` needs --endpoint-url):\n");
+    tell("\nThe AWS CLI works with these variables (of version 1, `aws sqs` needs --endpoint-url):\n");
     tell("  aws codecommit create-repository --repository-name another");
     tell(&format!("  aws s3 ls --recursive s3://{bucket}/ledger/      # what was decided, and why"));
-    tell("  aws logs tail --follow /aws/codebuild/demo-unit");
+    tell(
+        "  aws logs filter-log-events --log-group-name /aws/codebuild/demo-unit --query 'events[].[message]' --output text",
+    );
     tell(&format!("\n  mail     {endpoint}/inbox"));
     match &arguments.policy {
         Some(file) => tell(&format!("  policy   {} (put into force again whenever it changes)", file.display())),

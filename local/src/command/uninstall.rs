@@ -302,6 +302,9 @@ async fn delete_bucket(entered: &Entered, bucket: &Bucket) -> anyhow::Result<()>
         }
         let failed = entered.or_told(bucket.delete_versions(&page).await)?;
         if let Some((key, why)) = failed.first() {
+            if why.starts_with("AccessDenied") {
+                bail!("your credentials may not s3:DeleteObjectVersion (docs/deploy.md has a policy): {why}");
+            }
             bail!("{} of {} versions in {name} could not be deleted, such as {key}: {why}", failed.len(), page.len());
         }
         deleted += page.len();

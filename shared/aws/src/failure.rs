@@ -203,7 +203,8 @@ where
 {
     let doing = doing.into();
     match error {
-        SdkError::ServiceError(context) => {
+        // What is no error by its status and has no code is an answer that nobody can read.
+        SdkError::ServiceError(context) if !context.raw().status().is_success() || context.err().code().is_some() => {
             let status = context.raw().status().as_u16();
             let said = context.err();
             let error = ServiceError {

@@ -18,6 +18,12 @@ use tokio::task::JoinSet;
 /// How many scripts run at once: a call costs its half second of processor time.
 const AT_ONCE: usize = 2;
 
+/// What has no good end here that a script could count on.
+const REFUSED_ONLY: [(&str, &str); 2] = [
+    ("events:CancelReplay", "a replay of a few events is over before anybody can cancel it"),
+    ("sqs:CancelMessageMoveTask", "a move is over when the call that starts it returns"),
+];
+
 fn scripts() -> Vec<PathBuf> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/clients");
     let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
@@ -99,10 +105,16 @@ async fn the_aws_cli_drives_every_operation_and_git_comes_and_goes_as_strangers_
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 
     let driven = std::fs::read_to_string(driven).unwrap();
+    let refused: BTreeSet<String> =
+        driven.lines().filter_map(|line| line.strip_prefix("refused ")).map(operation).collect();
     let driven: BTreeSet<String> = driven.lines().map(operation).collect();
+    for (one, why) in REFUSED_ONLY {
+        assert!(refused.contains(one) && !driven.contains(one), "{one} is not only refused: {why}");
+    }
     let offered = signalbox_local::operations().map(|(service, name)| format!("{service}:{name}"));
-    let missed: Vec<String> = offered.filter(|operation| !driven.contains(operation)).collect();
-    assert!(missed.is_empty(), "no script of tests/clients calls {}", missed.join(", "));
+    let missed = offered.filter(|operation| !driven.contains(operation));
+    let missed: Vec<String> = missed.filter(|operation| REFUSED_ONLY.iter().all(|(one, _)| one != operation)).collect();
+    assert!(missed.is_empty(), "no script of tests/clients drives {} to a good end", missed.join(", "));
     Arc::into_inner(ground).unwrap().stage.clear().await.unwrap();
 }
 

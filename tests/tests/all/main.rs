@@ -23,6 +23,7 @@ mod pages;
 mod policy_in_force;
 mod redrive;
 mod replay;
+mod rights;
 mod status;
 mod story;
 mod sweep;

@@ -105,7 +105,7 @@ fn last_events(functions: &[FunctionStatus], paint: Paint) {
             "handled" => event.verdict.clone(),
             other => other.to_owned(),
         };
-        let outcome = format!("{outcome:<12}");
+        let outcome = format!("{outcome:<14}");
         let outcome = if event.outcome == "handled" { paint.good(&outcome) } else { paint.notice(&outcome) };
         tell(&format!("  {}  {name:<10}{outcome} {}  {}", time(event.at), event.event, event.told));
     }
