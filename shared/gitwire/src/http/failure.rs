@@ -141,12 +141,12 @@ pub(crate) fn cause_of(error: hyper_util::client::legacy::Error) -> Cause {
 fn is_untrusted(error: &dyn Error) -> bool {
     let mut below = error.source();
     while let Some(error) = below {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let inner = inner.and_then(|inner| inner.downcast_ref::<tls::Error>());
-        if matches!(inner.or_else(|| error.downcast_ref()), Some(tls::Error::InvalidCertificate(_))) {
+        if matches!(error.downcast_ref(), Some(tls::Error::InvalidCertificate(_))) {
             return true;
         }
-        below = error.source();
+        // What an I/O error wraps is not its source.
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        below = wrapped.map(|wrapped| wrapped as &dyn Error).or_else(|| error.source());
     }
     false
 }
