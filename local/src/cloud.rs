@@ -19,6 +19,7 @@ use crate::http;
 use crate::logs::Logs;
 use crate::paging::Pages;
 use crate::s3::S3;
+use crate::secretsmanager::SecretsManager;
 use crate::sns::Sns;
 use crate::sqs::Sqs;
 use crate::sts::Sts;
@@ -80,6 +81,8 @@ pub struct Cloud {
     pub logs: Arc<Logs>,
     /// Buckets: those of all regions, as a bucket's name is taken everywhere.
     pub s3: Arc<S3>,
+    /// Secrets, for as long as the cloud runs.
+    pub secretsmanager: Arc<SecretsManager>,
     /// Topics and the inbox.
     pub sns: Arc<Sns>,
     /// Queues.
@@ -230,6 +233,7 @@ impl Cloud {
     fn open(world: &Arc<World>, keys: &Arc<Keys>, s3: S3) -> anyhow::Result<Arc<Self>> {
         let logs = Arc::new(Logs::open(world)?);
         let sqs = Arc::new(Sqs::open(world)?);
+        let secretsmanager = Arc::new(SecretsManager::new(world));
         let sns = Arc::new(Sns::open(world)?);
         sns.delivers_to(&sqs);
         let sts = Arc::new(Sts::new(world, keys));
@@ -239,7 +243,7 @@ impl Cloud {
         let codebuild = Arc::new(CodeBuild::open(world, keys, &eventbridge, &logs)?);
         let cloudformation = Arc::new(CloudFormation::open(world)?);
         let (world, keys, s3) = (Arc::clone(world), Arc::clone(keys), Arc::new(s3));
-        Ok(Arc::new(Self { world, keys, cloudformation, codecommit, codebuild, eventbridge, logs, s3, sns, sqs, sts }))
+        Ok(Arc::new(Self { world, keys, cloudformation, codecommit, codebuild, eventbridge, logs, s3, secretsmanager, sns, sqs, sts }))
     }
 
     /// Writes all state that changed to the disk.

@@ -217,7 +217,9 @@ impl Carrier<'_> {
             let Sent { moved, bytes, .. } = done.sent;
             parts.push(format!("{moved} of {} refs moved, a pack of {bytes} bytes", copy.plan.commands.len()));
         }
-        if let (Origin::Event(push), None) = (&self.seen.facts.origin, &done.later)
+        let is_equal = done.later.is_none() && done.troubles.is_empty() && copy.plan.failed.is_empty();
+        if let Origin::Event(push) = &self.seen.facts.origin
+            && is_equal
             && let Some(at) = push.at
         {
             let lag = Timestamp::now().duration_since(at).max(SignedDuration::ZERO);

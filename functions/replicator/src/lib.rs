@@ -11,7 +11,7 @@ mod sweep;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use signalbox_aws::{Aws, CodeCommit, Failure};
+use signalbox_aws::{Aws, CodeCommit, Failure, Secrets};
 use signalbox_events::{Arn, Detail, Event, EventId, Parsed, Region, RepositoryName, parse_event};
 use signalbox_gitwire::http::{Client, Patience};
 use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
@@ -66,6 +66,17 @@ impl Replicator {
             let place = pattern.as_str().rsplit_once(':').map_or("", |(place, _)| place);
             Arn::parse(format!("{place}:{repository}")).is_ok_and(|arn| pattern.matches(&arn))
         })
+    }
+
+    /// The same function with another client for git: for tests whose host nobody else trusts.
+    #[must_use]
+    pub fn with_git(self, git: Client) -> Self {
+        Self { git: OnceCell::new_with(Some(git)), ..self }
+    }
+
+    /// Reads secrets; made where it is needed, as few copies are elsewhere.
+    fn secrets(&self) -> Secrets {
+        Secrets::new(&self.aws)
     }
 
     /// The client for git, made when it is first needed: most events concern no copy.

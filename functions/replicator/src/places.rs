@@ -1,6 +1,7 @@
 //! Where repositories are reached, and with which credentials.
 
 use jiff::Timestamp;
+use serde_json::Value;
 use signalbox_aws::{Aws, CodeCommit, Failure};
 use signalbox_events::RepositoryName;
 use signalbox_gitwire::http::{self, Authorization, Cause, Kind, Remote, RemoteUrl};
@@ -45,8 +46,13 @@ impl Replicator {
                 let aws = self.aws_for(region.as_str(), role.as_ref())?;
                 self.codecommit_remote(&aws, repository).await
             }
-            Place::Https { .. } => {
-                Err(Failure::refused(format!("connecting to {place}"), "this version copies to CodeCommit only"))
+            Place::Https { url, credentials } => {
+                let doing = || format!("connecting to {url}");
+                let secret = self.secrets().text(credentials.as_str()).await?;
+                let authorization = authorization(secret.reveal())
+                    .map_err(|wrong| Failure::refused(doing(), format!("the secret {credentials} cannot be used: {wrong}")))?;
+                let at = RemoteUrl::parse(url).map_err(|error| Failure::refused(doing(), error.to_string()))?;
+                Ok(Remote::new(self.git().await?, at, Some(authorization)))
             }
             Place::Bundle { .. } => {
                 Err(Failure::refused(format!("writing {place}"), "this version writes no bundles yet"))
@@ -54,6 +60,21 @@ impl Replicator {
             Place::Nowhere { .. } => Err(Failure::refused(format!("connecting to {place}"), "there is no such place")),
         }
     }
+}
+
+/// A secret is a token as it is, or a JSON object with `username` and `password`. The error does not repeat it.
+fn authorization(secret: &str) -> Result<Authorization, String> {
+    let secret = secret.trim();
+    let (user, password) = match serde_json::from_str::<Value>(secret) {
+        Ok(Value::Object(pair)) => {
+            let text = |name: &str| pair.get(name).and_then(Value::as_str).map(str::to_owned);
+            let wanted = || "it is a JSON object without the texts `username` and `password`".to_owned();
+            (text("username").ok_or_else(wanted)?, text("password").ok_or_else(wanted)?)
+        }
+        // Git hosts look at the token, and take any name beside it.
+        _ => ("x-access-token".to_owned(), secret.to_owned()),
+    };
+    Authorization::basic(&user, &password).map_err(|error| error.to_string())
 }
 
 /// What a git server did, as a queue understands it.
@@ -74,4 +95,20 @@ pub(crate) fn sorted(failure: &http::Failure) -> Failure {
 /// Whether a server said that there is no such repository.
 pub(crate) fn is_missing(failure: &http::Failure) -> bool {
     matches!(failure.cause, Cause::NotFound { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_a_token_or_a_pair_and_is_never_repeated() {
+        for good in ["hunter2", " hunter2\n", r#"{"username":"anna","password":"hunter2"}"#] {
+            assert!(authorization(good).is_ok(), "{good}");
+        }
+        for wrong in [r#"{"token":"hunter2"}"#, r#"{"username":"a:b","password":"hunter2"}"#, "hunter2\nmore"] {
+            let told = authorization(wrong).unwrap_err();
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+    }
 }

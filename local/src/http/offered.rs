@@ -1,15 +1,16 @@
 //! What the local cloud offers: the tables that stand beside each service's dispatch, put together.
 
-use crate::{cloudformation, codebuild, codecommit, eventbridge, logs, s3, sns, sqs, sts};
+use crate::{cloudformation, codebuild, codecommit, eventbridge, logs, s3, secretsmanager, sns, sqs, sts};
 
 /// Every service by its signing name, with its operations.
-const SERVICES: [(&str, &[&str]); 9] = [
+const SERVICES: [(&str, &[&str]); 10] = [
     ("cloudformation", cloudformation::OPERATIONS),
     ("codebuild", codebuild::OPERATIONS),
     ("codecommit", codecommit::OPERATIONS),
     ("events", eventbridge::OPERATIONS),
     ("logs", logs::OPERATIONS),
     ("s3", s3::OPERATIONS),
+    ("secretsmanager", secretsmanager::OPERATIONS),
     ("sns", sns::OPERATIONS),
     ("sqs", sqs::OPERATIONS),
     ("sts", sts::OPERATIONS),
@@ -18,6 +19,16 @@ const SERVICES: [(&str, &[&str]); 9] = [
 /// Every operation that the local cloud offers, as (signing name of its service, operation).
 pub fn operations() -> impl Iterator<Item = (&'static str, &'static str)> {
     SERVICES.into_iter().flat_map(|(service, operations)| operations.iter().map(move |operation| (service, *operation)))
+}
+
+/// The signing names of the services that the local cloud offers.
+pub(crate) fn services() -> impl Iterator<Item = &'static str> {
+    SERVICES.into_iter().map(|(service, _)| service)
+}
+
+/// Whether a service has an operation here.
+pub(super) fn is_offered(service: &str, operation: &str) -> bool {
+    operations().any(|offered| offered == (service, operation))
 }
 
 #[cfg(test)]

@@ -22,29 +22,33 @@ mod profile;
 mod s3;
 #[cfg(feature = "s3")]
 mod s3_versions;
+#[cfg(feature = "secrets")]
+mod secrets;
 #[cfg(feature = "sns")]
 mod sns;
 #[cfg(feature = "sqs")]
 mod sqs;
 
 #[cfg(feature = "cloudformation")]
-pub use cloudformation::{StackDescription, StackResource, Stacks};
+pub use cloudformation::{DeletedStack, StackDescription, StackResource, Stacks};
 #[cfg(feature = "codebuild")]
 pub use codebuild::*;
 #[cfg(feature = "codecommit")]
 pub use codecommit::*;
 pub use config::{Aws, AwsEnvironment, IncompleteEnvironment};
-pub use failure::{Failure, Problem};
+pub use failure::{Cause, Failure, Problem, ServiceError};
 #[cfg(feature = "git")]
 pub use git::{GitAddress, GitPassword};
 #[cfg(feature = "logs")]
-pub use logs::{LogLine, Logs};
+pub use logs::{LogLine, Logs, Searched};
 #[cfg(feature = "profile")]
 pub use profile::{Account, Identity, NoAccount};
 #[cfg(feature = "s3")]
 pub use s3::{Bucket, Object, Put};
 #[cfg(feature = "s3")]
 pub use s3_versions::{Replaced, VersionRef};
+#[cfg(feature = "secrets")]
+pub use secrets::{SecretText, Secrets};
 #[cfg(feature = "sns")]
 pub use sns::{Attribute, Subscriber, Topic};
 #[cfg(feature = "sqs")]

@@ -9,6 +9,7 @@ pub(super) mod codecommit;
 mod events;
 pub(super) mod logs;
 pub(crate) mod s3;
+mod secretsmanager;
 mod sns;
 mod sqs;
 
@@ -58,6 +59,7 @@ pub(super) fn needs(world: &World, service: &str, operation: &str, input: Input<
         "codecommit" => codecommit::needs(world, operation, input),
         "events" => events::needs(world, operation, input),
         "logs" => logs::needs(world, operation, input),
+        "secretsmanager" => secretsmanager::needs(world, operation, input),
         "sns" => sns::needs(world, operation, input),
         "sqs" => sqs::needs(world, operation, input),
         // Whoever has keys may ask who that is; a role's trust is asked where the role is assumed.
