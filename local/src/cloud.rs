@@ -243,7 +243,20 @@ impl Cloud {
         let codebuild = Arc::new(CodeBuild::open(world, keys, &eventbridge, &logs)?);
         let cloudformation = Arc::new(CloudFormation::open(world)?);
         let (world, keys, s3) = (Arc::clone(world), Arc::clone(keys), Arc::new(s3));
-        Ok(Arc::new(Self { world, keys, cloudformation, codecommit, codebuild, eventbridge, logs, s3, secretsmanager, sns, sqs, sts }))
+        Ok(Arc::new(Self {
+            world,
+            keys,
+            cloudformation,
+            codecommit,
+            codebuild,
+            eventbridge,
+            logs,
+            s3,
+            secretsmanager,
+            sns,
+            sqs,
+            sts,
+        }))
     }
 
     /// Writes all state that changed to the disk.

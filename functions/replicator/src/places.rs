@@ -49,8 +49,9 @@ impl Replicator {
             Place::Https { url, credentials } => {
                 let doing = || format!("connecting to {url}");
                 let secret = self.secrets().text(credentials.as_str()).await?;
-                let authorization = authorization(secret.reveal())
-                    .map_err(|wrong| Failure::refused(doing(), format!("the secret {credentials} cannot be used: {wrong}")))?;
+                let authorization = authorization(secret.reveal()).map_err(|wrong| {
+                    Failure::refused(doing(), format!("the secret {credentials} cannot be used: {wrong}"))
+                })?;
                 let at = RemoteUrl::parse(url).map_err(|error| Failure::refused(doing(), error.to_string()))?;
                 Ok(Remote::new(self.git().await?, at, Some(authorization)))
             }

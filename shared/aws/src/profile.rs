@@ -119,11 +119,6 @@ impl Aws {
         }
     }
 
-    /// The region.
-    pub fn region(&self) -> &str {
-        self.config.region().map(Region::as_ref).unwrap_or_default()
-    }
-
     /// Who the credentials belong to.
     ///
     /// # Errors

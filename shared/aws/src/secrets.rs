@@ -43,6 +43,7 @@ impl Secrets {
         let sent = self.client.get_secret_value().secret_id(name).send().await;
         let answer = sent.map_err(|error| sort(&doing, error))?;
         let text = answer.secret_string.filter(|text| !text.is_empty());
-        text.map(SecretText).ok_or_else(|| Failure::refused(doing, "it is empty, or bytes; put the token there as text"))
+        text.map(SecretText)
+            .ok_or_else(|| Failure::refused(doing, "it is empty, or bytes; put the token there as text"))
     }
 }

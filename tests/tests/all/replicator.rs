@@ -8,11 +8,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signalbox_aws::Failure;
+use signalbox_gitwire::http::{Client, Patience};
 use signalbox_glue::{Handle, Handled};
 use signalbox_ledger::Report;
+use signalbox_local::auth::git_credentials;
 use signalbox_local::cloud::Cloud;
 use signalbox_replicator::Replicator;
 use signalbox_tests::Ground;
+use tokio_rustls::rustls::RootCertStore;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 
 const THERE: &str = "us-east-1";
 
@@ -492,4 +497,49 @@ async fn a_policy_that_observes_only_says_what_would_be_done() {
     );
     assert_eq!(refs(&there), "");
     assert_eq!(world.memory(), Value::Null);
+}
+
+#[tokio::test]
+async fn a_git_host_is_reached_with_the_token_of_a_secret_and_a_wrong_one_is_told_and_never_shown() {
+    let mut world = World::new("{ to: codecommit://us-east-1/mirror }").await;
+    let (here, mirror) = (world.here(), world.make_there("mirror").await);
+    set(&here, "refs/heads/main", &commit(&here, "one", &[]));
+    // The local cloud's own HTTPS stands for a git host that no system trusts.
+    let host = world.ground.cloud().world.endpoint().replace("http://127.0.0.1", "localhost");
+    let variables = world.ground.stage.https_environment();
+    let authority = variables.iter().find(|(name, _)| *name == "GIT_SSL_CAINFO").map(|(_, file)| file.clone()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(CertificateDer::pem_file_iter(&authority).unwrap().map(Result::unwrap));
+    let git = Client::trusting(roots, Patience::default()).unwrap();
+    world.replicator = Replicator::new(&world.ground.setup("replicator").unwrap()).with_git(git);
+
+    let keys = &world.ground.stage.developer;
+    let pair = (&*keys.access_key_id, &*keys.secret_access_key, None);
+    let now = world.ground.cloud().world.now();
+    let (user, password) = git_credentials(pair, &host, "/v1/repos/mirror", THERE, now);
+    let right = json!({ "username": user, "password": password }).to_string();
+    for (name, text) in [("signalbox/wrong", "hunter2"), ("signalbox/right", &*right)] {
+        let input = json!({ "Name": name, "SecretString": text });
+        world.ground.cloud().secretsmanager.call("CreateSecret", input).unwrap();
+    }
+    let use_secret = |name: &str| {
+        let replica = format!("{{ to: \"https://{host}/v1/repos/mirror\", credentials: {name} }}");
+        world.ground.policy(&policy(&replica)).unwrap();
+    };
+    for (secret, words) in [
+        ("signalbox/none", "Secrets Manager can't find the specified secret"),
+        ("elsewhere/token", "This permission is missing"),
+        ("signalbox/wrong", "(40"),
+    ] {
+        use_secret(secret);
+        let report = world.refused().await;
+        assert!(report.reasons[0].contains(words), "{secret}: {report:?}");
+        assert_eq!(refs(&mirror), "");
+    }
+    use_secret("signalbox/right");
+    world.copied().await;
+    assert_eq!(refs(&here), refs(&mirror));
+    is_whole(&mirror);
+    let kept = format!("{:?} {:?}", world.ground.objects("ledger/").unwrap(), world.ground.objects("state/").unwrap());
+    assert!(!kept.contains("hunter2") && !kept.contains(&password), "a secret was written down");
 }
