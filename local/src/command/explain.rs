@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -80,7 +81,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         }
     };
     let facts = arguments.facts.as_deref().map(read_facts).transpose()?.unwrap_or_default();
-    let explained = [explain_trigger(&event, &policy, &facts)?, explain_notifier(&event, &policy, &facts)?];
+    let explained = [
+        explain_trigger(&event, &policy, &facts)?,
+        explain_notifier(&event, &policy, &facts)?,
+        explain_replicator(&event, &policy, &facts)?,
+    ];
     if arguments.json {
         let functions: Map<String, Value> =
             explained.iter().map(|one| (one.function.to_owned(), one.as_json())).collect();
@@ -133,6 +138,34 @@ fn explain_notifier(event: &Event, policy: &Policy, facts: &Map<String, Value>) 
     })
 }
 
+fn explain_replicator(event: &Event, policy: &Policy, facts: &Map<String, Value>) -> anyhow::Result<Explained> {
+    use signalbox_replicator_rules as rules;
+    let needs = rules::needs(event, policy);
+    let (facts, facts_given) = match given::<rules::Facts>("replicator", facts)? {
+        Some(facts) if needs.repository.is_some() && facts.repository != needs.repository => {
+            bail!("the facts are of another repository than the event")
+        }
+        Some(facts) => (facts, Given::Yes),
+        None => {
+            let (repository, region) = (needs.repository.clone(), event.envelope.region.clone());
+            let now = event.envelope.time.unwrap_or(Timestamp::UNIX_EPOCH);
+            (rules::Facts::before_gathering(repository, region, needs.origin.clone(), now), Given::No)
+        }
+    };
+    let decision = rules::decide(&facts, policy);
+    // What is gathered is a list of copies; where there is none, nothing is.
+    let needs = (!needs.replicas.is_empty()).then(|| to_value(&needs)).transpose()?;
+    Ok(Explained {
+        function: "replicator",
+        needs: needs.unwrap_or_else(|| json!({})),
+        facts_given,
+        verdict: to_value(&decision.verdict)?,
+        reasons: decision.reasons.iter().map(rules::render_reason).collect(),
+        actions: decision.actions.iter().map(rules::render_action).collect(),
+        decision: to_value(&decision)?,
+    })
+}
+
 fn read(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
@@ -171,8 +204,11 @@ fn read_facts(file: &Path) -> anyhow::Result<Map<String, Value>> {
         return Ok(Map::from_iter([(function.to_owned(), facts.clone())]));
     }
     let Value::Object(object) = value else { bail!("{} is not a JSON object", file.display()) };
-    if object.contains_key("trigger") || object.contains_key("notifier") {
+    if ["trigger", "notifier", "replicator"].iter().any(|function| object.contains_key(*function)) {
         return Ok(object);
+    }
+    if object.contains_key("replicas") {
+        return Ok(Map::from_iter([("replicator".to_owned(), Value::Object(object))]));
     }
     if object.contains_key("push") || object.contains_key("sweep") {
         return Ok(Map::from_iter([("trigger".to_owned(), Value::Object(object))]));

@@ -164,7 +164,10 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
             make(ground, QUICK, COPIES).await?;
             let tip = ground.commit("demo", "main", "one", &[("a", Some("a"))]).await?;
             let codecommit = &ground.cloud().codecommit;
-            let copied = |ground: &Ground| Ok((!ground.objects("ledger/replicator/")?.is_empty()).then_some(()));
+            let copied = |ground: &Ground| {
+                let entries = ground.objects("ledger/replicator/")?;
+                Ok(entries.values().any(|entry| !entry["report"].is_null()).then_some(()))
+            };
             ground.until("the copy's report", copied).await?;
             let input = json!({ "repositoryName": "demo-copy", "branchName": "main" });
             let there = codecommit.call("GetBranch", input, &ground.developer()).await?;

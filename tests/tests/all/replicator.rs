@@ -162,10 +162,16 @@ impl World {
         self.handle(&event).await.unwrap()
     }
 
-    /// Everything that is remembered of copies.
+    /// What is remembered of the copy, where there is one.
     fn memory(&self) -> Value {
-        let found = self.ground.objects("state/replicas/").unwrap();
-        found.into_iter().find(|(key, _)| !key.ends_with("cursor.json")).map(|(_, value)| value).unwrap_or_default()
+        self.memory_of("")
+    }
+
+    /// What is remembered of the copy whose address begins so.
+    fn memory_of(&self, begin: &str) -> Value {
+        let found = self.ground.objects("state/replicas/").unwrap().into_values();
+        let mut found = found.filter(|kept| kept["target"].as_str().is_some_and(|target| target.starts_with(begin)));
+        found.next().unwrap_or_default()
     }
 }
 
@@ -540,6 +546,15 @@ async fn a_git_host_is_reached_with_the_token_of_a_secret_and_a_wrong_one_is_tol
     world.copied().await;
     assert_eq!(refs(&here), refs(&mirror));
     is_whole(&mirror);
+    // Nobody can tell a git host which branch is its default one, so it does not let go of the one that it has.
+    set(&here, "refs/heads/trunk", &tip(&here, "refs/heads/main"));
+    git(&here, &["update-ref", "-d", "refs/heads/main"]);
+    let report = world.refused().await;
+    let told = "refs/heads/main was refused by the target: deletion of the current branch prohibited";
+    assert!(report.actions[0].contains(told), "{report:?}");
+    assert_eq!(tip(&mirror, "refs/heads/trunk"), tip(&here, "refs/heads/trunk"));
+    assert!(world.memory_of("https")["failing"]["demo"]["what"][0].as_str().unwrap().contains(told));
+
     let kept = format!("{:?} {:?}", world.ground.objects("ledger/").unwrap(), world.ground.objects("state/").unwrap());
     assert!(!kept.contains("hunter2") && !kept.contains(&password), "a secret was written down");
 }

@@ -58,7 +58,7 @@ async fn status_tells_of_dead_letters_why_and_what_to_do() {
     // Looking takes nothing away: it can be looked at again at once.
     let again = desk.run(&["status", "--json"]).await;
     let status: Value = serde_json::from_str(&again.out).unwrap();
-    assert_eq!(status["functions"][1]["newest_dead_letters"].as_array().unwrap().len(), 2, "{status}");
+    assert_eq!(status["functions"][2]["newest_dead_letters"].as_array().unwrap().len(), 2, "{status}");
 
     let ran = desk.run(&["redrive", "--dry-run"]).await;
     assert_eq!(ran.code, Some(0), "{}", ran.error);
@@ -120,7 +120,7 @@ async fn of_a_busy_log_the_newest_events_are_shown() {
     }
     let ran = desk.run(&["status", "--json", "--events", "3"]).await;
     let status: Value = serde_json::from_str(&ran.out).unwrap();
-    let events = status["functions"][1]["last_events"].as_array().unwrap();
+    let events = status["functions"][2]["last_events"].as_array().unwrap();
     let told: Vec<&Value> = events.iter().map(|event| &event["event"]).collect();
     assert_eq!(told, ["e-59", "e-58", "e-57"], "{status}");
     ground.stage.clear().await.unwrap();

@@ -1,0 +1,206 @@
+//! The comparison by its cases, and what is said of them.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use signalbox_events::{RefName, Region, RepositoryName};
+use signalbox_policy::{Policy, parse_policy};
+use signalbox_replicator_rules::*;
+
+fn policy(replica: &str) -> Policy {
+    let text = format!("mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - {replica}\n");
+    parse_policy(&text).unwrap()
+}
+
+fn id(letter: char) -> Object {
+    Object::parse(&letter.to_string().repeat(40)).unwrap()
+}
+
+fn name(short: &str) -> RefName {
+    let full = if short.starts_with("refs/") { short.to_owned() } else { format!("refs/heads/{short}") };
+    RefName::parse(full).unwrap()
+}
+
+/// `main=a` is the branch main at the object aaaa...
+fn refs(text: &str) -> Refs {
+    let one = |pair: &str| {
+        let (short, letter) = pair.split_once('=').unwrap();
+        (name(short), id(letter.chars().next().unwrap()))
+    };
+    text.split_whitespace().map(one).collect()
+}
+
+fn listing(text: &str) -> Listing {
+    Listing { refs: refs(text), ..Listing::default() }
+}
+
+fn known(there: &str, agreed: &str, has: &str) -> ReplicaFacts {
+    ReplicaFacts {
+        target: TargetFacts::Listed(listing(there)),
+        memory: Memory { agreed: refs(agreed), ..Memory::default() },
+        known: has.chars().map(id).collect(),
+    }
+}
+
+fn plan(replica: &str, here: &str, facts: &ReplicaFacts) -> Plan {
+    let policy = policy(replica);
+    let demo = RepositoryName::parse("demo").unwrap();
+    let (copy, _) = copies_of(&policy, &demo).into_iter().next().unwrap();
+    compare(&listing(here), facts, copy.replica)
+}
+
+/// What is done, left and told, each as a word and a ref.
+fn words(plan: &Plan) -> Vec<String> {
+    let short = |name: &str| name.trim_start_matches("refs/heads/").to_owned();
+    let commands = plan.commands.iter().map(|it| format!("{:?} {}", it.because, short(it.name.as_str())));
+    let left = plan.left.iter().map(|it| format!("{:?} {}", it.why, short(it.name.as_str())));
+    let failed = plan.failed.iter().map(|it| {
+        let trouble = format!("{:?}", it.trouble);
+        format!("{} {}", trouble.split(' ').next().unwrap_or_default(), short(&it.name))
+    });
+    commands.chain(left).chain(failed).collect()
+}
+
+#[test]
+fn each_ref_is_judged_by_what_both_sides_have_and_had() {
+    // what it is, here, there, agreed, what the source has besides; fail, keep, overwrite
+    for (what, here, there, agreed, has, expected) in [
+        ("equal", "x=a", "x=a", "", "", ["", "", ""]),
+        ("new here", "x=a", "o=e", "", "", ["New x|NeverHere o", "New x|NeverHere o", "Overwritten o|New x"]),
+        ("moved here", "x=b", "x=a", "x=a", "", ["Moved x"; 3]),
+        ("moved there, back to what was here", "x=b", "x=a", "x=b", "a", ["Moved x"; 3]),
+        ("moved there", "x=a", "x=b", "x=a", "", ["Diverged x", "Kept x", "Overwritten x"]),
+        ("moved on both sides", "x=b", "x=c", "x=a", "", ["Diverged x", "Kept x", "Overwritten x"]),
+        ("another one from the start", "x=b", "x=c", "", "", ["Diverged x", "Kept x", "Overwritten x"]),
+        ("ended here", "m=f", "m=f x=a", "x=a", "", ["Ended x"; 3]),
+        ("ended here, moved there", "m=f", "m=f x=b", "x=a", "", ["MovedThere x", "Kept x", "Overwritten x"]),
+        ("ended there", "x=a m=f", "m=f", "x=a", "", ["EndedThere x", "Kept x", "Overwritten x"]),
+        ("ended there, moved here", "x=b m=f", "m=f", "x=a", "", ["EndedThere x", "Kept x", "Overwritten x"]),
+        ("an empty target is a new one", "x=b", "", "x=a", "", ["New x"; 3]),
+        ("an empty source deletes nothing", "", "x=a", "x=a", "", ["SourceEmpty every ref"; 3]),
+        ("quarantine is nobody's", "quarantine/x=a", "quarantine/y=b", "", "", ["", "", ""]),
+        ("what hosts hide is nobody's", "refs/pull/1/head=a", "", "", "", ["", "", ""]),
+    ] {
+        for (mode, expected) in ["fail", "keep", "overwrite"].iter().zip(expected) {
+            let replica = format!("{{ to: codecommit://us-east-1/demo, on_divergence: {mode} }}");
+            let plan = plan(&replica, here, &known(there, agreed, has));
+            assert_eq!(words(&plan).join("|"), expected, "{what}, {mode}");
+        }
+    }
+}
+
+#[test]
+fn a_deletion_is_kept_where_the_policy_says_so_and_two_names_for_one_are_told() {
+    let facts = known("m=f x=a", "x=a", "");
+    let kept = plan("{ to: codecommit://us-east-1/demo, deletions: false }", "m=f", &facts);
+    assert_eq!(words(&kept), ["DeletionsIgnored x"]);
+    let map = "{ to: codecommit://us-east-1/demo, map: { \"refs/heads/a\": \"refs/heads/b\" } }";
+    let plan = plan(map, "a=a b=b", &known("", "", ""));
+    assert_eq!(words(&plan), ["Collision b"]);
+    let told = render_failed(plan.failed.first().unwrap());
+    assert_eq!(
+        told,
+        "refs/heads/a and refs/heads/b have the same name in the copy, refs/heads/b. Mend `map` in the policy"
+    );
+}
+
+#[test]
+fn only_what_decides_is_asked_of_the_source() {
+    let policy = policy("{ to: codecommit://us-east-1/demo }");
+    let demo = RepositoryName::parse("demo").unwrap();
+    let (copy, _) = copies_of(&policy, &demo).into_iter().next().unwrap();
+    // b is agreed on, c is a tip of the source, d is in nobody's way, e decides.
+    let facts = known("x=b y=c z=d w=e", "x=b", "");
+    let asked = unsure(&listing("x=a y=a w=a q=c"), &facts, copy.replica);
+    assert_eq!(asked, BTreeSet::from([id('e')]));
+}
+
+#[test]
+fn deletions_go_first_names_in_the_way_later_and_the_default_branch_last() {
+    let facts = known("a=a old=a c/d=a", "a=a old=a c/d=a", "");
+    let plan = plan("{ to: codecommit://us-east-1/demo }", "a/b=a c=a m=b", &facts);
+    let names: Vec<Vec<String>> = pushes(&plan.commands, Some(&name("old")))
+        .iter()
+        .map(|push| push.iter().map(|command| command.name.short().to_owned()).collect())
+        .collect();
+    assert_eq!(names, [vec!["a", "c/d", "m"], vec!["a/b", "c"], vec!["old"]]);
+    let many: Vec<Command> = (0..MOST_COMMANDS + 1)
+        .map(|at| Command { name: name(&format!("b{at}")), old: None, new: Some(id('a')), because: Because::New })
+        .collect();
+    assert_eq!(pushes(&many, None).iter().map(Vec::len).collect::<Vec<_>>(), [MOST_COMMANDS, 1]);
+}
+
+#[test]
+fn two_that_copy_each_other_share_a_memory_and_others_do_not() {
+    let text = "repositories:\n  a:\n    replicas: [{ to: codecommit://eu-west-1/b }, { to: codecommit://us-east-1/b }]\n  b:\n    replicas: [{ to: codecommit://eu-west-1/a }]\n";
+    let policy = parse_policy(text).unwrap();
+    let home = Region::parse("eu-west-1").unwrap();
+    let keys = |source: &str| -> Vec<String> {
+        let source = RepositoryName::parse(source).unwrap();
+        let needs = needs_of(&source, &home, Origin::Sweep, &policy);
+        needs.replicas.into_iter().map(|replica| replica.key).collect()
+    };
+    let (of_a, of_b) = (keys("a"), keys("b"));
+    assert_eq!(of_a.first(), of_b.first());
+    assert_eq!(of_a.iter().collect::<BTreeSet<_>>().len(), 2, "{of_a:?}");
+    assert!(of_a.iter().all(|key| key.starts_with("state/replicas/a/")), "{of_a:?}");
+}
+
+fn facts(target: TargetFacts, memory: Memory, policy: &Policy) -> Facts {
+    let demo = RepositoryName::parse("demo").unwrap();
+    let home = Region::parse("eu-west-1").unwrap();
+    let key = needs_of(&demo, &home, Origin::Sweep, policy).replicas.into_iter().next().unwrap().key;
+    let mut facts = Facts::before_gathering(Some(demo), home, Origin::Sweep, Timestamp::UNIX_EPOCH);
+    facts.source = SourceFacts::Listed(listing("main=b"));
+    facts.replicas.insert(key, ReplicaFacts { target, memory, known: BTreeSet::new() });
+    facts
+}
+
+#[test]
+fn what_is_wrong_is_remembered_once_and_told_with_what_to_do() {
+    let policy = policy("{ to: codecommit://us-east-1/demo }");
+    let first = decide(&facts(TargetFacts::Missing, Memory::default(), &policy), &policy);
+    assert_eq!(first.verdict, Verdict::Fail);
+    assert!(!first.is_complete());
+    let [Action::Remember { troubles, .. }] = first.actions.as_slice() else { panic!("{first:?}") };
+    assert!(troubles.iter().all(|trouble| trouble.contains("create: true")), "{troubles:?}");
+    let demo = RepositoryName::parse("demo").unwrap();
+    let memory = Memory::default().with_trouble(&demo, troubles.clone(), Timestamp::UNIX_EPOCH);
+    let again = decide(&facts(TargetFacts::Missing, memory, &policy), &policy);
+    assert_eq!(again.actions, []);
+    assert!(!again.is_complete());
+}
+
+#[test]
+fn a_copy_that_somebody_works_on_or_that_cannot_be_reached_is_looked_at_again() {
+    let policy = policy("{ to: codecommit://us-east-1/demo }");
+    let event = signalbox_events::EventId::parse("e").unwrap();
+    let until = Timestamp::from_second(10).unwrap();
+    let working = Memory { working: Some(Working { event, until }), ..Memory::default() };
+    let away = TargetFacts::Unreadable { what: "away".to_owned(), lasting: Lasting::ForNow };
+    for facts in
+        [facts(TargetFacts::Listed(listing("main=a")), working, &policy), facts(away, Memory::default(), &policy)]
+    {
+        let decision = decide(&facts, &policy);
+        assert!(matches!(decision.actions.as_slice(), [Action::ComeAgain { .. }]), "{decision:?}");
+    }
+}
+
+#[test]
+fn facts_and_decision_are_values_and_a_report_of_many_refs_is_small() {
+    let policy = policy("{ to: codecommit://us-east-1/demo }");
+    let mut facts = facts(TargetFacts::Listed(listing("main=a")), Memory::default(), &policy);
+    let all = (0..20_000).map(|at| (name(&format!("b{at}")), id('a'))).collect();
+    facts.source = SourceFacts::Listed(Listing { refs: all, ..Listing::default() });
+    let decision = decide(&facts, &policy);
+    let (short, told) = (facts.for_report(), decision.for_report());
+    let text = serde_json::to_string(&(&short, &told)).unwrap();
+    assert!(text.len() < 300_000, "{}", text.len());
+    let read: (Facts, Decision) = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, (short, told));
+    let [Action::Copy(copy)] = decision.actions.as_slice() else { panic!("{:?}", decision.reasons) };
+    assert_eq!(copy.plan.commands.len(), 20_000);
+    assert!(render_action(decision.actions.first().unwrap()).contains("and 19980 more"));
+}
