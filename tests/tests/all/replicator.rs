@@ -516,8 +516,8 @@ async fn a_git_host_is_reached_with_the_token_of_a_secret_and_a_wrong_one_is_tol
     let authority = variables.iter().find(|(name, _)| *name == "GIT_SSL_CAINFO").map(|(_, file)| file.clone()).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(CertificateDer::pem_file_iter(&authority).unwrap().map(Result::unwrap));
-    let git = Client::trusting(roots, Patience::default()).unwrap();
-    world.replicator = Replicator::new(&world.ground.setup("replicator").unwrap()).with_git(git);
+    let client = Client::trusting(roots, Patience::default()).unwrap();
+    world.replicator = Replicator::new(&world.ground.setup("replicator").unwrap()).with_git(client);
 
     let keys = &world.ground.stage.developer;
     let pair = (&*keys.access_key_id, &*keys.secret_access_key, None);
