@@ -100,6 +100,18 @@ impl Ground {
         Self::with(&file, programs, FunctionSettings::default()).await
     }
 
+    /// The same with another region beside the stack's own.
+    ///
+    /// # Errors
+    /// As [`Stage::set`].
+    pub async fn with_template_in_two_regions(text: &str, programs: Programs, other: &str) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir().context("no temporary folder")?;
+        let file = dir.path().join("template.yaml");
+        std::fs::write(&file, text)?;
+        let regions = vec!["eu-west-1".to_owned(), other.to_owned()];
+        Self::on(&file, programs, FunctionSettings::default(), |cloud| CloudSettings { regions, ..cloud }).await
+    }
+
     /// The same as [`Ground::with_functions`] or [`Ground::without_functions`] in a cloud whose listings hold one item a page.
     ///
     /// # Errors

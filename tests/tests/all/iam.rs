@@ -14,7 +14,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
 const POLICY: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit:\n        on: { push: { branches: [\"**\"], paths: [\"src/**\"] } }\n        start: { build: unit }\n        supersede: true\n    notifications:\n      - about: [build.*]\n        to: [team-demo]\n";
-const COPIES: &str = "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: codecommit://eu-west-1/demo-copy, create: true }\n";
+const COPIES: &str = "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: codecommit://us-east-1/demo-copy, create: true }\n      - { to: \"https://git.example.com/demo\", credentials: signalbox/none }\n";
 const QUICK: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"true\"]\n";
 const SLOW: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"sleep 60\"]\n";
 const FAILING: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"echo the sum is $((20 + 22)); exit 1\"]\n";
@@ -61,7 +61,10 @@ async fn set(scene: Scene, template: &str) -> anyhow::Result<Ground> {
         Scene::Alarms | Scene::DeadLetters => Programs::None,
         _ => Programs::Run(programs().await?),
     };
-    Ground::with_template(template, programs).await
+    match scene {
+        Scene::Copied => Ground::with_template_in_two_regions(template, programs, "us-east-1").await,
+        _ => Ground::with_template(template, programs).await,
+    }
 }
 
 async fn make(ground: &Ground, spec: &str, policy: &str) -> anyhow::Result<()> {
@@ -163,21 +166,30 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
         Scene::Copied => {
             make(ground, QUICK, COPIES).await?;
             let tip = ground.commit("demo", "main", "one", &[("a", Some("a"))]).await?;
-            let codecommit = &ground.cloud().codecommit;
-            let copied = |ground: &Ground| {
-                let entries = ground.objects("ledger/replicator/")?;
-                Ok(entries.values().any(|entry| !entry["report"].is_null()).then_some(()))
+            let told = |count: usize| {
+                move |ground: &Ground| {
+                    let entries = ground.objects("ledger/replicator/")?;
+                    let reports = entries.values().filter(|entry| !entry["report"].is_null()).count();
+                    Ok((reports >= count).then_some(()))
+                }
             };
-            ground.until("the copy's report", copied).await?;
+            ground.until("the copy's report", told(1)).await?;
+            let elsewhere = ground.stage.regions().find("us-east-1").unwrap();
             let input = json!({ "repositoryName": "demo-copy", "branchName": "main" });
-            let there = codecommit.call("GetBranch", input, &ground.developer()).await?;
+            let there = elsewhere.codecommit.call("GetBranch", input, &ground.developer()).await?;
             anyhow::ensure!(there.pointer("/branch/commitId") == Some(&json!(tip)), "the copy is elsewhere: {there}");
+            let ledger = ground.objects("ledger/replicator/")?.values().map(Value::to_string).collect::<String>();
+            anyhow::ensure!(
+                ledger.contains("can't find the specified secret"),
+                "the secret was not looked for: {ledger}"
+            );
             ground.branch("demo", "next", &tip).await?;
+            ground.until("the second report", told(2)).await?;
             let next = json!({ "repositoryName": "demo", "defaultBranchName": "next" });
-            codecommit.call("UpdateDefaultBranch", next, &ground.developer()).await?;
+            ground.cloud().codecommit.call("UpdateDefaultBranch", next, &ground.developer()).await?;
             sweep(ground, "Replicator", "sweep-3")?;
             let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
-            while codecommit.default_branch("demo-copy").await?.as_deref() != Some("next") {
+            while elsewhere.codecommit.default_branch("demo-copy").await?.as_deref() != Some("next") {
                 anyhow::ensure!(tokio::time::Instant::now() < deadline, "the default branch did not go along");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
