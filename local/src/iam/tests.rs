@@ -383,8 +383,8 @@ async fn a_write_on_condition_of_what_an_object_holds_needs_the_right_to_read_it
     client.keys = cloud.keys.user(&cloud.world, "guest");
     let copy = ("x-amz-copy-source", "/papers/source");
     let upload = "<CompleteMultipartUpload/>";
-    let requests: [(&str, &'static str, &str, &[(&str, &str)], &str); 4] = [
-        ("PutObject", "PUT", "/papers/there", &[], "y"),
+    let requests = [
+        ("PutObject", "PUT", "/papers/there", &[][..], "y"),
         ("CopyObject", "PUT", "/papers/there", &[copy], ""),
         ("CompleteMultipartUpload", "POST", "/papers/there?uploadId=00", &[], upload),
         ("DeleteObject", "DELETE", "/papers/there", &[], ""),
