@@ -7,12 +7,13 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use signalbox_events::{Parsed, parse_event};
 
-use super::{Outcome, Paint, block_on, tell};
+use super::{Outcome, Paint, block_on, complain, tell};
 use crate::chaos::{self, Chaos};
 use crate::cloud::Settings;
 use crate::git_credential::{credential_helper, quoted};
 use crate::lambda::binaries;
 use crate::news::{Listener, News};
+use crate::sns::is_address;
 use crate::stage::{Programs, Setting, Stage, template};
 use crate::world::{RegionError, check_region};
 
@@ -33,7 +34,7 @@ pub(super) struct Arguments {
     #[arg(long, default_value = "signalbox-local")]
     dir: PathBuf,
     /// The address that the stack's mail is subscribed for.
-    #[arg(long, default_value = "team@example.com")]
+    #[arg(long, value_name = "ADDRESS", default_value = "team@example.com", value_parser = address)]
     email: String,
     /// A region that is played; the first is the home region, where the stack lives. May be given several times.
     #[arg(long = "region", value_name = "REGION", default_value = "eu-west-1", value_parser = region)]
@@ -88,6 +89,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 /// A region's name, as `--region` takes it.
 fn region(name: &str) -> Result<String, RegionError> {
     check_region(name).map(|()| name.to_owned())
+}
+
+/// A mail address, as `--email` takes it.
+fn address(text: &str) -> Result<String, &'static str> {
+    if is_address(text) { Ok(text.to_owned()) } else { Err("no mail address, such as team@example.com") }
 }
 
 /// A seed of its own for each start: ids must not come again in a folder that is kept.
@@ -195,7 +201,8 @@ async fn watch(stage: &Stage, arguments: &Arguments, policy: Option<String>) -> 
                     Ok(()) => {}
                     Err(error) if !unsaved => {
                         unsaved = true;
-                        eprintln!("{} {error:#}; it is tried again, nothing is lost while this runs", paint.bad("the state cannot be written:"));
+                        let what = paint.bad("the state cannot be written:");
+                        complain(&format!("{what} {error:#}; it is tried again, nothing is lost while this runs"));
                     }
                     Err(_) => {}
                 }
@@ -279,11 +286,11 @@ impl PolicyFile {
             Ok(text) => text,
             Err(error) => {
                 if !self.unreadable {
-                    eprintln!(
-                        "{} {} cannot be read ({error}); the last one stays in force",
-                        paint.bad("policy"),
+                    let policy = paint.bad("policy");
+                    complain(&format!(
+                        "{policy} {} cannot be read ({error}); the last one stays in force",
                         file.display()
-                    );
+                    ));
                 }
                 self.unreadable = true;
                 return;

@@ -31,6 +31,7 @@ use self::operation::operation;
 use crate::auth::{Caller, Refusal, Scope, SignedParts, is_presigned, unsigned_query};
 use crate::cloud::{Cloud, Regions};
 use crate::error::ServiceError;
+use crate::world::Called;
 
 /// The largest body that an AWS operation may have here. Git packs are streamed and have no limit.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
@@ -116,6 +117,11 @@ async fn answer(front: &Front, head: Parts, body: Incoming) -> Response {
         Ok((cloud, service, caller, body)) => {
             let call = Call { caller, head: without_signature(head), body };
             let operation = || operation(&service, &call.head, &call.body).filter(|name| is_offered(&service, name));
+            cloud.world.tell_call(|| Called {
+                service: service.clone(),
+                operation: operation().unwrap_or_default(),
+                path: call.head.uri.path().to_owned(),
+            });
             match cloud.world.chaos.on_call(&service, operation) {
                 None => protocol::dispatch(cloud, &service, call, &id).await,
                 Some(trouble) => {

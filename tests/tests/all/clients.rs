@@ -1,7 +1,7 @@
 //! Clients that know nothing of us: the AWS CLI, AWS's credential helper and git-remote-codecommit against a whole stage.
 //!
 //! `SIGNALBOX_CLIENTS` names the folder of a Python environment with `awscli` and `git-remote-codecommit`; without it this
-//! test says that it skips. What the clients do is in `tests/clients/*.sh`, a script a service, as a person would type it.
+//! test says that it skips, and in CI it fails. What the clients do is in `tests/clients/*.sh`, a script a service, as a person would type it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use signalbox_local::iam::Definition;
-use signalbox_tests::Ground;
+use signalbox_tests::{Ground, from_outside};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -70,12 +70,8 @@ fn operation(line: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_aws_cli_drives_every_operation_and_git_comes_and_goes_as_strangers_do() {
-    let Some(clients) = std::env::var_os("SIGNALBOX_CLIENTS").map(PathBuf::from) else {
-        eprintln!(
-            "skipped: SIGNALBOX_CLIENTS does not name a Python environment with awscli and git-remote-codecommit"
-        );
-        return;
-    };
+    let what = "a Python environment with awscli and git-remote-codecommit";
+    let Some(clients) = from_outside("SIGNALBOX_CLIENTS", what) else { return };
     assert!(clients.join("bin/aws").is_file(), "there is no aws in {}/bin", clients.display());
     let ground = Arc::new(Ground::with_functions().await.unwrap());
     let trust = json!({ "Version": "2012-10-17", "Statement": [{
@@ -108,4 +104,22 @@ async fn the_aws_cli_drives_every_operation_and_git_comes_and_goes_as_strangers_
     let missed: Vec<String> = offered.filter(|operation| !driven.contains(operation)).collect();
     assert!(missed.is_empty(), "no script of tests/clients calls {}", missed.join(", "));
     Arc::into_inner(ground).unwrap().stage.clear().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_needs_something_from_outside_fails_in_ci_instead_of_skipping() {
+    for test in [
+        "clients::the_aws_cli_drives_every_operation_and_git_comes_and_goes_as_strangers_do",
+        "conformance::sts::sts_answers_as_its_model_says",
+    ] {
+        for (ci, goes_well) in [("true", false), ("", true)] {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", test]).env("CI", ci);
+            command.env_remove("SIGNALBOX_CLIENTS").env_remove("SIGNALBOX_SERVICE_MODELS");
+            let output = command.output().await.unwrap();
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(said.contains("running 1 test"), "{said}");
+            assert_eq!(output.status.success(), goes_well, "{test} with CI={ci}: {said}");
+        }
+    }
 }
