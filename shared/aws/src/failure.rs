@@ -40,7 +40,7 @@ impl Problem {
         Self { doing: doing.into(), what: what.into(), code: None, not_before: None, source: None }
     }
 
-    fn from_sdk(self, code: Option<String>, source: impl Error + Send + Sync + 'static) -> Self {
+    fn told_by(self, code: Option<String>, source: impl Error + Send + Sync + 'static) -> Self {
         Self { code, source: Some(Box::new(source)), ..self }
     }
 }
@@ -166,17 +166,17 @@ where
             } else {
                 format!("{code}: {message}")
             };
-            let problem = Problem::new(doing, what).from_sdk(Some(code), context.into_err());
+            let problem = Problem::new(doing, what).told_by(Some(code), context.into_err());
             if later { Failure::Retry(problem) } else { Failure::Refused(problem) }
         }
         SdkError::ConstructionFailure(_) => {
-            Failure::Refused(Problem::new(doing, "the request could not be made").from_sdk(None, error))
+            Failure::Refused(Problem::new(doing, "the request could not be made").told_by(None, error))
         }
-        SdkError::TimeoutError(_) => Failure::Retry(Problem::new(doing, "no answer in time").from_sdk(None, error)),
+        SdkError::TimeoutError(_) => Failure::Retry(Problem::new(doing, "no answer in time").told_by(None, error)),
         SdkError::DispatchFailure(_) => {
-            Failure::Retry(Problem::new(doing, "the service could not be reached").from_sdk(None, error))
+            Failure::Retry(Problem::new(doing, "the service could not be reached").told_by(None, error))
         }
-        _ => Failure::Retry(Problem::new(doing, "the answer could not be read").from_sdk(None, error)),
+        _ => Failure::Retry(Problem::new(doing, "the answer could not be read").told_by(None, error)),
     }
 }
 
