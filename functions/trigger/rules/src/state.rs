@@ -220,6 +220,18 @@ mod tests {
         assert_eq!(green(&[moved, later]), "aa");
     }
 
+    #[test]
+    fn a_lost_push_back_to_a_commit_that_failed_before_is_not_answered_by_its_old_start() {
+        let old = past(1_000, "aa", BuildStatus::Failed);
+        let answered = |since: Option<i64>| {
+            let moved_since = since.map(second);
+            old.answers(&Facts { origin: Origin::Sweep, moved_since, ..Facts::default() }, true)
+        };
+        assert!(answered(Some(999)), "the branch moved there, and that push found its tip started");
+        assert!(answered(None), "a new branch");
+        assert!(!answered(Some(1_001)), "it was elsewhere after that start, and came back");
+    }
+
     fn status() -> impl Strategy<Value = BuildStatus> {
         prop::sample::select(BuildStatus::ALL)
     }

@@ -449,18 +449,3 @@ fn where_pushes_start_the_tip_a_start_after_the_push_is_its_answer_unless_it_was
     assert_eq!(decided(BuildStatus::Failed, 1_001), 1, "pushed back to a commit that failed before");
     assert_eq!(decided(BuildStatus::Stopped, 999), 1, "stopped for a commit that is not the tip any more");
 }
-
-#[test]
-fn a_lost_push_back_to_a_commit_that_failed_before_is_not_answered_by_its_old_start() {
-    let second = |second| Timestamp::from_second(second).unwrap();
-    let decided = |since: Option<i64>| {
-        let past = PastStart { at: second(1_000), ..past("demo-lint", 1, 'b', BuildStatus::Failed) };
-        let known = TriggerFacts { state: RefState::default().with_start(past), ..known() };
-        let facts = facts("refs/heads/main", &[("lint", known)]);
-        let facts = Facts { origin: Origin::Sweep, moved_since: since.map(second), ..facts };
-        starts(&decide(&facts, &policy())).len()
-    };
-    assert_eq!(decided(Some(999)), 0, "the branch moved there, and that push found its tip started");
-    assert_eq!(decided(None), 0, "a new branch");
-    assert_eq!(decided(Some(1_001)), 1, "it was elsewhere after that start, and came back");
-}
