@@ -64,6 +64,7 @@ async fn start(with: &Trigger, start: &StartBuild, attempts: u32) -> Result<Stri
         pusher: start.pusher.clone(),
         attempt: start.attempt,
         at,
+        pushed: start.pushed,
         superseded_by: None,
     };
     // Two events that meet in one tip may differ in the pusher; the first word stands.
@@ -75,8 +76,8 @@ async fn start(with: &Trigger, start: &StartBuild, attempts: u32) -> Result<Stri
         attempt: start.attempt,
         status: BuildStatus::InProgress,
         at,
-        pushed_at: start.pushed_at,
-        previous: start.previous.clone().filter(|_| start.pushed_at.is_some()),
+        pushed_at: start.pushed.filter(|_| start.only_if == OnlyIf::Anyway),
+        previous: start.previous.clone().filter(|_| start.only_if == OnlyIf::Anyway),
         again: start.again.clone(),
         id: start.id.clone(),
     };

@@ -83,13 +83,15 @@ impl Trigger {
         }
         tracing::info!(repositories = swept.repositories, branches = swept.branches, "swept");
         let is_quiet = swept.facts.moved.is_empty() && swept.facts.not_swept.is_empty();
+        let answered = swept.facts.answered;
         let facts = Facts { sweep: Some(swept.facts), ..Facts::default() };
         let decision = decide(&facts, &in_force.policy);
         let report = Report {
             at: invocation.now,
             policy_version: in_force.version.clone(),
             mode: decision.mode.name().to_owned(),
-            verdict: verdict(decision.verdict).to_owned(),
+            // Its own word, so that who looks for events can pass it over.
+            verdict: if is_quiet && answered.is_none() { "swept" } else { verdict(decision.verdict) }.to_owned(),
             reasons: decision.reasons.iter().map(render_reason).collect(),
             actions: swept.told,
             replay: json!({ "event": event, "facts": facts, "decision": decision }),

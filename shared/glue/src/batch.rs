@@ -33,9 +33,20 @@ pub struct Invocation {
     pub now: Timestamp,
     /// When Lambda ends it.
     pub deadline: Timestamp,
+    /// When the last action may be begun: what is cut off between an action and its record is done once more.
+    pub last_begin: Timestamp,
 }
 
+/// How long an action and its record may take, tries and waits of the clients included; half of a shorter invocation.
+const ACTION: SignedDuration = SignedDuration::from_secs(30);
+
 impl Invocation {
+    /// An invocation that begins now.
+    pub fn new(now: Timestamp, deadline: Timestamp) -> Self {
+        let action = ACTION.min(deadline.duration_since(now) / 2);
+        Self { now, deadline, last_begin: deadline - action }
+    }
+
     /// How long a claim of this invocation holds: as long as it may live, and a little.
     pub fn lease(&self) -> SignedDuration {
         self.deadline.duration_since(self.now) + SignedDuration::from_secs(5)

@@ -45,7 +45,15 @@ fn never(_: u32) -> Result<String, Failure> {
 }
 
 async fn carried(ground: &Ground, ledger: &Ledger, actor: &Actor, actions: &[Scripted]) -> Result<Handled, Failure> {
-    let invocation = ground.invocation();
+    carried_in(ground.invocation(), ledger, actor, actions).await
+}
+
+async fn carried_in(
+    invocation: Invocation,
+    ledger: &Ledger,
+    actor: &Actor,
+    actions: &[Scripted],
+) -> Result<Handled, Failure> {
     let report = |actions| Report {
         at: invocation.now,
         policy_version: None,
@@ -115,4 +123,20 @@ async fn what_is_refused_is_not_tried_again_and_leaves_its_counterpart() {
         ]
     );
     assert_eq!(*actor.0.lock().unwrap(), ["start 1", "history 1", "slow 1", "slow 2"]);
+}
+
+/// Time that runs out between an action and its record would have it done twice.
+#[tokio::test]
+async fn what_could_not_be_recorded_any_more_is_not_begun() {
+    let (ground, ledger, actor) = ground().await;
+    let actions = [Scripted { key: "mail", order: Order::Free, ends: well }];
+    let now = ground.invocation().now;
+    let began = now - SignedDuration::from_secs(100);
+    let nearly_over = Invocation { now, ..Invocation::new(began, began + SignedDuration::from_secs(120)) };
+    let failure = carried_in(nearly_over, &ledger, &actor, &actions).await.unwrap_err();
+    assert!(matches!(&failure, Failure::Retry(_)) && failure.to_string().contains("nearly over"), "{failure}");
+    assert!(actor.0.lock().unwrap().is_empty());
+    // It holds nobody up: whoever comes next begins at once.
+    assert!(matches!(carried(&ground, &ledger, &actor, &actions).await.unwrap(), Handled::Reported(_)));
+    assert_eq!(*actor.0.lock().unwrap(), ["mail 1"]);
 }

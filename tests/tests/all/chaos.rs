@@ -335,7 +335,7 @@ async fn sweep(ground: &Ground) -> Option<String> {
 /// Sweeps until one has looked and finds nothing any more.
 async fn sweep_clean(ground: &Ground) {
     for _ in 0..40 {
-        if sweep(ground).await.as_deref() == Some("nothing") {
+        if sweep(ground).await.as_deref() == Some("swept") {
             return;
         }
     }
@@ -396,9 +396,9 @@ async fn under_all_trouble_at_once_no_start_is_lost_and_none_doubled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "one run in three doubled a mail for a reason that is not found yet"]
 async fn no_mail_is_doubled_where_the_notifier_hears_the_answer_and_can_write_it_down() {
-    // Nobody dies after a mail, its answer comes, and the ledger takes the record at the third try at the latest.
+    // Nobody dies after a mail, its answer comes, the ledger takes the record at the third try at the latest, and whatever
+    // is begun has four seconds: half of the time-out without the functions' reserve.
     let trial = Trial {
         chaos: "rough,drop=0,duplicate=0.3,delay=0.3,reorder=0.3,delay-for=300ms,slow-for=100ms,\
                 kill=0,kill-late=0,time-out=0,kill-early=0.1,\
@@ -412,7 +412,7 @@ async fn no_mail_is_doubled_where_the_notifier_hears_the_answer_and_can_write_it
         sweep_every: 3,
         environments: 8,
         builds_at_once: 0,
-        time_out: Duration::from_secs(6),
+        time_out: Duration::from_secs(12),
         limit: Duration::from_secs(300),
     };
     let aftermath = weather(&trial).await;

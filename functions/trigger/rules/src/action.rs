@@ -70,13 +70,13 @@ pub struct StartBuild {
     pub previous: Option<CommitId>,
     /// Who pushed; unknown where a newer commit than the pushed one is built.
     pub pusher: Option<Arn>,
+    /// When the ref came to the commit; unknown in the same case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<Timestamp>,
     /// What must still hold.
     pub only_if: OnlyIf,
     /// Which try of this commit it is.
     pub attempt: u32,
-    /// When the ref got to the commit, where the push says so. A tip is there when it is started, whoever pushed it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pushed_at: Option<Timestamp>,
     /// No build of this start is older, where that is known: the ref was not there yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
