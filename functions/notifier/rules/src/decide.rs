@@ -103,7 +103,7 @@ pub enum Action {
         /// Where.
         key: String,
         /// What.
-        finished: Finished,
+        finished: Box<Finished>,
         /// The builds that are known by now to be of an older commit.
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         older: BTreeSet<BuildId>,
@@ -351,7 +351,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
     let verdict = if actions.is_empty() { Verdict::Silent } else { Verdict::Mail };
     if !matches!(told.news, News::Told | News::Superseded { .. }) {
         let Told { case, finished, older, .. } = told;
-        actions.push(Action::History { key: case.key(), finished, older });
+        actions.push(Action::History { key: case.key(), finished: Box::new(finished), older });
     }
     Decision { verdict, mode: policy.mode, reasons, actions }
 }

@@ -48,7 +48,7 @@ fn an_older_commit_that_is_built_again_changes_nothing() {
     let mut next = decide(&again, &policy());
     let Some(Action::History { finished, .. }) = next.actions.pop() else { panic!("it is remembered") };
     // The next push still comes after the green one.
-    let finished = Finished { started: finished.started - SignedDuration::from_mins(5), ..finished };
+    let finished = Finished { started: finished.started - SignedDuration::from_mins(5), ..*finished };
     let mut history = pushed.to_vec();
     history.push(Finished { build: BuildId::parse("payments-unit:again").unwrap(), ..finished });
     let mut pushed_next = facts(&sample!("failed"));
