@@ -185,7 +185,7 @@ impl Ground {
     /// An invocation that begins now and has a minute.
     pub fn invocation(&self) -> Invocation {
         let now = Timestamp::now();
-        Invocation { now, deadline: now + SignedDuration::from_mins(1) }
+        Invocation::new(now, now + SignedDuration::from_mins(1))
     }
 
     /// Puts a policy into force.

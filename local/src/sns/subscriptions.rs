@@ -251,7 +251,7 @@ impl Sns {
 
     pub(super) fn subscribe_call(&self, parameters: &Parameters, caller: &Caller) -> Answer<String> {
         let protocol = parameters.required("Protocol")?;
-        let confirmation = if protocol == "sqs" { Confirmation::Given } else { self.asking() };
+        let confirmation = if protocol == "sqs" { Confirmation::Given } else { self.asking()? };
         let (arn, made) = self.make_subscription(
             parameters.required("TopicArn")?,
             protocol,

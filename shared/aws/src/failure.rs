@@ -6,6 +6,7 @@ use std::fmt;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use jiff::Timestamp;
 
 /// A failed step.
 #[derive(Debug, thiserror::Error)]
@@ -28,9 +29,25 @@ pub struct Problem {
     pub what: String,
     /// How far the call came.
     pub cause: Cause,
+    /// Before then it makes no sense to try again, where that is known.
+    pub not_before: Option<Timestamp>,
     /// Where it comes from, for the log.
     #[source]
     pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Problem {
+    fn new(doing: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { doing: doing.into(), what: what.into(), cause: Cause::Other, not_before: None, source: None }
+    }
+
+    fn because(self, cause: Cause) -> Self {
+        Self { cause, ..self }
+    }
+
+    fn out_of(self, source: impl Error + Send + Sync + 'static) -> Self {
+        Self { source: Some(Box::new(source)), ..self }
+    }
 }
 
 /// How far a call came before it failed.
@@ -73,12 +90,18 @@ impl fmt::Display for ServiceError {
 impl Failure {
     /// Something that may go better later.
     pub fn retry(doing: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Retry(Problem { doing: doing.into(), what: what.into(), cause: Cause::Other, source: None })
+        Self::Retry(Problem::new(doing, what))
     }
 
     /// Something that will not.
     pub fn refused(doing: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Refused(Problem { doing: doing.into(), what: what.into(), cause: Cause::Other, source: None })
+        Self::Refused(Problem::new(doing, what))
+    }
+
+    /// Another invocation works on it, until this moment at the latest: it may go better from then on.
+    pub fn busy(doing: impl Into<String>, until: Timestamp) -> Self {
+        let problem = Problem::new(doing, format!("another invocation works on it until {until}"));
+        Self::Retry(Problem { not_before: Some(until), ..problem })
     }
 
     /// The same problem as one that may go better later: for what a person can mend while the event waits.
@@ -169,8 +192,8 @@ const FORBIDDEN: &[&str] = &[
 
 /// A time as the SDK has it.
 #[cfg(any(feature = "cloudformation", feature = "codebuild", feature = "s3"))]
-pub(crate) fn timestamp(time: Option<aws_smithy_types::DateTime>) -> Option<jiff::Timestamp> {
-    time.and_then(|time| jiff::Timestamp::new(time.secs(), 0).ok())
+pub(crate) fn timestamp(time: Option<aws_smithy_types::DateTime>) -> Option<Timestamp> {
+    time.and_then(|time| Timestamp::new(time.secs(), 0).ok())
 }
 
 /// Sorts an SDK error. `doing` names the action and the resource, such as `codecommit:GetBranch on demo`.
@@ -198,16 +221,14 @@ where
                 format!("{code}: {message}")
             };
             // Everything that the SDK knows of it is said: its own text repeats it in the form of a program.
-            let problem = Problem { doing, what, cause: Cause::Answered(Box::new(error)), source: None };
+            let problem = Problem::new(doing, what).because(Cause::Answered(Box::new(error)));
             if later { Failure::Retry(problem) } else { Failure::Refused(problem) }
         }
         SdkError::ConstructionFailure(_) => {
-            let what = "the request could not be made".to_owned();
-            Failure::Refused(Problem { doing, what, cause: Cause::Other, source: Some(Box::new(error)) })
+            Failure::Refused(Problem::new(doing, "the request could not be made").out_of(error))
         }
         SdkError::TimeoutError(_) => {
-            let what = "no answer in time".to_owned();
-            Failure::Retry(Problem { doing, what, cause: Cause::Unreachable, source: Some(Box::new(error)) })
+            Failure::Retry(Problem::new(doing, "no answer in time").because(Cause::Unreachable).out_of(error))
         }
         SdkError::DispatchFailure(ref failure) => {
             // Keys that cannot be had any more end here too.
@@ -217,12 +238,9 @@ where
             } else {
                 ("the request could not be sent", Cause::Other)
             };
-            Failure::Retry(Problem { doing, what: what.to_owned(), cause, source: Some(Box::new(error)) })
+            Failure::Retry(Problem::new(doing, what).because(cause).out_of(error))
         }
-        _ => {
-            let what = "the answer could not be read".to_owned();
-            Failure::Retry(Problem { doing, what, cause: Cause::Other, source: Some(Box::new(error)) })
-        }
+        _ => Failure::Retry(Problem::new(doing, "the answer could not be read").out_of(error)),
     }
 }
 

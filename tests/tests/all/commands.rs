@@ -5,7 +5,7 @@ use std::process::Output;
 
 use signalbox_tests::programs;
 
-async fn signalbox(arguments: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) async fn signalbox(arguments: &[&str]) -> (Option<i32>, String, String) {
     let program = programs().await.unwrap().remove("signalbox").unwrap();
     let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let output: Output = tokio::process::Command::new(program)

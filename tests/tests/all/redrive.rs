@@ -1,7 +1,6 @@
 //! `signalbox redrive`, as the real program.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use signalbox_tests::Ground;
