@@ -4,6 +4,7 @@
 //! makes it (method `GIT`, no payload hash, a timestamp without its `Z` in the string to sign). Who is not let in is told
 //! why in the words of [`refusal`].
 
+mod chunked;
 mod refusal;
 mod signature;
 
@@ -17,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::world::World;
 
+pub(crate) use chunked::{Chunked, NotChunked};
 pub use refusal::{Dialect, Refusal, Told};
 pub use signature::{Scope, SignedParts};
 pub(crate) use signature::{claimed_service, is_presigned, unsigned_query};
@@ -74,9 +76,7 @@ impl Keys {
     /// # Errors
     /// The system has no randomness to give.
     pub fn draw() -> anyhow::Result<Self> {
-        let mut source = [0; 32];
-        getrandom::fill(&mut source).context("the system gives no random numbers")?;
-        Ok(Self { by_id: RwLock::default(), source })
+        Ok(Self { by_id: RwLock::default(), source: unguessable()? })
     }
 
     /// A secret that belongs to an access key id.
@@ -161,6 +161,16 @@ impl Keys {
         }
         Ok(Caller { arn: keys.arn, access_key_id: keys.access_key_id })
     }
+}
+
+/// Bytes that nobody can guess; whatever is drawn from the world's seed can be.
+///
+/// # Errors
+/// The system has no randomness to give.
+pub(crate) fn unguessable() -> anyhow::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).context("the system gives no random numbers")?;
+    Ok(bytes)
 }
 
 /// The user name and password that git sends for a repository, as AWS's credential helper makes them.

@@ -19,6 +19,7 @@ mod input;
 pub mod kept;
 pub mod lambda;
 pub mod logs;
+pub mod news;
 mod paging;
 pub mod s3;
 pub mod sns;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+use tokio::sync::broadcast;
 
 use crate::chaos;
 use crate::iam::Iam;
@@ -12,6 +13,20 @@ use crate::paging::{Listing, Pages};
 
 /// The account that the local cloud plays.
 pub const ACCOUNT: &str = "111122223333";
+
+/// How many calls a watcher may be behind.
+const WATCHED_CALLS: usize = 4096;
+
+/// A call of an AWS operation that was let in at the endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Called {
+    /// The signing name of its service.
+    pub service: String,
+    /// The operation.
+    pub operation: String,
+    /// The path of its address: `/BUCKET/KEY` for an object of S3, `/` for most others.
+    pub path: String,
+}
 
 /// What every service knows of the world around it.
 #[derive(Debug)]
@@ -37,6 +52,7 @@ struct Shared {
     drawn: Mutex<u64>,
     endpoint: OnceLock<String>,
     pages: OnceLock<Pages>,
+    calls: broadcast::Sender<Called>,
 }
 
 /// Why a region cannot be played.
@@ -86,7 +102,13 @@ impl World {
             iam: Iam::new(ACCOUNT, region),
             chaos: Arc::default(),
             is_home: true,
-            shared: Arc::new(Shared { seed, drawn: Mutex::new(0), endpoint: OnceLock::new(), pages: OnceLock::new() }),
+            shared: Arc::new(Shared {
+                seed,
+                drawn: Mutex::new(0),
+                endpoint: OnceLock::new(),
+                pages: OnceLock::new(),
+                calls: broadcast::channel(WATCHED_CALLS).0,
+            }),
         }
     }
 
@@ -137,6 +159,19 @@ impl World {
     pub fn listens_at(&self, endpoint: String) {
         // A second call could only repeat the first: there is one server.
         let _first_word_stands = self.shared.endpoint.set(endpoint);
+    }
+
+    /// Every call that the endpoint lets in from now on, in all regions.
+    pub fn watch_calls(&self) -> broadcast::Receiver<Called> {
+        self.shared.calls.subscribe()
+    }
+
+    /// Tells a call to those who watch; without one it is not even put into words.
+    pub(crate) fn tell_call(&self, call: impl FnOnce() -> Called) {
+        if self.shared.calls.receiver_count() > 0 {
+            // The last watcher may have gone in between.
+            let _heard = self.shared.calls.send(call());
+        }
     }
 
     /// Where a browser finds this region's pages. The home region has the endpoint itself; another is told by the host,

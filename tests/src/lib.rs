@@ -1,6 +1,7 @@
 //! The ground that scenarios stand on: a local cloud of their own, with the template's stack in it.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,20 @@ pub struct Ground {
     pub stage: Stage,
     events: broadcast::Receiver<Arc<Published>>,
     dir: TempDir,
+}
+
+/// What an environment variable names, for tests that need something from outside.
+///
+/// # Panics
+/// It is not set where `CI` is: there nothing may be skipped.
+pub fn from_outside(variable: &str, what: &str) -> Option<PathBuf> {
+    let found = std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    if found.is_none() {
+        let is_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
+        assert!(!is_ci, "CI is set and {variable} does not name {what}: nothing is skipped there");
+        let _closed = writeln!(std::io::stderr(), "skipped: {variable} does not name {what}");
+    }
+    found
 }
 
 /// The template of the workspace.
@@ -170,7 +185,7 @@ impl Ground {
     /// An invocation that begins now and has a minute.
     pub fn invocation(&self) -> Invocation {
         let now = Timestamp::now();
-        Invocation { now, deadline: now + SignedDuration::from_mins(1) }
+        Invocation::new(now, now + SignedDuration::from_mins(1))
     }
 
     /// Puts a policy into force.

@@ -5,7 +5,6 @@ use signalbox_glue::{Apply, Invocation, Order, Step};
 use signalbox_notifier_rules::{Action, History, Mail, render_action};
 
 use crate::Notifier;
-use crate::gather::remembering;
 
 impl Apply<Action> for Notifier {
     fn step(&self, action: &Action) -> Step {
@@ -20,8 +19,12 @@ impl Apply<Action> for Notifier {
     async fn apply(&self, action: &Action, _attempts: u32, _invocation: Invocation) -> Result<String, Failure> {
         match action {
             Action::Mail(mail) => publish(self, mail).await,
-            Action::History { key, finished } => {
-                self.state.change::<History, _>(key, |there| remembering(there, finished)).await?;
+            Action::History { key, finished, older } => {
+                let remembering = |there: Option<&History>| match there {
+                    Some(there) => there.with(finished, older),
+                    None => History::default().with(finished, older),
+                };
+                self.state.change(key, remembering).await?;
                 Ok("done".to_owned())
             }
         }

@@ -1,13 +1,13 @@
 //! Reads what the decision wants: the build, why it ran, what was built before, and what mail quotes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
-use signalbox_aws::{Build, Failure};
-use signalbox_events::{BuildId, BuildStart, Detail, Event, RepositoryName};
+use signalbox_aws::{Build, Commit, Failure};
+use signalbox_events::{BuildId, BuildStart, CommitId, Detail, Event, RepositoryName};
 use signalbox_notifier_rules::{
-    BuildFacts, CommitFacts, Commits, CommitsWanted, Console, Facts, Finished, History, Known, LogWanted, Needs,
-    Origin, Rest, log_lines, needs_more, plain_phases, start_record_may_still_come,
+    BuildFacts, CommitFacts, Commits, CommitsWanted, Console, Facts, Forebear, ForebearsWanted, History, Known,
+    LogWanted, Needs, Origin, Rest, log_lines, needs_forebears, needs_more, plain_phases, start_record_may_still_come,
 };
 use signalbox_policy::Policy;
 
@@ -40,6 +40,9 @@ pub(crate) async fn gather(
             Detail::BuildState(change) => Console::of(&change.build_arn, &envelope.region, &envelope.account),
             _ => None,
         };
+    }
+    if let Some(wanted) = needs_forebears(&facts) {
+        facts.forebears = gather_forebears(function, &wanted).await?;
     }
     let more = needs_more(&facts, policy);
     if let Some(wanted) = more.log {
@@ -109,15 +112,7 @@ async fn gather_commits(function: &Notifier, wanted: &CommitsWanted) -> Result<C
     let mut commits = Commits { listed: Vec::new(), rest: Rest::NotRead };
     let mut next = wanted.from.clone();
     while commits.listed.len() < wanted.most {
-        let commit = match function.codecommit.commit(&wanted.repository, &next).await {
-            Ok(Some(commit)) => commit,
-            Ok(None) => break,
-            Err(Failure::Refused(problem)) => {
-                tracing::warn!(why = Failure::Refused(problem).chain(), "the commits cannot be listed");
-                break;
-            }
-            Err(failure) => return Err(failure),
-        };
+        let Some(commit) = commit_or_none(function, &wanted.repository, &next).await? else { break };
         commits.listed.push(CommitFacts::new(next, &commit.message, &commit.author.name));
         let Some(until) = &wanted.until else { break };
         match commit.parents.into_iter().next() {
@@ -134,9 +129,37 @@ async fn gather_commits(function: &Notifier, wanted: &CommitsWanted) -> Result<C
     Ok(commits)
 }
 
-/// The history with this build in its place.
-pub(crate) fn remembering(there: Option<&History>, finished: &Finished) -> History {
-    there.map_or_else(|| History::default().with(finished), |there| there.with(finished))
+/// Which of the pairs are what they may be: the older commit is found among those right before the newer one, or not at all.
+async fn gather_forebears(function: &Notifier, wanted: &ForebearsWanted) -> Result<Vec<Forebear>, Failure> {
+    let newer: BTreeSet<&CommitId> = wanted.pairs.iter().map(|pair| &pair.newer).collect();
+    let mut known = Vec::new();
+    for newer in newer {
+        let mut missing: Vec<&Forebear> = wanted.pairs.iter().filter(|pair| pair.newer == *newer).collect();
+        let mut seen = BTreeSet::from([newer.clone()]);
+        let mut next = VecDeque::from([newer.clone()]);
+        for _ in 0..wanted.most {
+            let Some(id) = next.pop_front().filter(|_| !missing.is_empty()) else { break };
+            let Some(commit) = commit_or_none(function, &wanted.repository, &id).await? else { continue };
+            next.extend(commit.parents.into_iter().filter(|parent| seen.insert(parent.clone())));
+            known.extend(missing.extract_if(.., |pair| seen.contains(&pair.older)).cloned());
+        }
+    }
+    Ok(known)
+}
+
+/// A commit; `None` for one that is gone, and in a repository that may not be read.
+async fn commit_or_none(
+    function: &Notifier,
+    repository: &RepositoryName,
+    id: &CommitId,
+) -> Result<Option<Commit>, Failure> {
+    match function.codecommit.commit(repository, id).await {
+        Err(Failure::Refused(problem)) => {
+            tracing::warn!(why = Failure::Refused(problem).chain(), "the commits cannot be listed");
+            Ok(None)
+        }
+        read => read,
+    }
 }
 
 #[cfg(test)]

@@ -58,6 +58,7 @@ async fn start(with: &Trigger, start: &StartBuild, attempts: u32) -> Result<Stri
         pusher: start.pusher.clone(),
         attempt: start.attempt,
         at,
+        pushed: start.pushed,
         superseded_by: None,
     };
     // Two events that meet in one tip may differ in the pusher; the first word stands.

@@ -79,7 +79,8 @@ impl Trigger {
             at: invocation.now,
             policy_version: in_force.version.clone(),
             mode: decision.mode.name().to_owned(),
-            verdict: verdict(decision.verdict).to_owned(),
+            // Its own word, so that who looks for events can pass it over.
+            verdict: if is_quiet { "swept" } else { verdict(decision.verdict) }.to_owned(),
             reasons: decision.reasons.iter().map(render_reason).collect(),
             actions: swept.told,
             replay: json!({ "event": event, "facts": facts, "decision": decision }),

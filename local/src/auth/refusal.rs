@@ -85,6 +85,8 @@ pub enum Refusal {
     },
     /// The body is larger than any that is taken; says what is.
     TooLarge(usize),
+    /// The body does not come in chunks as its head says; says what about it.
+    NotChunked(String),
     /// The body ended before its length was reached.
     CutOff,
     /// Nothing more came.
@@ -177,7 +179,7 @@ impl Refusal {
                 (413, "RequestEntityTooLargeException"),
                 (400, "EntityTooLarge"),
             ],
-            Self::CutOff => [
+            Self::CutOff | Self::NotChunked(_) => [
                 (400, "MalformedHttpRequestException"),
                 (400, "MalformedHttpRequestException"),
                 (400, "MalformedHttpRequestException"),
@@ -250,6 +252,9 @@ impl Refusal {
                 format!("Your proposed upload exceeds the maximum allowed size: the local cloud takes {most} bytes in one request")
             }
             Self::TooLarge(most) => format!("The request is larger than {most} bytes"),
+            Self::NotChunked(what) => {
+                format!("The request body terminated unexpectedly: the aws-chunked body is not well-formed, {what}")
+            }
             Self::CutOff if for_s3 => {
                 "You did not provide the number of bytes specified by the Content-Length HTTP header.".to_owned()
             }

@@ -6,8 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
+use super::chunked::{Chain, NotChunked, Unsigned, Wrong, is_streamed};
 use super::refusal::Refusal;
-use super::{CLOCK_SKEW_SECONDS, Caller, Keys, sign};
+use super::{CLOCK_SKEW_SECONDS, Caller, Keys, sign, signing_key};
 
 /// The longest that a presigned address can be good for: a week.
 const LONGEST_LINK: i64 = 7 * 24 * 60 * 60;
@@ -127,6 +128,16 @@ impl Keys {
         if service == "s3" {
             signature.check_all_signed(request.headers)?;
         }
+        let scope = format!("{date}/{region}/{service}/aws4_request");
+        let key = signing_key(&keys.secret_access_key, date, region, service);
+        let chain = Chain { key: &key, stamp, scope: &scope, seed: signature.signature };
+        chain.check(&hash, request.body).map_err(|wrong| match wrong {
+            Wrong::Form(NotChunked::Incomplete(what)) => Refusal::NotChunked(what),
+            Wrong::Form(NotChunked::Trailer) => Refusal::NotChunked("its trailer is not made of fields".to_owned()),
+            Wrong::Signature(Unsigned { provided, to_sign }) => {
+                Refusal::WrongSignature { id: id.to_owned(), provided, to_sign, canonical: String::new() }
+            }
+        })?;
         let scope = Scope { region: region.to_owned(), service: service.to_owned() };
         Ok((Caller { arn: keys.arn, access_key_id: keys.access_key_id }, scope))
     }
@@ -231,7 +242,9 @@ impl<'a> Signature<'a> {
     fn payload_hash(&self, request: &SignedParts<'_>) -> Result<String, Refusal> {
         let really = || hex::encode(Sha256::digest(request.body));
         match header(request.headers, "x-amz-content-sha256") {
-            Some(word) if word == "UNSIGNED-PAYLOAD" || word.starts_with("STREAMING-") => Ok(word.to_owned()),
+            Some(word) if word == "UNSIGNED-PAYLOAD" => Ok(word.to_owned()),
+            // Only S3 takes a body in chunks.
+            Some(word) if self.service == "s3" && is_streamed(word) => Ok(word.to_owned()),
             Some(stated) => {
                 let really = really();
                 if stated == really {

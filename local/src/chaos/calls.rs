@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, SizeHint};
-use hyper::http::request::Parts;
 
 use super::{Kind, Source, draw, lasting};
 use crate::error::ServiceError;
@@ -42,10 +41,10 @@ fn cut() -> Response {
 }
 
 impl Source {
-    /// What shall happen to a call of an AWS operation; `body` is looked at for the operation's name.
-    pub(crate) fn on_call(&self, service: &str, head: &Parts, body: &[u8]) -> Option<Trouble<'_>> {
+    /// What shall happen to a call of an AWS operation; one that is not offered is left alone.
+    pub(crate) fn on_call(&self, service: &str, operation: impl FnOnce() -> Option<String>) -> Option<Trouble<'_>> {
         self.plan()?;
-        self.trouble(service, operation(service, head, body))
+        self.trouble(service, operation()?)
     }
 
     /// What shall happen to a request of git's smart HTTP protocol: `info/refs`, `git-upload-pack`, `git-receive-pack`.
@@ -105,41 +104,13 @@ impl Trouble<'_> {
     }
 }
 
-/// The operation that a call names, each protocol in its own place.
-fn operation(service: &str, head: &Parts, body: &[u8]) -> String {
-    if service == "s3" {
-        return s3_operation(head).to_owned();
-    }
-    match head.headers.get("x-amz-target").and_then(|target| target.to_str().ok()) {
-        Some(target) => target.rsplit('.').next().unwrap_or(target).to_owned(),
-        None => form_urlencoded::parse(body)
-            .find_map(|(name, value)| (name == "Action").then(|| value.into_owned()))
-            .unwrap_or_else(|| "?".to_owned()),
-    }
-}
-
-/// Enough of S3 to choose by: the four operations on an object, the listing, and the rest by its method.
-fn s3_operation(head: &Parts) -> &'static str {
-    let is_object = head.uri.path().trim_start_matches('/').split_once('/').is_some_and(|(_, key)| !key.is_empty());
-    match (head.method.as_str(), is_object) {
-        ("GET", true) => "GetObject",
-        ("PUT", true) => "PutObject",
-        ("HEAD", true) => "HeadObject",
-        ("DELETE", true) => "DeleteObject",
-        ("GET", false) => "ListObjectsV2",
-        ("POST", _) => "DeleteObjects",
-        _ => "Bucket",
-    }
-}
-
 /// How each service throttles, by its documents and service model.
 fn throttled(service: &str) -> ServiceError {
     let (status, code, message) = match service {
         "s3" => (503, "SlowDown", "Please reduce your request rate."),
         "sqs" => (403, "RequestThrottled", "The request was denied due to request throttling."),
         "sns" => (429, "Throttled", "Rate exceeded"),
-        "sts" | "iam" | "cloudformation" | "cloudwatch" => (400, "Throttling", "Rate exceeded"),
-        "lambda" => (429, "TooManyRequestsException", "Rate Exceeded."),
+        "sts" | "cloudformation" => (400, "Throttling", "Rate exceeded"),
         "git" => (429, "TooManyRequests", "Rate exceeded"),
         _ => (400, "ThrottlingException", "Rate exceeded"),
     };
@@ -233,18 +204,9 @@ mod tests {
 
     use super::*;
 
-    fn head(target: Option<&str>, method: &str, uri: &str) -> Parts {
-        let mut request = hyper::Request::builder().method(method).uri(uri);
-        if let Some(target) = target {
-            request = request.header("x-amz-target", target);
-        }
-        request.body(()).unwrap().into_parts().0
-    }
-
     async fn befall(chaos: &str, service: &str) -> (Response, bool) {
         let source = Source::default();
         source.set(Some(chaos.parse().unwrap()));
-        let head = head(Some("CodeBuild_20161006.StartBuild"), "POST", "/");
         let worked = AtomicBool::new(false);
         let work = async {
             worked.store(true, Ordering::Relaxed);
@@ -255,7 +217,7 @@ mod tests {
             *response.status_mut() = hyper::StatusCode::from_u16(refused.status).unwrap();
             response
         };
-        let response = source.on_call(service, &head, b"").unwrap().befall(work, refuse).await;
+        let response = source.on_call(service, || Some("StartBuild".to_owned())).unwrap().befall(work, refuse).await;
         assert_eq!(source.tally().values().sum::<u64>(), 1);
         (response, worked.into_inner())
     }
@@ -297,12 +259,10 @@ mod tests {
     }
 
     #[test]
-    fn operations_are_found_in_each_protocol() {
-        let target = Some("CodeCommit_20150413.GetBranch");
-        assert_eq!(operation("codecommit", &head(target, "POST", "/"), b""), "GetBranch");
-        assert_eq!(operation("sns", &head(None, "POST", "/"), b"Version=1&Action=Publish"), "Publish");
-        assert_eq!(operation("s3", &head(None, "PUT", "/bucket/a/key"), b""), "PutObject");
-        assert_eq!(operation("s3", &head(None, "GET", "/bucket/?list-type=2"), b""), "ListObjectsV2");
+    fn only_what_is_named_meets_trouble() {
+        let source = Source::default();
+        source.set(Some("throttle=1".parse().unwrap()));
+        assert!(source.on_call("iam", || None).is_none());
         let source = Source::default();
         assert!(source.on_git("/v1/repos/demo/info/refs").is_none());
         source.set(Some("cut@git:info/refs=1".parse().unwrap()));

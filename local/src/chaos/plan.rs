@@ -92,22 +92,10 @@ KIND is one of
 KIND@PLACE=RATE is for one place: throttle@s3=0.2, cut@codebuild:StartBuild=0.5, drop@codecommit=1, kill@trigger=0.1.
 delay-for=3s and slow-for=500ms say how long in the mean; the longest is ten times that.";
 
-/// The services whose calls can be named.
-const SERVICES: [&str; 13] = [
-    "cloudformation",
-    "cloudwatch",
-    "codebuild",
-    "codecommit",
-    "events",
-    "git",
-    "iam",
-    "lambda",
-    "logs",
-    "s3",
-    "sns",
-    "sqs",
-    "sts",
-];
+/// What calls can go to: the services that are offered, and git.
+fn services() -> impl Iterator<Item = &'static str> {
+    crate::http::services().chain(["git"])
+}
 
 /// How often something goes wrong, everywhere or at one place.
 #[derive(Debug, Clone, PartialEq)]
@@ -241,8 +229,8 @@ fn parse_rate(key: &str, value: &str) -> Result<Rate, String> {
     let rate = rate.ok_or_else(|| "a rate is a number from 0 to 1, such as 0.05".to_owned())?;
     let place = place.map(|place| {
         let (name, operation) = place.split_once(':').map_or((place, None), |(name, rest)| (name, Some(rest)));
-        if Kind::OF_CALLS.contains(&kind) && !SERVICES.contains(&name) {
-            return Err(format!("calls go to one of {}, not to `{name}`", SERVICES.join(", ")));
+        if Kind::OF_CALLS.contains(&kind) && services().all(|service| service != name) {
+            return Err(format!("calls go to one of {}, not to `{name}`", services().collect::<Vec<_>>().join(", ")));
         }
         if name.is_empty() || operation == Some("") {
             return Err("a place is NAME or SERVICE:OPERATION, such as s3 or codebuild:StartBuild".to_owned());
@@ -342,6 +330,7 @@ mod tests {
             ("drop=2", "a number from 0 to 1"),
             ("dorp=0.1", "there is no `dorp`; there are drop, duplicate"),
             ("throttle@s4=0.1", "calls go to one of"),
+            ("throttle@iam=0.1", "calls go to one of cloudformation, codebuild"),
             ("throttle@s3:=0.1", "SERVICE:OPERATION"),
             ("seed=x", "a whole number"),
             ("slow-for=2h", "500ms or 3s"),

@@ -25,7 +25,7 @@ mod writes;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use hyper::body::Incoming;
+use hyper::http::request::Parts;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -34,7 +34,7 @@ use signalbox_events::RepositoryName;
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
 use crate::eventbridge::EventBridge;
-use crate::http::Response;
+use crate::http::{Response, Upload};
 use crate::world::World;
 use repositories::Repositories;
 pub(crate) use smart_http::Refusal as GitRefusal;
@@ -92,8 +92,8 @@ impl CodeCommit {
     }
 
     /// Answers one request of git's smart HTTP protocol, below `/v1/repos/`, of a caller whose password was good.
-    pub(crate) async fn git_http(&self, request: hyper::Request<Incoming>, caller: Caller) -> Response {
-        smart_http::serve(&self.repositories, request, caller).await
+    pub(crate) async fn git_http(&self, head: Parts, body: Upload, caller: Caller) -> Response {
+        smart_http::serve(&self.repositories, head, body, caller).await
     }
 
     /// The bare repository of that name, if there is one.

@@ -7,8 +7,9 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use signalbox_events::RepositoryName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,7 +21,7 @@ use super::git::{Backend, GitFailure};
 use super::receive::{CommandReader, Commands, MOST_REFS, ReportReader};
 use super::repositories::{Repositories, Repository};
 use crate::auth::Caller;
-use crate::http::{Response, whole};
+use crate::http::{Broken, Response, Upload, whole};
 use crate::iam::gate;
 
 /// How much is read from git at once; four such pieces wait for a slow client at most.
@@ -90,28 +91,25 @@ impl Refusal {
 }
 
 /// Answers one request below `/v1/repos/` of a caller whose password was good.
-pub(super) async fn serve(
-    repositories: &Arc<Repositories>,
-    request: hyper::Request<Incoming>,
-    caller: Caller,
-) -> Response {
-    answer(repositories, request, caller).await.unwrap_or_else(Refusal::render)
+pub(super) async fn serve(repositories: &Arc<Repositories>, head: Parts, body: Upload, caller: Caller) -> Response {
+    answer(repositories, &head, body, caller).await.unwrap_or_else(Refusal::render)
 }
 
 async fn answer(
     repositories: &Arc<Repositories>,
-    request: hyper::Request<Incoming>,
+    head: &Parts,
+    body: Upload,
     caller: Caller,
 ) -> Result<Response, Refusal> {
-    let (head, body) = request.into_parts();
     let (name, wanted) = parse_target(&head.method, head.uri.path(), head.uri.query().unwrap_or_default())?;
     let admitted = match wanted {
         Wanted::Refs(Service::UploadPack) | Wanted::Exchange(Service::UploadPack) => {
             gate::admit_pull(&repositories.world, &name, &caller)
         }
-        Wanted::Refs(Service::ReceivePack) => gate::admit_push(&repositories.world, &name, Vec::new(), &caller),
-        // Which references it is about is only known once its commands are read.
-        Wanted::Exchange(Service::ReceivePack) => Ok(()),
+        // Which references it is about is only known once its commands are read; then it is asked for them.
+        Wanted::Refs(Service::ReceivePack) | Wanted::Exchange(Service::ReceivePack) => {
+            gate::admit_push(&repositories.world, &name, Vec::new(), &caller)
+        }
     };
     admitted.map_err(|refused| Refusal::new(StatusCode::FORBIDDEN, refused.to_string()))?;
     let repository = RepositoryName::parse(name.clone())
@@ -193,7 +191,7 @@ impl Exchange {
     }
 
     /// A push: its commands are read before git sees them, its report while the client does.
-    async fn receive(self, headers: &HeaderMap, mut body: Incoming) -> Result<Response, Refusal> {
+    async fn receive(self, headers: &HeaderMap, mut body: Upload) -> Result<Response, Refusal> {
         let encoding = text(headers, "content-encoding").unwrap_or("identity");
         if encoding != "identity" {
             // No git compresses a push, which is a pack already; and the commands must be read.
@@ -204,10 +202,15 @@ impl Exchange {
         }
         let mut reader = CommandReader::default();
         let malformed = |wrong: super::receive::Malformed| Refusal::new(StatusCode::BAD_REQUEST, wrong.to_string());
-        while let Some(frame) = body.frame().await {
-            let frame =
-                frame.map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, format!("the push broke off: {error}")))?;
-            let data = frame.into_data().unwrap_or_default();
+        let broken = |broken: Broken| {
+            let status = match broken {
+                Broken::CutOff(_) => StatusCode::BAD_REQUEST,
+                Broken::Stalled => StatusCode::REQUEST_TIMEOUT,
+            };
+            Refusal::new(status, format!("the push cannot be read: {broken}"))
+        };
+        while let Some(piece) = body.piece().await {
+            let data = piece.map_err(broken)?;
             if reader.feed(&data).map_err(malformed)? {
                 break;
             }
@@ -226,9 +229,9 @@ impl Exchange {
         self.stream(backend, first, body, Some(commands)).await
     }
 
-    async fn refuse(self, commands: &Commands, reason: &str, mut body: Incoming) -> Result<Response, Refusal> {
+    async fn refuse(self, commands: &Commands, reason: &str, mut body: Upload) -> Result<Response, Refusal> {
         // The client reads the answer only after it has sent everything.
-        while let Some(Ok(_)) = body.frame().await {}
+        while let Some(Ok(_)) = body.piece().await {}
         if !commands.are_reported() {
             return Err(Refusal::new(StatusCode::FORBIDDEN, reason));
         }
@@ -243,7 +246,7 @@ impl Exchange {
         self,
         mut backend: Backend,
         first: Vec<u8>,
-        body: Incoming,
+        body: Upload,
         push: Option<Commands>,
     ) -> Result<Response, Refusal> {
         let child = &mut backend.child;
@@ -368,17 +371,17 @@ impl Exchange {
     }
 }
 
-/// Writes the request's body to git; the end of the body is the end of git's input.
-async fn feed(mut stdin: ChildStdin, first: Vec<u8>, mut body: Incoming) {
+/// Writes the request's body to git; the end of the body is the end of git's input, and so is its client's silence.
+async fn feed(mut stdin: ChildStdin, first: Vec<u8>, mut body: Upload) {
     let mut takes_more = stdin.write_all(&first).await.is_ok();
     drop(first);
-    while let Some(frame) = body.frame().await {
-        match frame.map(|frame| frame.into_data().unwrap_or_default()) {
+    while let Some(piece) = body.piece().await {
+        match piece {
             // A git that has seen enough closes its input; the rest is read away, or the client would never look up.
             Ok(data) if takes_more => takes_more = stdin.write_all(&data).await.is_ok(),
             Ok(_) => {}
             Err(error) => {
-                tracing::debug!(%error, "a git client hung up");
+                tracing::debug!(%error, "a git client sends no more");
                 break;
             }
         }

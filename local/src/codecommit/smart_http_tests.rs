@@ -1,10 +1,14 @@
 //! The real git over HTTP against a running cloud.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 use super::super::names::ObjectId;
 use super::super::testing::Site;
 use crate::auth::git_credentials;
+use crate::http::testing::exchange_over;
 use crate::iam::Definition;
 
 fn show(events: &[Value]) -> Vec<String> {
@@ -183,6 +187,17 @@ async fn a_push_that_a_policy_denies_changes_nothing_and_names_the_statement() {
     assert!(said.contains("is not authorized to perform: codecommit:GitPull"), "{said}");
     let said = tree.git_fails(&["push", &site.url_for(&stranger, "demo"), "main:dev"]).await;
     assert!(said.contains("is not authorized to perform: codecommit:GitPush"), "{said}");
+    // Who may not push is not told either what there is to push to.
+    for name in ["demo", "missing"] {
+        let (user, password) = site.password(&stranger, name);
+        let basic = STANDARD.encode(format!("{user}:{password}"));
+        let push = format!(
+            "POST /v1/repos/{name}/git-receive-pack HTTP/1.1\r\nhost: {}\r\nauthorization: Basic {basic}\r\ncontent-length: 4\r\nconnection: close\r\n\r\n0000",
+            site.address()
+        );
+        let answer = exchange_over(TcpStream::connect(site.address()).await.unwrap(), push.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("codecommit:GitPush"), "{name}: {answer}");
+    }
 }
 
 #[tokio::test]
@@ -398,10 +413,9 @@ async fn what_is_no_push_and_what_is_cut_off_changes_nothing_and_breaks_nothing(
     // A client that announces a pack and goes away in the middle of it.
     let cut =
         [command(ObjectId::NONE, &commit, "refs/heads/cut", "report-status"), b"PACK\0\0\0\x02".to_vec()].concat();
-    let mut stream = tokio::net::TcpStream::connect(site.address()).await.unwrap();
+    let mut stream = TcpStream::connect(site.address()).await.unwrap();
     let (user, password) = site.password(&site.developer, "demo");
-    let authorization =
-        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("{user}:{password}"));
+    let authorization = STANDARD.encode(format!("{user}:{password}"));
     let head = format!(
         "{POST}\r\nHost: {}\r\nAuthorization: Basic {authorization}\r\nContent-Length: 1000\r\n\r\n",
         site.address()

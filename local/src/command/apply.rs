@@ -7,10 +7,10 @@ use signalbox_aws::{Bucket, Object, Replaced};
 use signalbox_policy::{Mode, Policy, parse_policy, render_problems};
 use similar::TextDiff;
 
-use super::account::{AccountArguments, Entered};
+use super::account::{AccountArguments, Caution, Entered};
 use super::ask::{Reply, confirm};
 use super::meaning::meaning;
-use super::{Outcome, Paint, block_on, tell};
+use super::{Outcome, Paint, block_on, complain, tell};
 use crate::stage::POLICY_KEY;
 
 /// Put a policy file into force, after showing what it changes.
@@ -23,12 +23,8 @@ pub(super) struct Arguments {
     /// The policy file.
     #[arg(default_value = "signalbox.yaml")]
     policy: PathBuf,
-    /// Show what would change, and change nothing.
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not ask.
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    caution: Caution,
     #[command(flatten)]
     account: AccountArguments,
 }
@@ -40,7 +36,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Ok(policy) => policy,
         Err(problems) => {
             let bad = Paint::for_stderr().bad("bad:");
-            eprintln!("{}{bad} {file}: nothing was changed", render_problems(&file, &text, &problems));
+            complain(&format!("{}{bad} {file}: nothing was changed", render_problems(&file, &text, &problems)));
             return Ok(Outcome::Bad);
         }
     };
@@ -73,11 +69,11 @@ async fn apply(arguments: &Arguments, file: &str, text: &str, policy: &Policy) -
         tell(&format!("  {} {file}:{note}", paint.notice("note:")));
     }
     tell("");
-    if arguments.dry_run {
+    if arguments.caution.dry_run {
         tell("dry run: nothing was changed");
         return Ok(Outcome::Good);
     }
-    if !arguments.yes && confirm(&format!("Put {file} into force?"))? == Reply::No {
+    if !arguments.caution.yes && confirm(&format!("Put {file} into force?"))? == Reply::No {
         tell("nothing was changed");
         return Ok(Outcome::Bad);
     }
@@ -100,17 +96,33 @@ async fn write(
             tell(&format!("{} {file} is in force{version}, from the next event on", paint.good("done:")));
             Ok(Outcome::Good)
         }
-        Replaced::Lost => {
-            let now = entered.or_told(bucket.get(POLICY_KEY).await)?;
-            let text_of = |object: &Object| String::from_utf8_lossy(&object.bytes).into_owned();
-            let bad = paint.bad("nothing was written:");
-            tell(&format!("{bad} somebody else changed the policy meanwhile ({}):\n", version_of(now.as_ref())));
-            let (old, new) = (there.map(text_of).unwrap_or_default(), now.as_ref().map(text_of).unwrap_or_default());
-            show_difference(&old, &new, ("as it was compared", "as it is now"), paint);
-            tell("\nTake the change into your file, and apply it again.");
-            Ok(Outcome::Bad)
-        }
+        Replaced::Lost => lost(entered, bucket, (file, text), there).await,
     }
+}
+
+/// Somebody wrote between the comparison and the writing: shows what is there now, and says what to do.
+async fn lost(
+    entered: &Entered,
+    bucket: &Bucket,
+    (file, text): (&str, &str),
+    there: Option<&Object>,
+) -> anyhow::Result<Outcome> {
+    let paint = Paint::for_stdout();
+    let now = entered.or_told(bucket.get(POLICY_KEY).await)?;
+    if now.as_ref().is_some_and(|now| now.bytes == text.as_bytes()) {
+        tell(&format!("{} {file} is in force: {}", paint.good("done:"), version_of(now.as_ref())));
+        return Ok(Outcome::Good);
+    }
+    let bad = paint.bad("nothing was written:");
+    tell(&format!("{bad} somebody else changed the policy meanwhile ({}):\n", version_of(now.as_ref())));
+    let text_of = |object: &Object| String::from_utf8_lossy(&object.bytes).into_owned();
+    let (old, new) = (there.map(text_of).unwrap_or_default(), now.as_ref().map(text_of).unwrap_or_default());
+    show_difference(&old, &new, ("as it was compared", "as it is now"), paint);
+    tell(&format!(
+        "\nTheir policy is in force. Take their change into {file} if it shall stay, then run `signalbox apply` again: it \
+         compares anew, and asks."
+    ));
+    Ok(Outcome::Bad)
 }
 
 /// Which version, since when, by whom.

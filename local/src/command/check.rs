@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use signalbox_policy::{Mode, parse_policy, render_problems};
 
-use super::{Outcome, Paint, tell};
+use super::{Outcome, Paint, complain, tell};
 
 /// Check a policy file; all its problems at once.
 #[derive(Debug, clap::Args)]
@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         }
         Err(problems) => {
             let paint = Paint::for_stderr();
-            eprintln!("{}{} {file}", render_problems(&file, &text, &problems), paint.bad("bad:"));
+            complain(&format!("{}{} {file}", render_problems(&file, &text, &problems), paint.bad("bad:")));
             Ok(Outcome::Bad)
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use anyhow::Context;
 use jiff::Timestamp;
 use serde_json::Value;
 use signalbox_aws::{Aws, Queue, Received};
@@ -56,6 +57,12 @@ pub(super) fn summary(body: &str) -> String {
     }
 }
 
+/// So many receives in a row without anything new end the taking, if the queue counts nothing that waits.
+const BARREN: u32 = 2;
+
+/// So many end it in any case: a count may be minutes old.
+const MOST_BARREN: u32 = 10;
+
 /// Takes messages out of a dead-letter queue, each once, hidden until they are given back or deleted.
 #[derive(Debug)]
 pub(super) struct Taker {
@@ -63,12 +70,15 @@ pub(super) struct Taker {
     seen: BTreeSet<String>,
     hidden: Duration,
     until: Timestamp,
+    /// What is not wanted stays hidden to the end: given back at once it would be in the way of the rest.
+    held: Vec<Received>,
 }
 
 impl Taker {
     /// Only what was there at `until` is taken: what fails again meanwhile is not sent in circles.
     pub(super) fn new(aws: &Aws, function: &FunctionParts, hidden: Duration, until: Timestamp) -> Self {
-        Self { queue: Queue::new(aws, &function.dead_letters), seen: BTreeSet::new(), hidden, until }
+        let queue = Queue::new(aws, &function.dead_letters);
+        Self { queue, seen: BTreeSet::new(), hidden, until, held: Vec::new() }
     }
 
     pub(super) fn queue(&self) -> &Queue {
@@ -76,44 +86,56 @@ impl Taker {
     }
 
     /// The next few; none when all were seen.
+    ///
+    /// One receive that brings nothing is no end: a queue lies on many servers, and not all of them answer each time.
     pub(super) async fn next(&mut self, entered: &Entered) -> anyhow::Result<Vec<DeadLetter>> {
+        let mut barren = 0;
         loop {
-            let received = entered.or_told(self.queue.receive(self.hidden).await)?;
-            if received.is_empty() {
-                return Ok(Vec::new());
-            }
-            let count = received.len();
-            let (mut fresh, mut other) = (Vec::new(), Vec::new());
-            for message in received {
+            let mut fresh = Vec::new();
+            for message in entered.or_told(self.queue.receive(self.hidden).await)? {
                 let is_new = self.seen.insert(message.id.clone());
                 let was_there = message.sent.is_none_or(|sent| sent <= self.until);
-                if is_new && was_there { fresh.push(DeadLetter::new(message)) } else { other.push(message) }
-            }
-            let came_around = other.len() == count;
-            for message in other {
-                give_back(&self.queue, &message).await;
+                if is_new && was_there { fresh.push(DeadLetter::new(message)) } else { self.held.push(message) }
             }
             if !fresh.is_empty() {
                 return Ok(fresh);
             }
-            if came_around {
-                return Ok(Vec::new());
+            barren += 1;
+            let is_end =
+                barren >= MOST_BARREN || (barren >= BARREN && entered.or_told(self.queue.depth().await)?.visible == 0);
+            if is_end {
+                return Ok(fresh);
             }
         }
     }
-}
 
-/// Makes a message visible again at once; what cannot be given back comes back by itself.
-pub(super) async fn give_back(queue: &Queue, message: &Received) {
-    if let Err(failure) = queue.show_again_in(&message.receipt, Duration::ZERO).await {
-        tracing::debug!(why = failure.chain(), "a dead letter becomes visible again only after its time");
+    /// Keeps a message hidden until [`Taker::finish`].
+    pub(super) fn hold(&mut self, letter: DeadLetter) {
+        self.held.push(letter.message);
+    }
+
+    /// Lets everything that was held be seen again at once; what cannot be given back comes back by itself.
+    ///
+    /// An error tells that nobody may give back: then all of it stays hidden for its time.
+    pub(super) async fn finish(self, entered: &Entered) -> anyhow::Result<()> {
+        for message in &self.held {
+            match self.queue.show_again_in(&message.receipt, Duration::ZERO).await {
+                Err(failure) if failure.is_forbidden() => {
+                    let hidden = format!("they stay hidden from others for {} seconds", self.hidden.as_secs());
+                    return entered.or_told(Err(failure)).context(hidden);
+                }
+                // Its time was over before.
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 }
 
 /// Up to `most` dead letters, newest first, given back at once.
 pub(super) async fn look(entered: &Entered, function: &FunctionParts, most: usize) -> anyhow::Result<Vec<DeadLetter>> {
     let mut taker = Taker::new(&entered.aws, function, LOOK, Timestamp::now());
-    let mut found = Vec::new();
+    let mut found: Vec<DeadLetter> = Vec::new();
     let mut failed = None;
     while found.len() < most {
         match taker.next(entered).await {
@@ -126,11 +148,13 @@ pub(super) async fn look(entered: &Entered, function: &FunctionParts, most: usiz
         }
     }
     for letter in &found {
-        give_back(taker.queue(), &letter.message).await;
+        taker.hold(letter.clone());
     }
+    let given_back = taker.finish(entered).await;
     if let Some(error) = failed {
         return Err(error);
     }
+    given_back?;
     found.sort_by_key(|letter| std::cmp::Reverse(letter.message.sent));
     Ok(found)
 }

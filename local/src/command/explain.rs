@@ -58,7 +58,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             match parse_policy(&text) {
                 Ok(policy) => policy,
                 Err(problems) => {
-                    eprintln!("{}", render_problems(&file.display().to_string(), &text, &problems));
+                    super::complain(&render_problems(&file.display().to_string(), &text, &problems));
                     return Ok(Outcome::Bad);
                 }
             }
@@ -144,17 +144,29 @@ fn read_event(arguments: &Arguments) -> anyhow::Result<Parsed> {
     }
     let Some(file) = &arguments.facts else { bail!("give --event, or a ledger entry with --facts") };
     let entry: Value = serde_json::from_str(&read(file)?).with_context(|| format!("{} is not JSON", file.display()))?;
-    let event = entry.pointer("/report/replay/event");
+    let replay = replay_of(&entry);
+    if let Some(event) = replay.and_then(|replay| replay.get("event")) {
+        let event = serde_json::from_value(event.clone());
+        return event.map(Parsed::Ours).with_context(|| format!("the event in {} cannot be read", file.display()));
+    }
+    // Not every function keeps the event as it read it, but each as it came.
+    let event = replay.and_then(|replay| replay.get("received")).filter(|event| event.get("detail-type").is_some());
     let event = event.with_context(|| format!("{} holds no event: give it with --event", file.display()))?;
-    let event = serde_json::from_value(event.clone());
-    event.map(Parsed::Ours).with_context(|| format!("the event in {} cannot be read", file.display()))
+    parse_event(event.to_string().as_bytes())
+        .map_err(|error| anyhow::anyhow!("the event in {}: {error}", file.display()))
+}
+
+/// What a ledger entry keeps to be decided on once more: of its report, or of the last one where it runs again.
+fn replay_of(entry: &Value) -> Option<&Value> {
+    let earlier = || entry.get("earlier").and_then(Value::as_array).and_then(|rounds| rounds.last());
+    entry.pointer("/report/replay").or_else(|| earlier()?.pointer("/report/replay"))
 }
 
 /// The facts in a file, under the names of the functions they are for.
 fn read_facts(file: &Path) -> anyhow::Result<Map<String, Value>> {
     let value: Value = serde_json::from_str(&read(file)?).with_context(|| format!("{} is not JSON", file.display()))?;
     if let (Some(function), Some(facts)) =
-        (value.get("function").and_then(Value::as_str), value.pointer("/report/replay/facts"))
+        (value.get("function").and_then(Value::as_str), replay_of(&value).and_then(|replay| replay.get("facts")))
     {
         return Ok(Map::from_iter([(function.to_owned(), facts.clone())]));
     }

@@ -1,4 +1,8 @@
 //! The `signalbox` command: what can be asked of it, and how it answers.
+//!
+//! Nothing here prints by `println!` or `eprintln!`: both panic when the reader has gone.
+
+#![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod account;
 mod apply;
@@ -17,8 +21,9 @@ mod status;
 mod uninstall;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::{Parser, Subcommand};
 
@@ -36,27 +41,18 @@ struct Cli {
     command: Option<Command>,
 }
 
+/// Each says of itself what it does, in its `Arguments`.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Play the main job on this machine: a push starts a build, and its result arrives as mail.
     Demo(demo::Arguments),
-    /// Keep the local cloud up, for git and the AWS SDKs.
     Serve(serve::Arguments),
-    /// Check a policy file; all its problems at once.
     Check(check::Arguments),
-    /// Print the JSON Schema of the policy file, for editors.
     Schema(schema::Arguments),
-    /// Show what every function would decide on an event, and why.
     Explain(explain::Arguments),
-    /// Put a policy file into force, after showing what it changes.
     Apply(apply::Arguments),
-    /// Show how the stack fares: queues, dead letters with their reasons, the last events, the policy in force.
     Status(status::Arguments),
-    /// Send events again that a function gave up on, or run a finished event once more.
     Redrive(redrive::Arguments),
-    /// Remove the stack, and the bucket and log groups that it leaves behind.
     Uninstall(uninstall::Arguments),
-    /// Answer git's question for the password of a CodeCommit repository (a git credential helper).
     GitCredential(git_credential::Arguments),
 }
 
@@ -67,9 +63,14 @@ pub(crate) enum Outcome {
     Good,
     /// What was looked at is not good: exit code 1, already explained.
     Bad,
+    /// Not everything could be looked at: exit code 3, already explained.
+    Unseen,
 }
 
-/// Runs the command line and says how it ended: 0 well, 1 badly, 2 wrong usage.
+/// The exit code of [`Outcome::Unseen`].
+const UNSEEN: u8 = 3;
+
+/// Runs the command line and says how it ended: 0 well, 1 badly, 2 wrong usage, 3 not everything could be looked at.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
@@ -79,7 +80,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let outcome = match cli.command.unwrap_or_else(|| Command::Demo(demo::Arguments::default())) {
+    let command = cli.command.unwrap_or_else(|| Command::Demo(demo::Arguments::default()));
+    // To look is all that `status` does: where it cannot, nothing is known to be bad.
+    let failed = if matches!(command, Command::Status(_)) { ExitCode::from(UNSEEN) } else { ExitCode::FAILURE };
+    let outcome = match command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
@@ -91,28 +95,69 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Uninstall(arguments) => uninstall::run(&arguments),
         Command::GitCredential(arguments) => git_credential::run(&arguments),
     };
-    match outcome {
+    let code = match outcome {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::Bad) => ExitCode::FAILURE,
+        Ok(Outcome::Unseen) => ExitCode::from(UNSEEN),
         Err(error) if error.is::<Interrupted>() => {
-            eprintln!("{error}");
+            complain(&error.to_string());
             // As a shell tells of a program that Ctrl-C ended.
             ExitCode::from(130)
         }
         Err(error) => {
             let paint = Paint::for_stderr();
-            eprintln!("{} {error}", paint.bad("error:"));
+            complain(&format!("{} {error}", paint.bad("error:")));
             for below in error.chain().skip(1) {
-                eprintln!("  {} {below}", paint.dim("because"));
+                complain(&format!("  {} {below}", paint.dim("because")));
             }
+            failed
+        }
+    };
+    remember(std::io::stdout().flush());
+    match UNWRITTEN.get() {
+        None => code,
+        Some(why) => {
+            let error = Paint::for_stderr().bad("error:");
+            complain(&format!("{error} standard output cannot be written, so the output is not whole: {why}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Writes a line to standard output. A reader that has gone (`| head`) is no reason to fail.
+/// Why standard output could not be written, if it could not.
+static UNWRITTEN: OnceLock<String> = OnceLock::new();
+
+/// Writes a line to standard output. A reader that has gone (`| head`) is no reason to fail; a full disk is one, at the end.
 pub(crate) fn tell(line: &str) {
-    let _gone = writeln!(std::io::stdout(), "{line}");
+    remember(writeln!(std::io::stdout(), "{line}"));
+}
+
+fn remember(written: std::io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        UNWRITTEN.get_or_init(|| error.to_string());
+    }
+}
+
+/// Writes a line to standard error, if somebody is there to read it.
+pub(crate) fn complain(line: &str) {
+    let _gone = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Standard error for the log, which would panic over an error of its writer.
+#[derive(Debug)]
+struct Forgiving;
+
+impl Write for Forgiving {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let _gone = std::io::stderr().write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The person who started this wants it to end.
@@ -123,7 +168,7 @@ pub(crate) struct Interrupted;
 /// Warnings (or more) of the local cloud go to standard error, in words.
 pub(crate) fn log_to_stderr(level: &str) {
     let started = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(|| Forgiving)
         .with_ansi(Paint::for_stderr() == Paint::Coloured)
         .with_target(false)
         .without_time()

@@ -7,11 +7,13 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use signalbox_events::{Parsed, parse_event};
 
-use super::{Outcome, Paint, block_on, tell};
+use super::{Outcome, Paint, block_on, complain, tell};
 use crate::chaos::{self, Chaos};
 use crate::cloud::Settings;
 use crate::git_credential::{credential_helper, quoted};
 use crate::lambda::binaries;
+use crate::news::{Listener, News};
+use crate::sns::is_address;
 use crate::stage::{Programs, Setting, Stage, template};
 use crate::world::{RegionError, check_region};
 
@@ -32,7 +34,7 @@ pub(super) struct Arguments {
     #[arg(long, default_value = "signalbox-local")]
     dir: PathBuf,
     /// The address that the stack's mail is subscribed for.
-    #[arg(long, default_value = "team@example.com")]
+    #[arg(long, value_name = "ADDRESS", default_value = "team@example.com", value_parser = address)]
     email: String,
     /// A region that is played; the first is the home region, where the stack lives. May be given several times.
     #[arg(long = "region", value_name = "REGION", default_value = "eu-west-1", value_parser = region)]
@@ -51,6 +53,8 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     super::log_to_stderr(if arguments.verbose { "debug" } else { "warn" });
     let policy = arguments.policy.as_deref().map(read_policy).transpose()?;
+    // Asked before anything is built: a program whose file was replaced meanwhile has no path any more.
+    let program = std::env::current_exe().context("cannot find this program's own file")?;
     block_on(async {
         let programs = binaries::find().await?;
         let setting = Setting {
@@ -72,7 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             stage.put_policy(&file.display().to_string(), text)?;
         }
         furnish(&stage).await.context("the first repository could not be made")?;
-        greet(&stage, arguments)?;
+        greet(&stage, arguments, &program)?;
         let watched = watch(&stage, arguments, policy).await;
         if let Some(chaos) = &arguments.chaos {
             tell(&format!("\nchaos, with seed {}: {}", chaos.seed, stage.cloud().world.chaos.told()));
@@ -87,6 +91,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 /// A region's name, as `--region` takes it.
 fn region(name: &str) -> Result<String, RegionError> {
     check_region(name).map(|()| name.to_owned())
+}
+
+/// A mail address, as `--email` takes it.
+fn address(text: &str) -> Result<String, &'static str> {
+    if is_address(text) { Ok(text.to_owned()) } else { Err("no mail address, such as team@example.com") }
 }
 
 /// A seed of its own for each start: ids must not come again in a folder that is kept.
@@ -113,12 +122,11 @@ async fn furnish(stage: &Stage) -> anyhow::Result<()> {
     }
 }
 
-fn greet(stage: &Stage, arguments: &Arguments) -> anyhow::Result<()> {
+fn greet(stage: &Stage, arguments: &Arguments, program: &Path) -> anyhow::Result<()> {
     let paint = Paint::for_stdout();
     let endpoint = stage.cloud().world.endpoint();
     let bucket = stage.bucket()?;
-    let program = std::env::current_exe().context("cannot find this program's own file")?;
-    let helper = quoted(&credential_helper(&program));
+    let helper = quoted(&credential_helper(program));
     let up = format!("The local cloud is up at {endpoint}, kept in {}.", arguments.dir.display());
     tell(&paint.headline(&up));
     tell("\nIn another terminal you are the IAM user `developer` (these keys are good only here and only now):\n");
@@ -148,10 +156,12 @@ fn greet(stage: &Stage, arguments: &Arguments) -> anyhow::Result<()> {
             world.pages()
         ));
     }
-    tell("\nThe AWS CLI, version 2, works with these variables (of version 1, `aws sqs` needs --endpoint-url):\n");
+    tell("\nThe AWS CLI works with these variables (of version 1, `aws sqs` needs --endpoint-url):\n");
     tell("  aws codecommit create-repository --repository-name another");
     tell(&format!("  aws s3 ls --recursive s3://{bucket}/ledger/      # what was decided, and why"));
-    tell("  aws logs tail --follow /aws/codebuild/demo-unit");
+    tell(
+        "  aws logs filter-log-events --log-group-name /aws/codebuild/demo-unit --query 'events[].[message]' --output text",
+    );
     tell(&format!("\n  mail     {endpoint}/inbox"));
     match &arguments.policy {
         Some(file) => tell(&format!("  policy   {} (put into force again whenever it changes)", file.display())),
@@ -176,10 +186,7 @@ fn greet(stage: &Stage, arguments: &Arguments) -> anyhow::Result<()> {
 /// Tells what happens until somebody ends it.
 async fn watch(stage: &Stage, arguments: &Arguments, policy: Option<String>) -> anyhow::Result<()> {
     let paint = Paint::for_stdout();
-    let cloud = stage.cloud();
-    let mut events = cloud.eventbridge.subscribe();
-    let mut mail = cloud.sns.subscribe_mail();
-    let mut logs = cloud.logs.subscribe();
+    let mut news = Listener::new(stage.regions());
     let mut save = tokio::time::interval(SAVE_EVERY);
     let mut unsaved = false;
     let mut policy = PolicyFile { in_force: policy, ..PolicyFile::default() };
@@ -197,7 +204,8 @@ async fn watch(stage: &Stage, arguments: &Arguments, policy: Option<String>) -> 
                     Ok(()) => {}
                     Err(error) if !unsaved => {
                         unsaved = true;
-                        eprintln!("{} {error:#}; it is tried again, nothing is lost while this runs", paint.bad("the state cannot be written:"));
+                        let what = paint.bad("the state cannot be written:");
+                        complain(&format!("{what} {error:#}; it is tried again, nothing is lost while this runs"));
                     }
                     Err(_) => {}
                 }
@@ -205,24 +213,32 @@ async fn watch(stage: &Stage, arguments: &Arguments, policy: Option<String>) -> 
                     policy.look(stage, file, paint);
                 }
             }
-            Ok(published) = events.recv() => {
-                // Phases, and whatever no rule wants, are for --verbose.
-                if !published.rules.is_empty() || arguments.verbose {
-                    tell(&format!("{} {}", paint.notice("   event"), summary(&published.event)));
+            Some((cloud, news)) = news.next() => {
+                let is_home = cloud.world.region == stage.cloud().world.region;
+                let place = if is_home { String::new() } else { format!("{}: ", cloud.world.region) };
+                for line in told(&news, &place, &cloud.world.pages(), arguments.verbose, paint) {
+                    tell(&line);
                 }
             }
-            Ok(mail) = mail.recv() => {
-                let endpoint = cloud.world.endpoint();
-                tell(&format!("{} to {}: {}    {endpoint}/inbox/{}", paint.notice("    mail"), mail.to, mail.subject, mail.id));
-            }
-            Ok(line) = logs.recv() => {
-                if let Some(told) = decision(&line.group, &line.message, paint) {
-                    tell(&told);
-                }
-                if arguments.verbose {
-                    tell(&format!("{} {}", paint.dim(&line.group), line.message.trim_end()));
-                }
-            }
+        }
+    }
+}
+
+/// What is said of something that happened; `place` names a further region, where `pages` are its pages.
+fn told(news: &News, place: &str, pages: &str, verbose: bool, paint: Paint) -> Vec<String> {
+    match news {
+        // Phases, and whatever no rule wants, are for --verbose.
+        News::Event(published) if published.rules.is_empty() && !verbose => Vec::new(),
+        News::Event(published) => {
+            vec![format!("{} {place}{}", paint.notice("   event"), summary(&published.event))]
+        }
+        News::Mail(mail) => {
+            let (to, subject, id) = (&mail.to, &mail.subject, mail.id);
+            vec![format!("{} {place}to {to}: {subject}    {pages}/inbox/{id}", paint.notice("    mail"))]
+        }
+        News::Line(line) => {
+            let all = || format!("{} {}", paint.dim(&format!("{place}{}", line.group)), line.message.trim_end());
+            decision(&line.group, &line.message, paint).into_iter().chain(verbose.then(all)).collect()
         }
     }
 }
@@ -273,11 +289,11 @@ impl PolicyFile {
             Ok(text) => text,
             Err(error) => {
                 if !self.unreadable {
-                    eprintln!(
-                        "{} {} cannot be read ({error}); the last one stays in force",
-                        paint.bad("policy"),
+                    let policy = paint.bad("policy");
+                    complain(&format!(
+                        "{policy} {} cannot be read ({error}); the last one stays in force",
                         file.display()
-                    );
+                    ));
                 }
                 self.unreadable = true;
                 return;

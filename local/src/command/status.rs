@@ -1,32 +1,31 @@
 //! `signalbox status`: how the stack fares, and what needs a person.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
-use signalbox_aws::{Bucket, LogLine, Logs, Queue, Topic};
+use signalbox_aws::{Bucket, Depth, Logs, Queue, Topic};
 use signalbox_policy::parse_policy;
 
 use super::account::{AccountArguments, Entered, FunctionParts, Installed};
-use super::dead_letters::look;
+use super::dead_letters::{DeadLetter, look};
 use super::{Outcome, Paint, block_on, tell};
 use crate::stage::POLICY_KEY;
 
+mod log;
 mod show;
+
+use log::{EventStatus, FunctionLog};
 
 /// At most so many dead letters are taken up to find the newest.
 const LOOKED_AT: usize = 100;
 
-/// How far back the last events are looked for, in hours: further only if there were too few.
-const WINDOWS: [i64; 3] = [1, 24, 14 * 24];
-
-/// At most so many pages of a log are searched for an event.
-const PAGES: u16 = 20;
-
 /// Show how the stack fares: queues, dead letters with their reasons, the last events, the policy in force.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Ends with 1 when something needs a person: dead letters, a policy with problems, a stack that \
-                        failed. Dead letters are hidden from others for at most 30 seconds while they are looked at."
+    after_help = "Exit codes:\n  0  nothing needs you\n  1  something does: dead letters, events that were refused within a \
+                        day and did not go well since, a policy with problems, a stack that failed\n  2  wrong usage\n  3  not \
+                        known: there is no way into the account, no such stack, or a part could not be looked at, and \
+                        nothing else needs you\n\nDead letters are hidden from others for at most 30 seconds while they are \
+                        looked at."
 )]
 pub(super) struct Arguments {
     /// As JSON instead of text.
@@ -74,15 +73,32 @@ struct PolicyStatus {
     problems: usize,
 }
 
-#[derive(Debug, Serialize)]
+/// What could not be looked at is `None`.
+#[derive(Debug, Default, Serialize)]
 struct FunctionStatus {
     name: String,
+    #[serde(flatten)]
+    queue: Option<QueueStatus>,
+    dead_letters: Option<u64>,
+    newest_dead_letters: Vec<DeadLetterStatus>,
+    last_events: Vec<EventStatus>,
+    /// Refused within a day, and not gone well since.
+    refused: Vec<EventStatus>,
+    /// When the last sweep ended that found nothing.
+    last_quiet_sweep: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize)]
+struct QueueStatus {
     waiting: u64,
     in_flight: u64,
     delayed: u64,
-    dead_letters: u64,
-    newest_dead_letters: Vec<DeadLetterStatus>,
-    last_events: Vec<EventStatus>,
+}
+
+impl From<Depth> for QueueStatus {
+    fn from(depth: Depth) -> Self {
+        Self { waiting: depth.visible, in_flight: depth.in_flight, delayed: depth.delayed }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -92,17 +108,6 @@ struct DeadLetterStatus {
     summary: String,
     reason: String,
     what_to_do: String,
-}
-
-/// What a function logged of an event.
-#[derive(Debug, Serialize)]
-struct EventStatus {
-    at: Timestamp,
-    event: String,
-    /// `handled`, `refused` or `comes again`.
-    outcome: String,
-    verdict: String,
-    told: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -123,7 +128,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     } else {
         show::show(&status, Paint::for_stdout());
     }
-    Ok(if status.attention.is_empty() { Outcome::Good } else { Outcome::Bad })
+    Ok(match (status.attention.as_slice(), status.unseen.as_slice()) {
+        ([], []) => Outcome::Good,
+        ([], _) => Outcome::Unseen,
+        _ => Outcome::Bad,
+    })
 }
 
 async fn gather(entered: &Entered, installed: &Installed, most: usize) -> anyhow::Result<Status> {
@@ -155,12 +164,8 @@ async fn gather(entered: &Entered, installed: &Installed, most: usize) -> anyhow
         status.attention.push("the policy in force has problems, so every event waits: apply a good one".to_owned());
     }
     for parts in installed.functions() {
-        let function = function(entered, &parts, most, &mut status.unseen).await?;
-        if function.dead_letters > 0 {
-            let (name, count) = (&function.name, function.dead_letters);
-            let what = if count == 1 { "1 event".to_owned() } else { format!("{count} events") };
-            status.attention.push(format!("{name} gave up on {what}"));
-        }
+        let function = function(entered, &parts, most, &mut status.unseen).await;
+        status.attention.extend(attention(&function));
         status.functions.push(function);
     }
     if let Some(topic) = installed.physical("Topic") {
@@ -203,132 +208,73 @@ async fn policy(entered: &Entered, installed: &Installed) -> anyhow::Result<Poli
     Ok(status)
 }
 
-async fn function(
-    entered: &Entered,
-    parts: &FunctionParts,
-    most: usize,
-    unseen: &mut Vec<String>,
-) -> anyhow::Result<FunctionStatus> {
-    let queue = entered.or_told(Queue::new(&entered.aws, &parts.queue).depth().await)?;
-    let dead = entered.or_told(Queue::new(&entered.aws, &parts.dead_letters).depth().await)?;
-    let logs = Logs::new(&entered.aws);
-    let mut newest = Vec::new();
-    if dead.visible > 0 && most > 0 {
-        match look(entered, parts, LOOKED_AT).await {
-            Ok(letters) => {
-                for letter in letters.into_iter().take(most) {
-                    let reason = match letter.undelivered() {
-                        Some(reason) => reason,
-                        None => last_word(entered, &logs, parts, letter.id()).await,
-                    };
-                    let again = format!("signalbox redrive {} --event {}", parts.name, letter.id());
-                    newest.push(DeadLetterStatus {
-                        event: letter.id().to_owned(),
-                        sent: letter.message.sent,
-                        summary: letter.summary.clone(),
-                        reason,
-                        what_to_do: format!("mend the cause, then: {again}"),
-                    });
+async fn function(entered: &Entered, parts: &FunctionParts, most: usize, unseen: &mut Vec<String>) -> FunctionStatus {
+    let name = &parts.name;
+    let mut note = |what: &str, error: anyhow::Error| unseen.push(format!("{what} of {name}: {error:#}"));
+    let mut status = FunctionStatus { name: name.clone(), ..FunctionStatus::default() };
+    match entered.or_told(Queue::new(&entered.aws, &parts.queue).depth().await) {
+        Ok(depth) => status.queue = Some(depth.into()),
+        Err(error) => note("the queue", error),
+    }
+    let log = FunctionLog { entered, logs: Logs::new(&entered.aws), parts };
+    match entered.or_told(Queue::new(&entered.aws, &parts.dead_letters).depth().await) {
+        Ok(dead) => {
+            status.dead_letters = Some(dead.visible + dead.in_flight);
+            if dead.visible > 0 && most > 0 {
+                match look(entered, parts, LOOKED_AT).await {
+                    Ok(letters) => {
+                        for letter in letters.into_iter().take(most) {
+                            status.newest_dead_letters.push(dead_letter(&log, &letter).await);
+                        }
+                    }
+                    Err(error) => note("the dead letters", error),
                 }
             }
-            Err(error) => unseen.push(format!("the dead letters of {}: {error:#}", parts.name)),
         }
+        Err(error) => note("the dead letters", error),
     }
-    let last_events = newest_events(entered, &logs, parts, most).await.unwrap_or_else(|error| {
-        unseen.push(format!("the log of {}: {error:#}", parts.name));
-        Vec::new()
-    });
-    Ok(FunctionStatus {
-        name: parts.name.clone(),
-        waiting: queue.visible,
-        in_flight: queue.in_flight,
-        delayed: queue.delayed,
-        dead_letters: dead.visible + dead.in_flight,
-        newest_dead_letters: newest,
-        last_events,
-    })
-}
-
-/// What a function's log said last of an event.
-async fn last_word(entered: &Entered, logs: &Logs, parts: &FunctionParts, event: &str) -> String {
-    if !event.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:".contains(c)) {
-        return "not known: its id is none that the log could be searched for".to_owned();
-    }
-    // As long as an event can be in a queue.
-    let since = Timestamp::now() - SignedDuration::from_hours(14 * 24);
-    match entered.or_told(logs.search(&parts.log_group, event, since, PAGES).await) {
-        Ok(lines) => {
-            let words = lines.iter().rev().filter_map(EventStatus::read).find(|said| said.event == event);
-            words.map_or_else(
-                || format!("the log says nothing of it; the function may die over it: see {}", parts.log_group),
-                |said| said.told,
-            )
+    match log.newest(most).await {
+        Ok(newest) => {
+            status.last_events = newest.events;
+            status.last_quiet_sweep = newest.quiet_sweep;
         }
-        Err(error) => format!("not known, the log could not be searched: {error:#}"),
+        Err(error) => note("the last events", error),
+    }
+    match log.refused().await {
+        Ok(refused) => status.refused = refused,
+        Err(error) => note("the refused events", error),
+    }
+    status
+}
+
+async fn dead_letter(log: &FunctionLog<'_>, letter: &DeadLetter) -> DeadLetterStatus {
+    let reason = match letter.undelivered() {
+        Some(reason) => reason,
+        None => log.last_word(letter.id()).await,
+    };
+    let again = format!("signalbox redrive {} --event {}", log.parts.name, letter.id());
+    DeadLetterStatus {
+        event: letter.id().to_owned(),
+        sent: letter.message.sent,
+        summary: letter.summary.clone(),
+        reason,
+        what_to_do: format!("mend the cause, then: {again}"),
     }
 }
 
-/// The last events of a function, newest first, from the one line that it logs for each.
-///
-/// Not from the newest streams: when a stream was last written to is known to CloudWatch only up to an hour later.
-async fn newest_events(
-    entered: &Entered,
-    logs: &Logs,
-    parts: &FunctionParts,
-    most: usize,
-) -> anyhow::Result<Vec<EventStatus>> {
-    let mut events = Vec::new();
-    for hours in WINDOWS {
-        let since = Timestamp::now() - SignedDuration::from_hours(hours);
-        let lines = entered.or_told(logs.search(&parts.log_group, "event.id", since, PAGES).await)?;
-        events = last_events(&lines, most);
-        if events.len() >= most {
-            break;
-        }
+/// What of a function needs a person.
+fn attention(function: &FunctionStatus) -> Vec<String> {
+    let (name, mut all) = (&function.name, Vec::new());
+    let events = |count: u64| if count == 1 { "1 event".to_owned() } else { format!("{count} events") };
+    if let Some(count) = function.dead_letters.filter(|count| *count > 0) {
+        all.push(format!("{name} gave up on {}", events(count)));
     }
-    Ok(events)
-}
-
-fn last_events(lines: &[LogLine], most: usize) -> Vec<EventStatus> {
-    let told = lines.iter().rev().filter_map(EventStatus::read).filter(|said| said.verdict != "not ours");
-    told.take(most).collect()
-}
-
-impl EventStatus {
-    /// Reads the one line that a function logs for an event.
-    fn read(line: &LogLine) -> Option<Self> {
-        let said: Value = serde_json::from_str(&line.text).ok()?;
-        let field = |name: &str| said.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let outcome = field("message").filter(|message| matches!(*message, "handled" | "refused" | "comes again"))?;
-        let words = [field("reasons"), field("actions"), field("why")].into_iter().flatten().collect::<Vec<_>>();
-        Some(Self {
-            at: line.at,
-            event: field("event.id").unwrap_or_default().to_owned(),
-            outcome: outcome.to_owned(),
-            verdict: field("verdict").unwrap_or_default().to_owned(),
-            told: words.join("; "),
-        })
+    if let Some(last) = function.refused.first() {
+        let (event, why) = (&last.event, &last.told);
+        all.push(format!(
+            "{name} refused {} within a day, last {event}: {why}; mend the cause, then: signalbox redrive {name} --again --event {event}",
+            events(function.refused.len() as u64),
+        ));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_lines_that_tell_of_an_event_are_events() {
-        let line = |text: &str| LogLine { at: Timestamp::UNIX_EPOCH, text: text.to_owned() };
-        let lines = [
-            line(
-                r#"{"message":"handled","event.id":"e-1","verdict":"start","reasons":"unit starts","actions":"done"}"#,
-            ),
-            line("START RequestId: x"),
-            line(r#"{"message":"handled","event.id":"e-2","verdict":"not ours"}"#),
-            line(r#"{"_aws":{}}"#),
-            line(r#"{"message":"comes again","event.id":"e-3","why":"throttled"}"#),
-        ];
-        let events = last_events(&lines, 5);
-        let told: Vec<(&str, &str)> = events.iter().map(|one| (one.event.as_str(), one.told.as_str())).collect();
-        assert_eq!(told, [("e-3", "throttled"), ("e-1", "unit starts; done")]);
-    }
+    all
 }

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use jiff::Timestamp;
 use signalbox_aws::{Bucket, Logs, Queue, StackResource, VersionRef};
 
-use super::account::{AccountArguments, Entered, Installed};
+use super::account::{AccountArguments, Caution, Entered, Installed};
 use super::ask::{Reply, confirm_by_name};
 use super::{Outcome, Paint, block_on, tell};
 
@@ -31,12 +32,8 @@ pub(super) struct Arguments {
     /// First download the policy in all its versions, the ledger and the state into this folder.
     #[arg(long, value_name = "DIR")]
     backup: Option<PathBuf>,
-    /// Show what would go, and change nothing.
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not ask for the stack's name.
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    caution: Caution,
     #[command(flatten)]
     account: AccountArguments,
 }
@@ -46,10 +43,32 @@ pub(super) struct Arguments {
 struct Remains {
     /// The stack, unless it is deleted already.
     installed: Option<Installed>,
-    /// Buckets that outlive their stack and are still there.
-    buckets: Vec<Bucket>,
+    /// Buckets that outlive their stack and are still there, each with the stack that made it.
+    buckets: Vec<(Bucket, Origin)>,
+    /// Buckets of deleted stacks that these credentials may not look at.
+    closed: Vec<(String, Origin)>,
     /// The log groups of its functions.
     log_groups: BTreeSet<String>,
+}
+
+/// The stack that made a bucket: there may have been several of one name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Origin {
+    /// The one that is there, and when it was made or changed last.
+    There(Option<Timestamp>),
+    /// One that was deleted, and when.
+    Deleted(Option<Timestamp>),
+}
+
+impl Origin {
+    fn of(&self, stack: &str) -> String {
+        let (what, at) = match self {
+            Self::There(at) => ("changed last", at),
+            Self::Deleted(at) => ("deleted", at),
+        };
+        let at = at.map_or_else(|| "at an unknown time".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string());
+        format!("of the stack {stack}, {what} {at},")
+    }
 }
 
 /// What every stack of Signalbox has, by its logical id in the template.
@@ -70,20 +89,19 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 
 async fn find(entered: &Entered) -> anyhow::Result<Remains> {
     let described = entered.or_told(entered.stacks.find(&entered.stack).await)?;
-    let mut resources: Vec<StackResource> = Vec::new();
-    let mut deleted = entered.or_told(entered.stacks.deleted(&entered.stack).await)?;
-    let mut others = Vec::new();
-    for id in &deleted {
-        let mut there = entered.or_told(entered.stacks.resources(id).await)?;
-        if is_signalbox(&there) {
+    let (mut resources, mut is_known) = (Vec::<StackResource>::new(), described.is_some());
+    // The newest stack comes last and is the one that a bucket's name stands for.
+    let mut names: BTreeMap<String, Origin> = BTreeMap::new();
+    for one in entered.or_told(entered.stacks.deleted(&entered.stack).await)?.into_iter().rev() {
+        let mut left = entered.or_told(entered.stacks.resources(&one.id).await)?;
+        if is_signalbox(&left) {
+            is_known = true;
             // What was deleted with the stack may be somebody else's by now, under the same name.
-            there.retain(|one| one.kind != "AWS::S3::Bucket" || one.status == "DELETE_SKIPPED");
-            resources.extend(there);
-        } else {
-            others.push(id.clone());
+            left.retain(|one| one.kind != "AWS::S3::Bucket" || one.status == "DELETE_SKIPPED");
+            names.extend(bucket_of(&left).map(|name| (name, Origin::Deleted(one.deleted))));
+            resources.extend(left);
         }
     }
-    deleted.retain(|id| !others.contains(id));
     let installed = match described {
         Some(description) => {
             let there = entered.or_told(entered.stacks.resources(&description.id).await)?;
@@ -94,12 +112,13 @@ async fn find(entered: &Entered) -> anyhow::Result<Remains> {
                     OURS.join(", ")
                 );
             }
+            names.extend(bucket_of(&there).map(|name| (name, Origin::There(description.changed))));
             resources.extend(there.iter().cloned());
             Some(Installed { description, resources: there })
         }
         None => None,
     };
-    if installed.is_none() && deleted.is_empty() {
+    if !is_known {
         let (stack, place) = (&entered.stack, entered.place());
         bail!(
             "there is no stack {stack} in {place}, and none of that name was deleted within 90 days; give --stack, --region or --profile"
@@ -108,17 +127,25 @@ async fn find(entered: &Entered) -> anyhow::Result<Remains> {
     let named = |kind: &str| -> BTreeSet<String> {
         resources.iter().filter(|one| one.kind == kind).filter_map(|one| one.physical_id.clone()).collect()
     };
-    let mut buckets = Vec::new();
-    // The one that the template makes; a bucket that somebody added to the stack is theirs.
-    let ours = resources.iter().filter(|one| one.kind == "AWS::S3::Bucket" && one.logical_id == "Bucket");
-    let names: BTreeSet<String> = ours.filter_map(|one| one.physical_id.clone()).collect();
-    for name in names {
-        let bucket = Bucket::new(&entered.aws, name);
-        if entered.or_told(bucket.exists().await)? {
-            buckets.push(bucket);
+    let log_groups = named("AWS::Logs::LogGroup");
+    let (mut buckets, mut closed) = (Vec::new(), Vec::new());
+    for (name, origin) in names {
+        let bucket = Bucket::new(&entered.aws, &name);
+        match (bucket.exists().await, &origin) {
+            (Ok(true), _) => buckets.push((bucket, origin)),
+            (Ok(false), _) => {}
+            // A name that is free may be anybody's by now: it keeps nothing else from being removed.
+            (Err(failure), Origin::Deleted(_)) if failure.is_forbidden() => closed.push((name, origin)),
+            (Err(failure), _) => return entered.or_told(Err(failure)),
         }
     }
-    Ok(Remains { installed, buckets, log_groups: named("AWS::Logs::LogGroup") })
+    Ok(Remains { installed, buckets, closed, log_groups })
+}
+
+/// The bucket that the template makes; one that somebody added to the stack is theirs.
+fn bucket_of(resources: &[StackResource]) -> Option<String> {
+    let ours = resources.iter().find(|one| one.kind == "AWS::S3::Bucket" && one.logical_id == "Bucket");
+    ours?.physical_id.clone()
 }
 
 async fn uninstall(arguments: &Arguments, entered: &Entered, remains: &Remains) -> anyhow::Result<Outcome> {
@@ -126,7 +153,7 @@ async fn uninstall(arguments: &Arguments, entered: &Entered, remains: &Remains) 
     let stack = &entered.stack;
     tell(&format!("stack {stack} in {}\n", entered.place()));
     announce(arguments, entered, remains).await?;
-    if arguments.dry_run {
+    if arguments.caution.dry_run {
         tell("dry run: nothing was changed");
         return Ok(Outcome::Good);
     }
@@ -137,7 +164,7 @@ async fn uninstall(arguments: &Arguments, entered: &Entered, remains: &Remains) 
         return Ok(Outcome::Good);
     }
     let question = "This cannot be undone.";
-    if !arguments.yes && confirm_by_name(question, stack)? == Reply::No {
+    if !arguments.caution.yes && confirm_by_name(question, stack)? == Reply::No {
         tell("nothing was changed");
         return Ok(Outcome::Bad);
     }
@@ -146,12 +173,12 @@ async fn uninstall(arguments: &Arguments, entered: &Entered, remains: &Remains) 
     }
     // Behind the stack, which keeps the bucket: the functions write into it until they are gone.
     if let Some(dir) = &arguments.backup {
-        for bucket in &remains.buckets {
+        for (bucket, _) in &remains.buckets {
             back_up(entered, bucket, dir).await?;
         }
     }
     sweep_logs(entered, remains).await?;
-    for bucket in &remains.buckets {
+    for (bucket, _) in &remains.buckets {
         if arguments.keep_bucket {
             tell(&format!("kept: the bucket {}", bucket.name()));
         } else {
@@ -195,8 +222,13 @@ async fn announce(arguments: &Arguments, entered: &Entered, remains: &Remains) -
             }
         }
     }
-    for bucket in &remains.buckets {
-        let (name, what) = (bucket.name(), "with the policy in all its versions, the ledger and the state");
+    for (name, origin) in &remains.closed {
+        let (note, origin) = (paint.notice("left: "), origin.of(&entered.stack));
+        tell(&format!("{note} the bucket {name} {origin} which you may not look at: by now it may be somebody else's"));
+    }
+    for (bucket, origin) in &remains.buckets {
+        let name = format!("{} {}", bucket.name(), origin.of(&entered.stack));
+        let what = "with the policy in all its versions, the ledger and the state";
         if arguments.keep_bucket {
             tell(&format!("{} the bucket {name} {what}", paint.good("stays:")));
         } else {
@@ -270,6 +302,9 @@ async fn delete_bucket(entered: &Entered, bucket: &Bucket) -> anyhow::Result<()>
         }
         let failed = entered.or_told(bucket.delete_versions(&page).await)?;
         if let Some((key, why)) = failed.first() {
+            if why.starts_with("AccessDenied") {
+                bail!("your credentials may not s3:DeleteObjectVersion (docs/deploy.md has a policy): {why}");
+            }
             bail!("{} of {} versions in {name} could not be deleted, such as {key}: {why}", failed.len(), page.len());
         }
         deleted += page.len();

@@ -1,15 +1,16 @@
 //! `cron(MINUTES HOURS DAY-OF-MONTH MONTH DAY-OF-WEEK YEAR)` as EventBridge has it, in UTC.
 //!
-//! Not the five fields of the policy's schedules (`signalbox_policy::Cron`): here one of the day fields is `?`, Sunday is 1,
-//! and there are `L`, `W`, `#` and years.
+//! Not the five fields of the policy's schedules (`signalbox_policy::Cron`), whose lists and ranges it has: here one of the
+//! day fields is `?`, Sunday is 1, and there are `L`, `W`, `#` and years.
 
 use jiff::Timestamp;
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
+use signalbox_policy::CronField;
 
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
-const YEARS: (i16, i16) = (1970, 2199);
+const YEARS: (u32, u32) = (1970, 2199);
 
 /// The moments of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,21 +41,18 @@ enum Day {
 
 /// The values of a field, sorted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Set(Vec<i16>);
+struct Set(Vec<u32>);
 
-struct Field {
-    name: &'static str,
-    low: i16,
-    high: i16,
-    words: &'static [&'static str],
+const fn field(name: &'static str, low: u32, high: u32, words: &'static [&'static str]) -> CronField {
+    CronField { name, low, high, words, longest_step: YEARS.1 }
 }
 
-const MINUTE: Field = Field { name: "minutes", low: 0, high: 59, words: &[] };
-const HOUR: Field = Field { name: "hours", low: 0, high: 23, words: &[] };
-const DAY: Field = Field { name: "day of month", low: 1, high: 31, words: &[] };
-const MONTH: Field = Field { name: "month", low: 1, high: 12, words: &MONTHS };
-const WEEKDAY: Field = Field { name: "day of week", low: 1, high: 7, words: &WEEKDAYS };
-const YEAR: Field = Field { name: "year", low: YEARS.0, high: YEARS.1, words: &[] };
+const MINUTE: CronField = field("minutes", 0, 59, &[]);
+const HOUR: CronField = field("hours", 0, 23, &[]);
+const DAY: CronField = field("day of month", 1, 31, &[]);
+const MONTH: CronField = field("month", 1, 12, &MONTHS);
+const WEEKDAY: CronField = field("day of week", 1, 7, &WEEKDAYS);
+const YEAR: CronField = field("year", YEARS.0, YEARS.1, &[]);
 
 impl Cron {
     /// Reads what stands between the parentheses; the error says what was expected.
@@ -73,11 +71,11 @@ impl Cron {
             _ => return Err("one of day-of-month and day-of-week must be ?".to_owned()),
         };
         Ok(Self {
-            minutes: MINUTE.parse(minutes)?,
-            hours: HOUR.parse(hours)?,
+            minutes: Set::parse(&MINUTE, minutes)?,
+            hours: Set::parse(&HOUR, hours)?,
             day,
-            months: MONTH.parse(month)?,
-            years: YEAR.parse(year)?,
+            months: Set::parse(&MONTH, month)?,
+            years: Set::parse(&YEAR, year)?,
         })
     }
 
@@ -85,15 +83,14 @@ impl Cron {
     pub(super) fn next(&self, after: Timestamp) -> Option<Timestamp> {
         let from = after.to_zoned(TimeZone::UTC).datetime();
         let mut date = from.date();
-        while date.year() <= YEARS.1 {
-            if !self.years.has(date.year()) || !self.months.has(i16::from(date.month())) {
+        while u32::try_from(date.year()).is_ok_and(|year| year <= YEARS.1) {
+            if !self.years.has(date.year()) || !self.months.has(date.month()) {
                 date = date.last_of_month().tomorrow().ok()?;
                 continue;
             }
             if self.day.is_on(date) {
-                let behind = |hour: i16, minute: i16| {
-                    date > from.date() || (hour, minute) > (i16::from(from.hour()), i16::from(from.minute()))
-                };
+                let now = (u32::try_from(from.hour()).ok()?, u32::try_from(from.minute()).ok()?);
+                let behind = |hour: u32, minute: u32| date > from.date() || (hour, minute) > now;
                 let times =
                     self.hours.0.iter().flat_map(|hour| self.minutes.0.iter().map(move |minute| (*hour, *minute)));
                 if let Some((hour, minute)) = times.into_iter().find(|(hour, minute)| behind(*hour, *minute)) {
@@ -112,8 +109,8 @@ fn parse_day(text: &str) -> Result<Day, String> {
         "L" => Ok(Day::Last),
         "LW" => Ok(Day::LastWorkday),
         _ => match text.strip_suffix('W') {
-            Some(day) => DAY.value(day).map(|day| Day::Workday(small(day))),
-            None => DAY.parse(text).map(Day::OfMonth),
+            Some(day) => number(&DAY, day).map(Day::Workday),
+            None => Set::parse(&DAY, text).map(Day::OfMonth),
         },
     }
 }
@@ -122,19 +119,14 @@ fn parse_weekday(text: &str) -> Result<Day, String> {
     if let Some((weekday, nth)) = text.split_once('#') {
         let nth = nth.parse().ok().filter(|nth| (1..=5).contains(nth));
         let nth = nth.ok_or_else(|| format!("day of week {text:?} needs 1 to 5 behind the #"))?;
-        return Ok(Day::NthOfWeek(small(WEEKDAY.value(weekday)?), nth));
+        return Ok(Day::NthOfWeek(number(&WEEKDAY, weekday)?, nth));
     }
     match text.strip_suffix('L') {
         // The last day of a week is its Saturday.
         Some("") => Ok(Day::OfWeek(Set(vec![7]))),
-        Some(weekday) => WEEKDAY.value(weekday).map(|weekday| Day::LastOfWeek(small(weekday))),
-        None => WEEKDAY.parse(text).map(Day::OfWeek),
+        Some(weekday) => number(&WEEKDAY, weekday).map(Day::LastOfWeek),
+        None => Set::parse(&WEEKDAY, text).map(Day::OfWeek),
     }
-}
-
-/// A day's number; no field of days goes beyond 31.
-fn small(number: i16) -> i8 {
-    i8::try_from(number).unwrap_or(i8::MAX)
 }
 
 impl Day {
@@ -142,11 +134,11 @@ impl Day {
         let weekday = date.weekday().to_sunday_one_offset();
         let nth = (date.day() - 1) / 7 + 1;
         match self {
-            Self::OfMonth(days) => days.has(i16::from(date.day())),
+            Self::OfMonth(days) => days.has(date.day()),
             Self::Last => date == date.last_of_month(),
             Self::LastWorkday => nearest_workday(date, date.days_in_month()) == Some(date),
             Self::Workday(day) => nearest_workday(date, *day) == Some(date),
-            Self::OfWeek(days) => days.has(i16::from(weekday)),
+            Self::OfWeek(days) => days.has(weekday),
             Self::LastOfWeek(day) => weekday == *day && date.day() + 7 > date.days_in_month(),
             Self::NthOfWeek(day, wanted) => weekday == *day && nth == *wanted,
         }
@@ -167,49 +159,23 @@ fn nearest_workday(within: Date, day: i8) -> Option<Date> {
 }
 
 impl Set {
-    fn has(&self, value: i16) -> bool {
-        self.0.binary_search(&value).is_ok()
+    fn parse(field: &CronField, text: &str) -> Result<Self, String> {
+        field.values(text).map(Self).map_err(|why| told(field, text, &why))
+    }
+
+    fn has(&self, value: impl TryInto<u32>) -> bool {
+        value.try_into().is_ok_and(|value| self.0.binary_search(&value).is_ok())
     }
 }
 
-impl Field {
-    fn parse(&self, text: &str) -> Result<Set, String> {
-        let wrong = |what: &str| format!("{} {text:?} {what}", self.name);
-        let mut values = Vec::new();
-        for part in text.split(',') {
-            let (range, step) = match part.split_once('/') {
-                None => (part, None),
-                Some((range, step)) => {
-                    let step = step.parse::<usize>().ok().filter(|step| *step > 0);
-                    (range, Some(step.ok_or_else(|| wrong("has a step that is no whole number above 0"))?))
-                }
-            };
-            let (low, high) = match range.split_once('-') {
-                _ if range == "*" => (self.low, self.high),
-                Some((low, high)) => (self.value(low)?, self.value(high)?),
-                None => {
-                    let low = self.value(range)?;
-                    (low, if step.is_some() { self.high } else { low })
-                }
-            };
-            if low > high {
-                return Err(wrong("runs backwards"));
-            }
-            values.extend((low..=high).step_by(step.unwrap_or(1)));
-        }
-        values.sort_unstable();
-        values.dedup();
-        Ok(Set(values))
-    }
+/// A day's number; no field of days goes beyond 31.
+fn number(field: &CronField, text: &str) -> Result<i8, String> {
+    let value = field.value(text).map_err(|why| told(field, text, &why))?;
+    Ok(i8::try_from(value).unwrap_or(i8::MAX))
+}
 
-    fn value(&self, text: &str) -> Result<i16, String> {
-        let word =
-            self.words.iter().position(|word| word.eq_ignore_ascii_case(text)).and_then(|at| i16::try_from(at).ok());
-        let value = word.map(|at| self.low + at).or_else(|| text.parse().ok());
-        value
-            .filter(|value| (self.low..=self.high).contains(value))
-            .ok_or_else(|| format!("{} {text:?} is not {} to {}", self.name, self.low, self.high))
-    }
+fn told(field: &CronField, text: &str, why: &str) -> String {
+    format!("{} {text:?} {why}", field.name)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod archive;
 mod archive_operations;
+mod bus;
 mod clock;
 mod cron;
 mod delivery;
@@ -25,6 +26,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::{Notify, broadcast};
 
+pub(crate) use self::bus::{bus_arn, rule_arn};
 pub(crate) use self::matcher::Cidr;
 pub use self::operations::OPERATIONS;
 pub use self::rules::RuleState;
@@ -220,7 +222,7 @@ impl EventBridge {
 
     /// The ARN of a rule by its name, whether or not it exists.
     pub fn rule_arn(&self, name: &str) -> String {
-        self.world.arn("events", &format!("rule/{name}"))
+        bus::rule_arn(&self.world, None, name)
     }
 
     /// Makes or changes a rule that looks at events; gives its ARN. Its targets stay.

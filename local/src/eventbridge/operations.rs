@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::rules::{Rule, RuleState, Target, check_name, invalid, parse_pattern};
-use super::{EventBridge, no_such_bus, no_such_rule};
+use super::{EventBridge, bus_arn, no_such_bus, no_such_rule};
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
 use crate::paging::Order;
@@ -209,7 +209,7 @@ impl EventBridge {
     }
 
     pub(super) fn is_default_bus(&self, bus: &str) -> bool {
-        bus == "default" || bus == self.world.arn("events", "event-bus/default")
+        super::bus::is_default(&self.world, Some(bus))
     }
 
     fn check_bus(&self, bus: Option<&str>) -> Answer<()> {
@@ -239,7 +239,7 @@ impl EventBridge {
     }
 
     fn default_bus(&self) -> Value {
-        json!({ "Name": "default", "Arn": self.world.arn("events", "event-bus/default") })
+        json!({ "Name": "default", "Arn": bus_arn(&self.world, None) })
     }
 
     fn put_rule_call(&self, input: PutRule) -> Answer<Value> {

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use super::path::Path;
 use super::rules::{Target, invalid};
 use crate::error::Answer;
+use crate::input::check_length;
 
-/// The most bytes of an input or a template, as on AWS.
+/// The most characters of an input or a template, as on AWS.
 const LARGEST_INPUT: usize = 8192;
 
 /// The longest path, as on AWS.
@@ -62,7 +63,7 @@ impl Target {
             )));
         }
         if let Some(input) = &self.input {
-            check_length("input", input, LARGEST_INPUT)?;
+            check_length("ValidationException", "targets.member.input", Some(input), 0..=LARGEST_INPUT)?;
             serde_json::from_str::<Value>(input)
                 .map_err(|error| invalid(format!("JSON syntax error in input for target {id}: {error}.")))?;
         }
@@ -94,7 +95,8 @@ impl InputTransformer {
         if template.is_empty() {
             return Err(invalid(format!("InputTemplate for target {id} must not be empty.")));
         }
-        check_length("inputTransformer.inputTemplate", template, LARGEST_INPUT)?;
+        let member = "targets.member.inputTransformer.inputTemplate";
+        check_length("ValidationException", member, Some(template), 1..=LARGEST_INPUT)?;
         if paths.len() > MOST_PATHS {
             return Err(invalid(format!(
                 "InputPathsMap for target {id} has {} paths, at most {MOST_PATHS} are allowed.",
@@ -142,17 +144,8 @@ impl InputTransformer {
     }
 }
 
-fn check_length(member: &str, text: &str, most: usize) -> Answer<()> {
-    if text.len() <= most {
-        return Ok(());
-    }
-    Err(invalid(format!(
-        "1 validation error detected: Value at 'targets.1.member.{member}' failed to satisfy constraint: Member must have length less than or equal to {most}"
-    )))
-}
-
 fn check_path(member: &str, id: &str, path: &str) -> Answer<()> {
-    check_length(member, path, LONGEST_PATH)?;
+    check_length("ValidationException", &format!("targets.member.{member}"), Some(path), 0..=LONGEST_PATH)?;
     Path::parse(path)
         .map(|_| ())
         .map_err(|reason| invalid(format!("Invalid JSON path in {member} for target {id}. Reason: {reason}.")))

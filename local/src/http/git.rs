@@ -15,6 +15,12 @@ use crate::git_credential::region_of;
 /// Where git's requests are.
 pub(super) const PREFIX: &str = "/v1/repos/";
 
+/// Whether a request is git's: by its path, unless its host names a bucket.
+pub(super) fn is_meant(head: &Parts) -> bool {
+    let host = head.headers.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
+    head.uri.path().starts_with(PREFIX) && crate::s3::bucket_in_host(host).is_none()
+}
+
 /// Checks the password that a credential helper made.
 ///
 /// It is a signature over region, host and repository, and names none of them: each region is tried, unless the host tells

@@ -3,16 +3,20 @@
 mod connection;
 mod git;
 mod offered;
+mod operation;
 mod protocol;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tls;
+mod upload;
 
 pub(crate) use connection::{listen, secure, serve};
 pub use offered::operations;
+pub(crate) use offered::services;
 pub(crate) use protocol::Parameters;
+pub(crate) use upload::{Broken, Upload};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +26,12 @@ use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
 
+use self::offered::is_offered;
+use self::operation::operation;
 use crate::auth::{Caller, Refusal, Scope, SignedParts, is_presigned, unsigned_query};
 use crate::cloud::{Cloud, Regions};
 use crate::error::ServiceError;
+use crate::world::Called;
 
 /// The largest body that an AWS operation may have here. Git packs are streamed and have no limit.
 const LARGEST_BODY: usize = 64 * 1024 * 1024;
@@ -73,13 +80,13 @@ pub(crate) struct Front {
 async fn route(front: &Front, request: hyper::Request<Incoming>) -> Response {
     let regions = &front.regions;
     let (head, body) = request.into_parts();
-    if head.uri.path().starts_with(git::PREFIX) {
+    if git::is_meant(&head) {
         let (cloud, caller) = match git::authenticate(regions, &head) {
             Ok(admitted) => admitted,
             Err(refusal) => return refusal.render(),
         };
         let trouble = cloud.world.chaos.on_git(head.uri.path());
-        let work = cloud.codecommit.git_http(hyper::Request::from_parts(head, body), caller);
+        let work = cloud.codecommit.git_http(head, Upload::new(body, front.silence), caller);
         return match trouble {
             None => work.await,
             Some(trouble) => trouble.befall(work, protocol::render_plain).await,
@@ -101,7 +108,7 @@ async fn route(front: &Front, request: hyper::Request<Incoming>) -> Response {
 async fn answer(front: &Front, head: Parts, body: Incoming) -> Response {
     let id = front.regions.home.world.uuid();
     let admitted = async {
-        let body = receive(body, front.silence).await?;
+        let body = receive(Upload::new(body, front.silence)).await?;
         let (caller, scope) = authenticate(&front.regions.home, &head, &body)?;
         let cloud = region(&front.regions, &scope)?;
         Ok((cloud, scope.service, caller, body))
@@ -109,7 +116,13 @@ async fn answer(front: &Front, head: Parts, body: Incoming) -> Response {
     match admitted.await {
         Ok((cloud, service, caller, body)) => {
             let call = Call { caller, head: without_signature(head), body };
-            match cloud.world.chaos.on_call(&service, &call.head, &call.body) {
+            let operation = || operation(&service, &call.head, &call.body).filter(|name| is_offered(&service, name));
+            cloud.world.tell_call(|| Called {
+                service: service.clone(),
+                operation: operation().unwrap_or_default(),
+                path: call.head.uri.path().to_owned(),
+            });
+            match cloud.world.chaos.on_call(&service, operation) {
                 None => protocol::dispatch(cloud, &service, call, &id).await,
                 Some(trouble) => {
                     let head = call.head.clone();
@@ -123,24 +136,20 @@ async fn answer(front: &Front, head: Parts, body: Incoming) -> Response {
 }
 
 /// Takes the body in, all of it or none.
-async fn receive(mut body: Incoming, silence: Duration) -> Result<Bytes, Refusal> {
+async fn receive(mut body: Upload) -> Result<Bytes, Refusal> {
     let mut received = BytesMut::new();
     let mut too_large = false;
-    loop {
-        let frame = match tokio::time::timeout(silence, body.frame()).await {
-            Ok(Some(Ok(frame))) => frame,
-            Ok(Some(Err(_))) => return Err(Refusal::CutOff),
-            Ok(None) => break,
-            Err(_) => return Err(Refusal::Stalled),
-        };
-        if let Ok(data) = frame.into_data() {
-            too_large |= received.len() + data.len() > LARGEST_BODY;
-            // The rest is read away: a client that still sends would not look up.
-            if too_large {
-                received = BytesMut::new();
-            } else {
-                received.extend_from_slice(&data);
-            }
+    while let Some(piece) = body.piece().await {
+        let data = piece.map_err(|broken| match broken {
+            Broken::CutOff(_) => Refusal::CutOff,
+            Broken::Stalled => Refusal::Stalled,
+        })?;
+        too_large |= received.len() + data.len() > LARGEST_BODY;
+        // The rest is read away: a client that still sends would not look up.
+        if too_large {
+            received = BytesMut::new();
+        } else {
+            received.extend_from_slice(&data);
         }
     }
     if too_large { Err(Refusal::TooLarge(LARGEST_BODY)) } else { Ok(received.freeze()) }

@@ -20,6 +20,16 @@ pub fn operations() -> impl Iterator<Item = (&'static str, &'static str)> {
     SERVICES.into_iter().flat_map(|(service, operations)| operations.iter().map(move |operation| (service, *operation)))
 }
 
+/// The signing names of the services that the local cloud offers.
+pub(crate) fn services() -> impl Iterator<Item = &'static str> {
+    SERVICES.into_iter().map(|(service, _)| service)
+}
+
+/// Whether a service has an operation here.
+pub(super) fn is_offered(service: &str, operation: &str) -> bool {
+    operations().any(|offered| offered == (service, operation))
+}
+
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;

@@ -5,6 +5,7 @@ use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
 use serde_json::{Value, json};
 
+use super::operation::{fields, is_query, operation, target};
 use super::{Call, Response, whole};
 use crate::auth::{Dialect, Refusal, claimed_service};
 use crate::cloud::Cloud;
@@ -53,7 +54,10 @@ pub(super) async fn dispatch(cloud: &Cloud, service: &str, call: Call, id: &str)
                 (xml, "text/xml")
             })
         }
-        None => Err(ServiceError::unknown_operation(service, &operation(&call.head).unwrap_or_default())),
+        None => {
+            let operation = operation(service, &call.head, &call.body).unwrap_or_default();
+            Err(ServiceError::unknown_operation(service, &operation))
+        }
     };
     match answer {
         Ok((body, kind)) => respond(StatusCode::OK, kind, id, body),
@@ -65,11 +69,9 @@ pub(super) async fn dispatch(cloud: &Cloud, service: &str, call: Call, id: &str)
 }
 
 async fn json_call(cloud: &Cloud, service: &str, prefix: &str, call: &Call) -> Answer<Value> {
-    let Some(target) = target(&call.head) else { return Err(no_target(&call.head, service)) };
-    let operation = target.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('.')).ok_or_else(|| {
-        let wanted = format!("{service} is called by the target {prefix}.OPERATION, not {target}");
-        ServiceError::with_status(501, "UnknownOperationException", wanted)
-    })?;
+    let operation =
+        operation(service, &call.head, &call.body).ok_or_else(|| no_operation(&call.head, service, prefix))?;
+    let operation = operation.as_str();
     let input = json_input(&call.body)?;
     let caller = &call.caller;
     crate::iam::gate::admit_json(cloud, service, operation, &input, caller)?;
@@ -84,12 +86,15 @@ async fn json_call(cloud: &Cloud, service: &str, prefix: &str, call: &Call) -> A
 }
 
 /// Newer SDKs may speak CBOR to the services that offer it; those that ask for JSON are answered.
-fn no_target(head: &Parts, service: &str) -> ServiceError {
+fn no_operation(head: &Parts, service: &str, prefix: &str) -> ServiceError {
     let spoken = head.headers.get("smithy-protocol").and_then(|name| name.to_str().ok());
-    let what = spoken.map_or_else(
-        || format!("a call of {service} names its operation in the header x-amz-target"),
-        |name| format!("the local cloud does not speak the protocol {name} with {service}; it speaks AWS JSON"),
-    );
+    let what = match (target(head), spoken) {
+        (Some(target), _) => format!("{service} is called by the target {prefix}.OPERATION, not {target}"),
+        (None, Some(name)) => {
+            format!("the local cloud does not speak the protocol {name} with {service}; it speaks AWS JSON")
+        }
+        (None, None) => format!("a call of {service} names its operation in the header x-amz-target"),
+    };
     ServiceError::with_status(501, "UnknownOperationException", what)
 }
 
@@ -121,13 +126,9 @@ fn drop_nulls(value: &mut Value) {
 
 /// Gives the action and what stands in its result.
 async fn query_call(cloud: &Cloud, service: &str, version: &str, call: &Call) -> Answer<(String, String)> {
-    let query = call.head.uri.query().unwrap_or_default().as_bytes();
-    let fields = if call.head.method == hyper::Method::GET { query } else { &call.body };
-    let parameters = Parameters(form_urlencoded::parse(fields).into_owned().collect());
-    let action = parameters
-        .get("Action")
-        .ok_or_else(|| ServiceError::bad("MissingAction", "The request must contain the parameter Action"))?
-        .to_owned();
+    let parameters = fields(&call.head, &call.body);
+    let action = operation(service, &call.head, &call.body)
+        .ok_or_else(|| ServiceError::bad("MissingAction", "The request must contain the parameter Action"))?;
     let asked = parameters.get("Version").unwrap_or("NO_VERSION_SPECIFIED");
     if asked != version {
         let what = format!("Could not find operation {action} for version {asked}; {service} has {version}");
@@ -153,6 +154,11 @@ impl Parameters {
         Self(fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
+    /// The fields of a form.
+    pub(super) fn read(form: &[u8]) -> Self {
+        Self(form_urlencoded::parse(form).into_owned().collect())
+    }
+
     /// The value of a field, as `TopicArn` or `MessageAttributes.entry.1.Name`.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find_map(|(key, value)| (key == name).then_some(value.as_str()))
@@ -175,17 +181,10 @@ impl Parameters {
     }
 }
 
-fn target(head: &Parts) -> Option<&str> {
-    head.headers.get("x-amz-target")?.to_str().ok()
-}
-
-fn operation(head: &Parts) -> Option<String> {
-    target(head).map(|target| target.rsplit('.').next().unwrap_or(target).to_owned())
-}
-
-/// The version of the JSON protocol that the request speaks; the answer is in the same.
+/// The version of the JSON protocol that the request speaks; the answer is in the same. Without a target it is REST.
 fn json_version(head: &Parts) -> &'static str {
     match head.headers.get("content-type").map(HeaderValue::as_bytes) {
+        _ if target(head).is_none() => "application/json",
         Some(b"application/x-amz-json-1.0") => "application/x-amz-json-1.0",
         _ => "application/x-amz-json-1.1",
     }
@@ -209,24 +208,23 @@ pub(super) fn render_plain(refused: &ServiceError) -> Response {
     response
 }
 
+/// Services that are not offered here, and speak XML without being Query services: their errors have the same form.
+const REST_XML: [&str; 3] = ["cloudfront", "route53", "s3-control"];
+
 /// The dialect in which a request wants to be answered; `service` is the one that it is or claims to be for.
 fn dialect(head: &Parts, service: &str) -> Dialect {
-    let is_form = || {
-        let kind = head.headers.get("content-type").and_then(|kind| kind.to_str().ok());
-        kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"))
-    };
-    match operation(head) {
-        Some(_) if service == "sqs" || is_sqs(head) => Dialect::Sqs,
-        Some(_) => Dialect::Json,
-        None if service.is_empty() && is_form() => Dialect::Query,
-        None if matches!(protocol(service), Some(Protocol::Query { .. })) => Dialect::Query,
-        None if matches!(protocol(service), Some(Protocol::Json(_))) => Dialect::Json,
-        None => Dialect::S3,
+    match (service, protocol(service)) {
+        ("s3", _) => Dialect::S3,
+        ("sqs", _) => Dialect::Sqs,
+        (_, Some(Protocol::Json(_))) => Dialect::Json,
+        (_, Some(Protocol::Query { .. })) => Dialect::Query,
+        _ if target(head).is_some_and(|target| target.starts_with("AmazonSQS.")) => Dialect::Sqs,
+        _ if target(head).is_some() => Dialect::Json,
+        _ if is_query(head) || REST_XML.contains(&service) => Dialect::Query,
+        // Nobody said whom it is for: most likely a browser.
+        ("", _) => Dialect::S3,
+        _ => Dialect::Json,
     }
-}
-
-fn is_sqs(head: &Parts) -> bool {
-    head.headers.get("x-amz-target").is_some_and(|target| target.as_bytes().starts_with(b"AmazonSQS."))
 }
 
 /// A service's error in the protocol that the request speaks.
@@ -293,6 +291,12 @@ impl Error<'_> {
                     Some(Protocol::Query { namespace, .. }) => format!(" xmlns=\"{namespace}\""),
                     _ => String::new(),
                 };
+                if service == "ec2" {
+                    let body = format!(
+                        "<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>{id}</RequestID></Response>"
+                    );
+                    return respond(status, "text/xml", id, body);
+                }
                 let body = format!(
                     "<ErrorResponse{space}><Error><Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>"
                 );

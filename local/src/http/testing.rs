@@ -167,14 +167,31 @@ impl Draft {
     }
 
     fn signature(&self, canonical: &str) -> String {
-        let to_sign =
-            format!("AWS4-HMAC-SHA256\n{}\n{}\n{}", self.stamp(), self.scope(), hex::encode(Sha256::digest(canonical)));
+        let digest = hex::encode(Sha256::digest(canonical));
+        self.sign_text(&format!("AWS4-HMAC-SHA256\n{}\n{}\n{digest}", self.stamp(), self.scope()))
+    }
+
+    /// The signature of a chunk behind another signature.
+    pub(crate) fn sign_chunk(&self, before: &str, chunk: &[u8]) -> String {
+        let digest = |bytes: &[u8]| hex::encode(Sha256::digest(bytes));
+        let (nothing, chunk) = (digest(b""), digest(chunk));
+        let (stamp, scope) = (self.stamp(), self.scope());
+        self.sign_text(&format!("AWS4-HMAC-SHA256-PAYLOAD\n{stamp}\n{scope}\n{before}\n{nothing}\n{chunk}"))
+    }
+
+    /// The signature of the head as it is now.
+    pub(crate) fn seed(&self) -> String {
+        let signed = String::from_utf8(self.sign()).unwrap();
+        signed.split("Signature=").nth(1).unwrap()[..64].to_owned()
+    }
+
+    fn sign_text(&self, to_sign: &str) -> String {
         let mac = |key: &[u8], text: &str| {
             Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(text).finalize().into_bytes().to_vec()
         };
         let secret = format!("AWS4{}", self.keys.secret_access_key).into_bytes();
         let key = self.scope().split('/').fold(secret, |key, part| mac(&key, part));
-        hex::encode(mac(&key, &to_sign))
+        hex::encode(mac(&key, to_sign))
     }
 
     /// The request's bytes, signed in its header; the connection ends with the answer.

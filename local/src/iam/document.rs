@@ -242,19 +242,29 @@ fn statement_of(
         None => return Err(Malformed::at(place, "Missing required field Effect")),
         Some(other) => return Err(Malformed::at(&format!("{place}.Effect"), format!("Invalid effect: {other}"))),
     };
-    let principals = principals_of(statement, kind, place)?;
+    let principals = principals_of(statement, kind, effect, place)?;
     let actions = actions_of(statement, kind, place)?;
     let resources = resources_of(statement, kind, variables, place)?;
     let conditions = conditions_of(statement.get("Condition"), variables, place)?;
     Ok(Statement { sid, number, effect, principals, actions, resources, conditions })
 }
 
-fn principals_of(statement: &Map<String, Value>, kind: Kind, place: &str) -> Result<Option<Principals>, Malformed> {
+fn principals_of(
+    statement: &Map<String, Value>,
+    kind: Kind,
+    effect: Effect,
+    place: &str,
+) -> Result<Option<Principals>, Malformed> {
     let found = either(statement, "Principal", "NotPrincipal", place)?;
     match (kind, found) {
         (Kind::Identity, None) => Ok(None),
         (Kind::Identity, Some(_)) => Err(Malformed::at(place, "Policy document should not specify a principal.")),
         (_, None) => Err(Malformed::at(place, "Missing required field Principal")),
+        (Kind::Trust, Some(("NotPrincipal", _))) => Err(Malformed::at(place, "Has prohibited field NotPrincipal")),
+        // It would let in everybody else, of every account and none.
+        (_, Some(("NotPrincipal", _))) if effect == Effect::Allow => {
+            Err(Malformed::at(place, "Allow with NotPrincipal is not allowed."))
+        }
         (_, Some((name, value))) => {
             Principals::parse(value, name == "NotPrincipal", &format!("{place}.{name}")).map(Some)
         }
@@ -435,5 +445,14 @@ mod tests {
         let trust = |action: &str| json!({ "Statement": { "Effect": "Allow", "Principal": "*", "Action": action } });
         assert!(refused(&trust("s3:GetObject"), Kind::Trust).contains("may only specify STS AssumeRole actions"));
         assert!(refused(&statement(|_| {}), Kind::Resource).contains("Missing required field Principal"));
+        let all_but = |effect: &str| {
+            let action = "sts:AssumeRole";
+            json!({ "Statement": { "Effect": effect, "NotPrincipal": { "AWS": "111122223333" }, "Action": action } })
+        };
+        assert!(refused(&all_but("Allow"), Kind::Resource).contains("Allow with NotPrincipal is not allowed"));
+        Document::read(&all_but("Deny"), Kind::Resource).unwrap();
+        for effect in ["Allow", "Deny"] {
+            assert!(refused(&all_but(effect), Kind::Trust).contains("Has prohibited field NotPrincipal"));
+        }
     }
 }

@@ -93,11 +93,12 @@ pub(super) fn judge(asked: &Asked<'_>, papers: &Papers) -> Result<Vec<Use>, Refu
     if needs_guard && by_resource.is_none() {
         return Err(refuse(Why::NotAllowed { policy: guard, told: missing_guard(asked, papers) }));
     }
-    let guard_is_enough = by_resource == Some(NamedAs::Itself) && is_ours;
-    if guard_is_enough || asked.principal.who == Who::Service || asked.principal.who == Who::Root {
+    let by_resource = by_resource.filter(|_| is_ours);
+    let has_no_policies = asked.principal.who == Who::Service || asked.principal.who == Who::Root;
+    if by_resource == Some(NamedAs::Itself) || has_no_policies {
         return Ok(uses);
     }
-    if !by_identity {
+    if by_resource != Some(NamedAs::Role) && !by_identity {
         return Err(refuse(Why::NotAllowed { policy: PolicyType::Identity, told: missing_identity(asked, papers) }));
     }
     match &papers.boundary {
@@ -127,9 +128,7 @@ fn allowed(asked: &Asked<'_>, paper: &Paper, uses: &mut Vec<Use>) -> Option<Name
     for statement in paper.document.statements.iter().filter(|statement| statement.effect == Effect::Allow) {
         let Some(named) = statement.principal(asked.principal) else { continue };
         let Some(hit) = statement.hit(asked.action, asked.resource, asked.context) else { continue };
-        if best != Some(NamedAs::Itself) {
-            best = Some(named);
-        }
+        best = Some(best.map_or(named, |best: NamedAs| best.min(named)));
         uses.push(Use {
             holder: paper.holder.clone(),
             policy: paper.name.clone(),

@@ -66,10 +66,14 @@ impl Principal {
 }
 
 /// How a statement came to name a principal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// Ordered from what grants most: of several statements the first of these counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum NamedAs {
-    /// Itself, its role, or everybody: the statement alone is enough.
+    /// Itself or everybody: the statement alone is enough.
     Itself,
+    /// Its role: the statement is enough within the role's permissions boundary.
+    Role,
     /// Its account: the account's own policies must agree.
     Account,
 }
@@ -122,7 +126,7 @@ impl Principals {
         if self.all_but {
             return named().next().is_none().then_some(NamedAs::Itself);
         }
-        let best = named().min_by_key(|named| *named == NamedAs::Account)?;
+        let best = named().min()?;
         // A Deny needs no agreement.
         Some(if effect == Effect::Deny { NamedAs::Itself } else { best })
     }
@@ -172,8 +176,10 @@ impl OnePrincipal {
                 _ => NamedAs::Account,
             }),
             Self::Arn(arn) => {
-                let is_it = principal.arn == *arn || principal.principal_arn() == Some(arn);
-                is_it.then_some(NamedAs::Itself)
+                if principal.arn == *arn {
+                    return Some(NamedAs::Itself);
+                }
+                (principal.principal_arn() == Some(arn)).then_some(NamedAs::Role)
             }
             Self::Service(name) => (principal.who == Who::Service && principal.arn == *name).then_some(NamedAs::Itself),
             Self::Federated => None,
@@ -204,11 +210,12 @@ mod tests {
         for itself in [
             json!("*"),
             json!({ "AWS": "*" }),
-            json!({ "AWS": "arn:aws:iam::111122223333:role/jobs/trigger" }),
-            json!({ "AWS": ["arn:aws:iam::111122223333:root", "arn:aws:sts::111122223333:assumed-role/trigger/run"] }),
+            json!({ "AWS": ["arn:aws:iam::111122223333:role/jobs/trigger", "arn:aws:sts::111122223333:assumed-role/trigger/run"] }),
         ] {
             assert_eq!(names(&itself, &session), Some(NamedAs::Itself), "{itself}");
         }
+        let role = json!({ "AWS": ["arn:aws:iam::111122223333:root", "arn:aws:iam::111122223333:role/jobs/trigger"] });
+        assert_eq!(names(&role, &session), Some(NamedAs::Role));
         for account in [json!({ "AWS": ACCOUNT }), json!({ "AWS": "arn:aws:iam::111122223333:root" })] {
             assert_eq!(names(&account, &session), Some(NamedAs::Account), "{account}");
         }

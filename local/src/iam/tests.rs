@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine;
 use serde_json::{Value, json};
 
 use super::*;
@@ -107,6 +108,31 @@ fn a_boundary_is_the_most_that_a_role_may_ever_do() {
     iam.check(SESSION, &Need::new("sqs:ReceiveMessage", QUEUE), None).unwrap();
     let refusal = iam.check(SESSION, &send(), None).unwrap_err().to_string();
     assert!(refusal.contains("because no permissions boundary allows the sqs:sendmessage action"), "{refusal}");
+}
+
+/// AWS: a resource policy that names the role grants to the role, which its boundary limits; one that names the session
+/// or the user grants to that alone.
+#[test]
+fn a_boundary_limits_what_a_resource_grants_to_a_role_and_not_what_it_grants_to_a_session_or_a_user() {
+    let iam = iam();
+    let boundary = "arn:aws:iam::111122223333:policy/only-reads";
+    let reads = json!({ "Statement": { "Effect": "Allow", "Action": "sqs:Receive*", "Resource": "*" } });
+    iam.put_managed_policy(boundary, &reads, &[]).unwrap();
+    let nothing = json!({ "Statement": { "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*" } });
+    let bounded = |definition: Definition| Definition { boundary: Some(boundary.to_owned()), ..definition };
+    let role = Definition::of_service("lambda.amazonaws.com", "work", nothing.clone());
+    iam.put_role("worker", bounded(role)).unwrap();
+    iam.put_user("ann", bounded(Definition::default().with_policy("work", nothing))).unwrap();
+    let by = |caller: &str, named: &str| {
+        iam.check(caller, &send(), Some(&resource_policy("Allow", &json!({ "AWS": named }))))
+    };
+    let refusal = by(SESSION, "arn:aws:iam::111122223333:role/worker").unwrap_err().to_string();
+    assert!(refusal.contains("because no permissions boundary allows the sqs:sendmessage action"), "{refusal}");
+    by(SESSION, SESSION).unwrap();
+    let ann = "arn:aws:iam::111122223333:user/ann";
+    by(ann, ann).unwrap();
+    let both = json!({ "AWS": ["arn:aws:iam::111122223333:role/worker", SESSION] });
+    iam.check(SESSION, &send(), Some(&resource_policy("Allow", &both))).unwrap();
 }
 
 #[test]
@@ -237,13 +263,59 @@ fn roles_and_policies_that_make_no_sense_are_refused() {
 
 /// S3's operations are an enum, and the compiler asks for each.
 #[test]
-fn every_operation_that_a_service_offers_has_its_actions() {
+fn the_operations_that_are_offered_and_those_that_have_their_actions_are_the_same() {
     let world = crate::world::World::new(std::path::PathBuf::new(), "eu-west-1", 1);
-    let lacks = |(service, operation): &(&str, &str)| {
-        *service != "s3" && actions::needs(&world, service, operation, actions::Input::Json(&json!({}))).is_none()
+    // Every name that a file could know is a text in it.
+    let sources = [
+        include_str!("actions/cloudformation.rs"),
+        include_str!("actions/codebuild.rs"),
+        include_str!("actions/codecommit.rs"),
+        include_str!("actions/events.rs"),
+        include_str!("actions/logs.rs"),
+        include_str!("actions/mod.rs"),
+        include_str!("actions/sns.rs"),
+        include_str!("actions/sqs.rs"),
+    ];
+    let texts: BTreeSet<&str> = sources.iter().flat_map(|source| source.split('"').skip(1).step_by(2)).collect();
+    let offered: BTreeSet<_> = crate::http::operations().filter(|(service, _)| *service != "s3").collect();
+    let services: BTreeSet<&str> = offered.iter().map(|(service, _)| *service).collect();
+    let knows = |service: &str, operation: &str| {
+        actions::needs(&world, service, operation, actions::Input::Json(&json!({}))).is_some()
     };
-    let missing: Vec<_> = crate::http::operations().filter(lacks).collect();
-    assert!(missing.is_empty(), "local/src/iam/actions lacks {missing:?}");
+    let known = services
+        .iter()
+        .flat_map(|service| texts.iter().filter(|text| knows(service, text)).map(|text| (*service, *text)));
+    assert_eq!(known.collect::<BTreeSet<_>>(), offered);
+}
+
+/// The gate and the service take the name of what is meant out of a request by one function each.
+#[test]
+fn what_is_judged_is_what_is_acted_on_however_it_is_named() {
+    let world = crate::world::World::new(std::path::PathBuf::new(), "eu-west-1", 1);
+    let judged = |service: &str, operation: &str, input: Value| {
+        let needs = actions::needs(&world, service, operation, actions::Input::Json(&input)).unwrap();
+        needs.into_iter().map(|need| need.resource).collect::<Vec<_>>()
+    };
+    assert_eq!(judged("sqs", "SendMessage", json!({ "QueueUrl": "http://127.0.0.1:1/111122223333/trigger" })), [QUEUE]);
+    for no_url in ["trigger", QUEUE, "http://127.0.0.1:1/999999999999/trigger"] {
+        assert_eq!(judged("sqs", "SendMessage", json!({ "QueueUrl": no_url })), ["*"], "{no_url}");
+    }
+    let events = "arn:aws:events:eu-west-1:111122223333";
+    let bus = |name: &str| format!("{events}:event-bus/{name}");
+    for named in [json!({}), json!({ "Name": "default" }), json!({ "Name": bus("default") })] {
+        assert_eq!(judged("events", "DescribeEventBus", named), [bus("default")]);
+    }
+    let foreign = "arn:aws:events:us-east-1:999999999999:event-bus/mine";
+    assert_eq!(judged("events", "DescribeEventBus", json!({ "Name": foreign })), [foreign]);
+    assert_eq!(judged("events", "PutEvents", json!({ "Entries": [{ "EventBusName": "mine" }] })), [bus("mine")]);
+    for (named, judged_as) in [
+        (json!({ "Name": "pushes" }), RULE.to_owned()),
+        (json!({ "Name": "pushes", "EventBusName": bus("default") }), RULE.to_owned()),
+        (json!({ "Name": "pushes", "EventBusName": "mine" }), format!("{events}:rule/mine/pushes")),
+        (json!({ "Name": "pushes", "EventBusName": foreign }), foreign.replace("event-bus/mine", "rule/mine/pushes")),
+    ] {
+        assert_eq!(judged("events", "DescribeRule", named), [judged_as]);
+    }
 }
 
 /// A cloud with a user `guest` who may read objects, and what is really received over the wire.
@@ -292,4 +364,49 @@ async fn each_service_refuses_in_its_own_words_and_code() {
     // Who one is may everybody ask.
     let form = "Action=GetCallerIdentity&Version=2011-06-15";
     assert!(client.send("sts", "POST", "/", &[], form).await.contains("user/guest"));
+}
+
+/// A condition on an object's ETag tells what the object is: AWS asks for `s3:GetObject` as well. One on whether there
+/// is an object at all needs no more than the write.
+#[tokio::test]
+async fn a_write_on_condition_of_what_an_object_holds_needs_the_right_to_read_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut client = crate::http::testing::Client::start(dir.path()).await;
+    let cloud = std::sync::Arc::clone(&client.running.cloud);
+    let writes = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": ["s3:PutObject", "s3:DeleteObject"], "Resource": "*" },
+        { "Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::papers/source" },
+    ] });
+    cloud.world.iam.put_user("guest", Definition::default().with_policy("writing", writes)).unwrap();
+    cloud.s3.create_bucket("papers", crate::s3::Versioning::Off).unwrap();
+    cloud.s3.put("papers", "source", b"x").unwrap();
+    client.keys = cloud.keys.user(&cloud.world, "guest");
+    let copy = ("x-amz-copy-source", "/papers/source");
+    let upload = "<CompleteMultipartUpload/>";
+    let requests = [
+        ("PutObject", "PUT", "/papers/there", None, "y"),
+        ("CopyObject", "PUT", "/papers/there", Some(copy), ""),
+        ("CompleteMultipartUpload", "POST", "/papers/there?uploadId=00", None, upload),
+        ("DeleteObject", "DELETE", "/papers/there", None, ""),
+    ];
+    for (name, method, target, headers, body) in requests {
+        let answer = async |condition: &[(&str, &str)]| {
+            cloud.s3.put("papers", "there", b"y").unwrap();
+            client.send("s3", method, target, &[headers.as_slice(), condition].concat(), body).await
+        };
+        let refused = answer(&[("if-match", "\"415290769594460e2e485922904f345d\"")]).await;
+        assert!(refused.starts_with("HTTP/1.1 403") && refused.contains("s3:GetObject"), "{name}: {refused}");
+        for condition in [&[][..], &[("if-none-match", "*")]] {
+            let judged = answer(condition).await;
+            assert!(!judged.starts_with("HTTP/1.1 403"), "{name}: {judged}");
+        }
+    }
+    cloud.s3.put("papers", "there", b"y").unwrap();
+    assert!(client.send("s3", "DELETE", "/papers/there", &[("if-match", "*")], "").await.starts_with("HTTP/1.1 204"));
+    cloud.s3.put("papers", "there", b"y").unwrap();
+    let list = "<Delete><Object><Key>there</Key><ETag>415290769594460e2e485922904f345d</ETag></Object></Delete>";
+    let md5 = base64::engine::general_purpose::STANDARD.encode(<md5::Md5 as md5::Digest>::digest(list));
+    let many = client.send("s3", "POST", "/papers?delete", &[("content-md5", &md5)], list).await;
+    assert!(many.contains("<Code>AccessDenied</Code>") && many.contains("s3:GetObject"), "{many}");
+    client.running.stop().await.unwrap();
 }

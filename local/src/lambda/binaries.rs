@@ -110,7 +110,8 @@ pub fn workspace() -> Result<PathBuf, BinariesError> {
 /// # Errors
 /// No cargo, or a build that fails: with what cargo said.
 pub async fn build(cargo: &OsString, workspace: &Path) -> Result<BTreeMap<String, PathBuf>, BinariesError> {
-    eprintln!("building the functions (the first time this takes a few minutes) ...");
+    // Whoever started this may have closed its standard error.
+    let _gone = writeln!(std::io::stderr(), "building the functions (the first time this takes a few minutes) ...");
     match cargo_build(cargo, workspace, Network::Allowed).await {
         // A machine that has everything but the network: what is in the cache may do.
         Err(BinariesError::Failed { output }) if is_about_network(&output) => {

@@ -43,6 +43,12 @@ impl WriteCondition {
         }
     }
 
+    /// Whether the outcome tells what the object holds: AWS then asks for `s3:GetObject`, too. That there is one at all
+    /// (`*`) is told by any write.
+    pub(super) fn tells_content(&self) -> bool {
+        matches!(self, Self::Is(_))
+    }
+
     /// Holds the condition against the current object's ETag; a delete marker counts as no object.
     ///
     /// # Errors

@@ -5,7 +5,6 @@
 
 mod buckets;
 mod checksum;
-mod chunked;
 mod conditions;
 mod error;
 mod listing;
@@ -26,6 +25,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 pub use self::route::OPERATIONS;
+pub(crate) use self::route::{bucket_in_host, operation};
 
 use self::conditions::WriteCondition;
 use self::error::{Outcome, Refused};
@@ -259,9 +259,8 @@ impl Reply {
 fn answer(store: &Store, world: &World, call: Call, id: &str) -> Reply {
     let path = call.head.uri.path().to_owned();
     let is_head = call.head.method == hyper::Method::HEAD;
-    let caller = call.caller.clone();
-    let asking = Asking { store, world, caller: &caller };
-    let outcome = Request::parse(call).and_then(|request| run(asking, &request));
+    let asking = Asking { store, world, caller: &call.caller };
+    let outcome = Request::parse(call.head, call.body).and_then(|request| run(asking, &request));
     let mut reply = outcome.unwrap_or_else(|refused| {
         tracing::debug!(code = refused.code, message = refused.message, path, "S3 refused");
         Reply::refusal(&refused, &path, id)

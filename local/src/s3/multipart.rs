@@ -1,11 +1,12 @@
 //! Uploads in parts: what clients do with objects of more than a few megabytes.
 //!
-//! An upload is a folder `uploads/ID/` beside the bucket's objects, with `about.json` and two files a part; it is gone when
-//! it is completed or aborted. Parts are joined in memory.
+//! An upload is a folder `uploads/ID/` beside the bucket's objects, with `about.json` and one file a part, `N.part`; it is
+//! gone when it is completed or aborted. A part's file begins with one line of JSON that says what follows, so that the two
+//! can never be of different uploads of the part. Parts are joined in memory.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -41,12 +42,28 @@ struct Upload {
     initiated: Timestamp,
 }
 
-/// `N.json`
+/// The first line of `N.part`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Part {
     size: u64,
     etag: String,
     modified: Timestamp,
+}
+
+impl Part {
+    /// The whole file.
+    fn write(&self, bytes: &[u8]) -> Outcome<Vec<u8>> {
+        let head = serde_json::to_string(self);
+        let head = head.map_err(|error| Refused::new(500, "InternalError", error.to_string()))?;
+        Ok([head.as_bytes(), b"\n", bytes].concat())
+    }
+
+    /// Takes the first line of a file; the part's bytes are left. A file that has none is no part.
+    fn read(file: &mut impl BufRead) -> io::Result<Option<Self>> {
+        let mut head = Vec::new();
+        file.read_until(b'\n', &mut head)?;
+        Ok(serde_json::from_slice(&head).ok())
+    }
 }
 
 pub(super) fn create(store: &Store, world: &World, request: &Request) -> Outcome<Reply> {
@@ -80,8 +97,7 @@ pub(super) fn upload_part(store: &Store, world: &World, request: &Request) -> Ou
         etag: md5_hex(&payload.bytes),
         modified: world.now(),
     };
-    bucket.swap_in(&payload.bytes, &folder.join(format!("{number}.part")))?;
-    bucket.swap_in(&json(&part)?, &folder.join(format!("{number}.json")))?;
+    bucket.swap_in(&part.write(&payload.bytes)?, &part_file(&folder, number))?;
     let (algorithm, checksum) = &payload.checksum;
     Ok(Reply::new(200).header("etag", format!("\"{}\"", part.etag)).header(algorithm.header(), checksum))
 }
@@ -107,11 +123,11 @@ pub(super) fn complete(store: &Store, request: &Request) -> Outcome<Reply> {
         let message = "The list of parts was not in ascending order. Parts must be ordered by part number.";
         return Err(Refused::new(400, "InvalidPartOrder", message));
     }
-    let there = parts(&folder)?;
     let (mut bytes, mut digests) = (Vec::new(), Vec::new());
     let last = named.len() - 1;
     for (place, (number, etag)) in named.iter().enumerate() {
-        let part = there.get(number).filter(|part| part.etag == *etag).ok_or_else(|| {
+        let read = read_part(&part_file(&folder, *number))?;
+        let (part, content) = read.filter(|(part, _)| part.etag == *etag).ok_or_else(|| {
             let message = "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag.";
             Refused::new(400, "InvalidPart", message).with("PartNumber", number.to_string()).with("ETag", *etag)
         })?;
@@ -122,8 +138,6 @@ pub(super) fn complete(store: &Store, request: &Request) -> Outcome<Reply> {
                 .with("MinSizeAllowed", LEAST_PART.to_string())
                 .with("PartNumber", number.to_string()));
         }
-        let path = folder.join(format!("{number}.part"));
-        let content = fs::read(&path).map_err(|error| Refused::internal("read", &path, &error))?;
         digests.extend(md5_bytes(&content));
         bytes.extend(content);
     }
@@ -262,22 +276,47 @@ fn uploads(bucket: &Bucket) -> Outcome<Vec<(String, Upload)>> {
     Ok(found)
 }
 
-/// The parts of an upload by their numbers: one is there when its JSON is.
+fn part_file(folder: &Path, number: usize) -> PathBuf {
+    folder.join(format!("{number}.part"))
+}
+
+fn open_part(path: &Path) -> Outcome<Option<(Part, BufReader<File>)>> {
+    let broken = |error: io::Error| Refused::internal("read", path, &error);
+    let mut file = match File::open(path) {
+        Ok(file) => BufReader::new(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(broken(error)),
+    };
+    Ok(Part::read(&mut file).map_err(broken)?.map(|part| (part, file)))
+}
+
+/// A part with its bytes, both of one upload of it; none where none was uploaded.
+fn read_part(path: &Path) -> Outcome<Option<(Part, Vec<u8>)>> {
+    let Some((part, mut file)) = open_part(path)? else { return Ok(None) };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(|error| Refused::internal("read", path, &error))?;
+    Ok(Some((part, bytes)))
+}
+
+/// The parts of an upload by their numbers.
 fn parts(folder: &Path) -> Outcome<BTreeMap<usize, Part>> {
     let entries = fs::read_dir(folder).map_err(|error| Refused::internal("read", folder, &error))?;
     let mut found = BTreeMap::new();
     for path in entries.filter_map(|entry| entry.ok().map(|entry| entry.path())) {
         let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
-        if let (Some(number), Some("json")) = (number, path.extension().and_then(|extension| extension.to_str())) {
-            let bytes = fs::read(&path).map_err(|error| Refused::internal("read", &path, &error))?;
-            if let Ok(part) = serde_json::from_slice(&bytes) {
-                found.insert(number, part);
-            }
+        if let (Some(number), Some("part")) = (number, path.extension().and_then(|extension| extension.to_str()))
+            && let Some((part, _)) = open_part(&path)?
+        {
+            found.insert(number, part);
         }
     }
     Ok(found)
 }
 
+/// Removes an upload; two who finish it at once do it once.
 fn remove(folder: &Path) -> Outcome<()> {
-    fs::remove_dir_all(folder).map_err(|error| Refused::internal("remove", folder, &error))
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Refused::internal("remove", folder, &error)),
+        _ => Ok(()),
+    }
 }

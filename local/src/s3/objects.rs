@@ -185,7 +185,7 @@ pub(super) fn delete_many(asking: Asking<'_>, request: &Request) -> Outcome<Repl
             Some(etag) => WriteCondition::Is(conditions::bare(etag).to_owned()),
         };
         let asked = element("Key", key) + &version.map(|id| element("VersionId", id)).unwrap_or_default();
-        let may = check_key(key).and_then(|()| asking.may_delete(&request.bucket, key, version));
+        let may = check_key(key).and_then(|()| asking.may_delete(&request.bucket, key, version, &condition));
         match may.and_then(|()| bucket.delete(key, version, &condition)) {
             Ok(_) if quiet => {}
             Ok(deleted) => {

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::checksum::{Algorithm, md5_base64};
-use super::chunked::parse_chunked;
 use super::error::{Outcome, Refused};
 use super::route::Request;
+use crate::auth::{Chunked, NotChunked};
 
 /// A body that is what its sender meant.
 #[derive(Debug)]
@@ -27,14 +27,19 @@ pub(super) fn take(request: &Request) -> Outcome<Payload> {
             .header("content-encoding")
             .is_some_and(|list| list.split(',').any(|one| one.trim() == "aws-chunked"));
     let (bytes, trailer) = if streamed {
-        let length = request.header("x-amz-decoded-content-length").and_then(|length| length.parse().ok());
+        let length = request.header("x-amz-decoded-content-length").and_then(|length| length.parse::<usize>().ok());
         let length = length.ok_or_else(|| {
             Refused::new(411, "MissingContentLength", "You must provide the x-amz-decoded-content-length HTTP header.")
         })?;
-        let decoded = parse_chunked(&request.body, length)?;
-        (Bytes::from(decoded.bytes), decoded.trailer)
+        let chunked = Chunked::parse(&request.body).map_err(not_chunked)?;
+        let bytes = chunked.bytes();
+        if bytes.len() != length {
+            let what = format!("it holds {} bytes, x-amz-decoded-content-length says {length}", bytes.len());
+            return Err(not_chunked(NotChunked::Incomplete(what)));
+        }
+        (Bytes::from(bytes), chunked.trailer().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     } else {
-        (request.body.clone(), Vec::new())
+        (request.body.clone(), Vec::<(String, String)>::new())
     };
     if let Some(declared) = request.header("x-amz-trailer") {
         for name in declared.split(',').map(|name| name.trim().to_ascii_lowercase()) {
@@ -94,4 +99,17 @@ pub(super) fn take(request: &Request) -> Outcome<Payload> {
     let vouched = md5.is_some() || kept.is_some();
     let checksum = kept.unwrap_or_else(|| (Algorithm::Crc64Nvme, Algorithm::Crc64Nvme.of(&bytes)));
     Ok(Payload { bytes, checksum, vouched })
+}
+
+fn not_chunked(wrong: NotChunked) -> Refused {
+    match wrong {
+        NotChunked::Incomplete(what) => Refused::new(
+            400,
+            "IncompleteBody",
+            format!("The request body terminated unexpectedly: the aws-chunked body is not well-formed, {what}"),
+        ),
+        NotChunked::Trailer => {
+            Refused::new(400, "MalformedTrailerError", "The request contained trailing data that was not well-formed.")
+        }
+    }
 }

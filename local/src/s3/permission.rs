@@ -1,6 +1,7 @@
 //! Whether the caller may do what a request asks for: IAM, and the bucket's own policy.
 
 use super::Setting;
+use super::conditions::WriteCondition;
 use super::error::{Outcome, Refused};
 use super::route::{Operation, Request, split};
 use super::store::Store;
@@ -27,8 +28,15 @@ impl Asking<'_> {
     }
 
     /// Whether one key of a `DeleteObjects` may be deleted.
-    pub(super) fn may_delete(self, bucket: &str, key: &str, version: Option<&str>) -> Outcome<()> {
-        self.check(bucket, &need(bucket, deletion(key, version)))
+    pub(super) fn may_delete(
+        self,
+        bucket: &str,
+        key: &str,
+        version: Option<&str>,
+        condition: &WriteCondition,
+    ) -> Outcome<()> {
+        self.check(bucket, &need(bucket, deletion(key, version)))?;
+        if condition.tells_content() { self.check(bucket, &need(bucket, reading(key, None))) } else { Ok(()) }
     }
 
     /// What is told of a key that is not there: whoever may not list the bucket is not told whether there is one.
@@ -83,7 +91,7 @@ fn needs(operation: Operation, request: &Request) -> Outcome<Vec<(String, Need)>
         Op::PutSetting(setting) => Wanted::OfBucket(of_setting(setting).1),
         Op::DeleteSetting(setting) => Wanted::OfBucket(of_setting(setting).2),
         Op::ListObjects | Op::ListObjectsV2 => listing("s3:ListBucket"),
-        Op::CreateMultipartUpload | Op::UploadPart | Op::CompleteMultipartUpload => put,
+        Op::CreateMultipartUpload | Op::UploadPart | Op::CompleteMultipartUpload | Op::PutObject => put,
         Op::AbortMultipartUpload => Wanted::OfObject("s3:AbortMultipartUpload", key),
         Op::ListParts => Wanted::OfObject("s3:ListMultipartUploadParts", key),
         Op::ListMultipartUploads => Wanted::OfBucket("s3:ListBucketMultipartUploads"),
@@ -92,14 +100,6 @@ fn needs(operation: Operation, request: &Request) -> Outcome<Vec<(String, Need)>
         Op::DeleteObjects => return Ok(Vec::new()),
         Op::GetObject | Op::HeadObject => reading(key, request.query("versionId")),
         Op::DeleteObject => deletion(key, request.query("versionId")),
-        Op::PutObject => {
-            let mut needs = vec![(bucket.to_owned(), need(bucket, put))];
-            // A write on condition of what is there tells what is there.
-            if request.header("if-match").is_some() {
-                needs.push((bucket.to_owned(), need(bucket, reading(key, None))));
-            }
-            return Ok(needs);
-        }
         Op::CopyObject => {
             let source = request.header("x-amz-copy-source").unwrap_or_default();
             let (path, version) = match source.split_once("?versionId=") {
@@ -108,8 +108,27 @@ fn needs(operation: Operation, request: &Request) -> Outcome<Vec<(String, Need)>
             };
             let (from, from_key) = split(path)?;
             let read = need(&from, reading(&from_key, version));
-            return Ok(vec![(from, read), (bucket.to_owned(), need(bucket, put))]);
+            let mut needs = vec![(from, read), (bucket.to_owned(), need(bucket, put))];
+            needs.extend(condition_need(operation, request));
+            return Ok(needs);
         }
     };
-    Ok(vec![(bucket.to_owned(), need(bucket, wanted))])
+    let mut needs = vec![(bucket.to_owned(), need(bucket, wanted))];
+    needs.extend(condition_need(operation, request));
+    Ok(needs)
+}
+
+/// A write or a deletion on condition of what is there tells what is there.
+fn condition_need(operation: Operation, request: &Request) -> Option<(String, Need)> {
+    use Operation as Op;
+    let condition = match operation {
+        // A condition that is not taken is refused after this.
+        Op::PutObject | Op::CompleteMultipartUpload | Op::CopyObject => {
+            WriteCondition::of_put(&request.headers).unwrap_or_default()
+        }
+        Op::DeleteObject => WriteCondition::of_delete(&request.headers),
+        _ => WriteCondition::Always,
+    };
+    let bucket = request.bucket.as_str();
+    condition.tells_content().then(|| (bucket.to_owned(), need(bucket, reading(&request.key, None))))
 }

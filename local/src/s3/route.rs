@@ -1,6 +1,7 @@
 //! Which operation a request asks for, and whether it asks for anything that is not offered.
 
 use bytes::Bytes;
+use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 
@@ -8,7 +9,7 @@ use super::Setting;
 use super::conditions;
 use super::error::{Outcome, Refused};
 use crate::error::ServiceError;
-use crate::http::Call;
+use crate::git_credential::region_of;
 
 /// The longest key, in bytes of UTF-8.
 const LONGEST_KEY: usize = 1024;
@@ -211,13 +212,12 @@ pub(super) struct Request {
 
 impl Request {
     /// Finds bucket and key in the path, or in the host name and the path.
-    pub(super) fn parse(call: Call) -> Outcome<Self> {
-        let (head, body) = (call.head, call.body);
+    pub(super) fn parse(head: Parts, body: Bytes) -> Outcome<Self> {
         let host = conditions::text(&head.headers, "host")
             .or_else(|| head.uri.authority().map(|authority| authority.as_str()))
             .unwrap_or_default();
         let path = head.uri.path();
-        let (bucket, key) = match virtual_bucket(host) {
+        let (bucket, key) = match bucket_in_host(host) {
             Some(bucket) => (bucket.to_owned(), decode(path.strip_prefix('/').unwrap_or(path))?),
             None => split(path)?,
         };
@@ -236,10 +236,13 @@ impl Request {
         conditions::text(&self.headers, name)
     }
 
+    fn subresource(&self) -> &str {
+        self.query.iter().map(|(key, _)| key.as_str()).find(|key| SUBRESOURCES.contains(key)).unwrap_or_default()
+    }
+
     /// The operation, after everything else in the request was found to be something it offers.
     pub(super) fn operation(&self) -> Outcome<Operation> {
-        let subresource =
-            self.query.iter().map(|(key, _)| key.as_str()).find(|key| SUBRESOURCES.contains(key)).unwrap_or_default();
+        let subresource = self.subresource();
         let operation = self.choose(subresource).ok_or_else(|| {
             let level = match (self.bucket.is_empty(), self.key.is_empty()) {
                 (true, _) => "the service",
@@ -400,10 +403,18 @@ fn name_of(method: &Method, subresource: &str, is_bucket: bool) -> Option<&'stat
     })
 }
 
-/// `BUCKET.localhost:PORT` and `BUCKET.127.0.0.1:PORT` name a bucket; SDKs do that unless told to use the path.
-fn virtual_bucket(host: &str) -> Option<&str> {
+/// The name of the operation that a request asks for, if it is one that is offered.
+pub(crate) fn operation(head: &Parts) -> Option<&'static str> {
+    let request = Request::parse(head.clone(), Bytes::new()).ok()?;
+    request.choose(request.subresource()).map(Operation::name)
+}
+
+/// `BUCKET.localhost:PORT` and `BUCKET.127.0.0.1:PORT` name a bucket; SDKs do that unless told to use the path. A host of
+/// git's names none.
+pub(crate) fn bucket_in_host(host: &str) -> Option<&str> {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    [".localhost", ".127.0.0.1"].iter().find_map(|suffix| name.strip_suffix(suffix)).filter(|name| !name.is_empty())
+    let bucket = [".localhost", ".127.0.0.1"].iter().find_map(|suffix| name.strip_suffix(suffix));
+    bucket.filter(|bucket| !bucket.is_empty() && region_of(host).is_none())
 }
 
 /// `/BUCKET/KEY` -> both, decoded; the key may be empty and may begin with a slash.
@@ -440,10 +451,11 @@ mod tests {
         assert_eq!(split("/demo").unwrap(), ("demo".to_owned(), String::new()));
         assert_eq!(split("/demo/%2E%2E/x").unwrap().1, "../x");
         assert_eq!(split("/demo/%ff").unwrap_err().code, "InvalidURI");
-        assert_eq!(virtual_bucket("demo.localhost:4566"), Some("demo"));
-        assert_eq!(virtual_bucket("a.b.127.0.0.1:80"), Some("a.b"));
-        assert_eq!(virtual_bucket("127.0.0.1:80"), None);
-        assert_eq!(virtual_bucket("localhost"), None);
+        assert_eq!(bucket_in_host("demo.localhost:4566"), Some("demo"));
+        assert_eq!(bucket_in_host("a.b.127.0.0.1:80"), Some("a.b"));
+        assert_eq!(bucket_in_host("127.0.0.1:80"), None);
+        assert_eq!(bucket_in_host("localhost"), None);
+        assert_eq!(bucket_in_host("git-codecommit.us-east-1.localhost:4566"), None);
     }
 
     #[test]

@@ -425,3 +425,35 @@ fn the_older_listing_goes_on_behind_a_key() {
     assert_eq!(grouped.one("NextMarker"), "a/");
     assert_eq!(client.get("/demo?delimiter=/&marker=a/").all("Key"), ["b", "c"]);
 }
+
+/// Two uploads of one part at once: whichever is there, its bytes are those of its ETag.
+#[test]
+fn a_part_that_is_uploaded_twice_at_once_is_one_of_them_whole() {
+    let client = Client::new(Versioning::Off);
+    let id = client.send("POST", "/demo/k?uploads", &[], b"").one("UploadId").to_owned();
+    let target = format!("/demo/k?partNumber=1&uploadId={id}");
+    for round in 0..20 {
+        std::thread::scope(|scope| {
+            for letter in [b'a', b'b', b'c'] {
+                let (client, target) = (&client, &target);
+                scope.spawn(move || client.send("PUT", target, &[], &vec![letter; 100 + round]));
+            }
+            scope.spawn(|| client.get(&format!("/demo/k?uploadId={id}")));
+        });
+        let folder = client.s3.store.bucket("demo").unwrap().uploads().join(&id);
+        let files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(files.len(), 2, "one record a part: {files:?}");
+        let file = std::fs::read(folder.join("1.part")).unwrap();
+        let end = file.iter().position(|byte| *byte == b'\n').unwrap();
+        let about: serde_json::Value = serde_json::from_slice(&file[..end]).unwrap();
+        assert_eq!(about["etag"], super::checksum::md5_hex(&file[end + 1..]));
+    }
+    let listed = client.get(&format!("/demo/k?uploadId={id}"));
+    let etag = listed.one("ETag").replace("&quot;", "\"");
+    let body = format!(
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>"
+    );
+    assert_eq!(client.send("POST", &format!("/demo/k?uploadId={id}"), &[], body.as_bytes()).status, 200);
+    let text = client.get("/demo/k").text;
+    assert!(text.len() == 119 && text.chars().all(|letter| text.starts_with(letter)), "{text}");
+}

@@ -3,6 +3,7 @@
 use super::message::invalid;
 use super::subscriptions::{Confirmation, Subscription};
 use super::{Sns, element, not_found};
+use crate::auth::unguessable;
 use crate::error::{Answer, ServiceError};
 use crate::http::Parameters;
 
@@ -11,9 +12,11 @@ const GOOD_FOR: i64 = 2 * 24 * 60 * 60 * 1000;
 
 impl Sns {
     /// A question that was not answered yet.
-    pub(super) fn asking(&self) -> Confirmation {
-        let token = self.world.hex(64);
-        Confirmation::Asked { token, at: self.world.now().as_millisecond() }
+    ///
+    /// Whoever has the token can say yes, so it must not follow from the world's seed as ids do.
+    pub(super) fn asking(&self) -> Answer<Confirmation> {
+        let token = unguessable().map_err(|error| ServiceError::internal(format!("{error:#}")))?;
+        Ok(Confirmation::Asked { token: hex::encode(token), at: self.world.now().as_millisecond() })
     }
 
     /// Takes away the subscriptions whose question ran out.
@@ -31,7 +34,8 @@ impl Sns {
         self.forget_unanswered();
         self.kept.read(|state| state.topic(topic).map(|_| ()))?;
         self.change(|state| {
-            if let Some(arn) = state.confirmed.get(token).filter(|arn| state.subscriptions.contains_key(*arn)) {
+            let is_there = |arn: &&String| state.subscriptions.get(*arn).is_some_and(|one| one.topic == topic);
+            if let Some(arn) = state.confirmed.get(token).filter(is_there) {
                 return Ok(arn.clone());
             }
             let asked = |one: &Subscription| {

@@ -25,11 +25,11 @@ const CONFIRMATION: &str = "AWS Notification - Subscription Confirmation";
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
 
 impl Sns {
-    /// A link below the endpoint.
+    /// A link to a page of this region.
     fn link(&self, path: &str, query: &[(&str, &str)]) -> String {
         let pairs: Vec<String> =
             query.iter().map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, ENCODED))).collect();
-        format!("{}{path}?{}", self.world.endpoint(), pairs.join("&"))
+        format!("{}{path}?{}", self.world.pages(), pairs.join("&"))
     }
 
     fn mail(&self, arn: &str, one: &Subscription, id: &str, subject: Option<&str>, body: String) -> Mail {

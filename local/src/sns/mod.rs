@@ -33,6 +33,7 @@ use crate::world::World;
 
 pub use self::mail::Mail;
 pub use self::message::Attribute;
+pub(crate) use self::subscriptions::is_address;
 
 /// The operations that are offered here.
 pub const OPERATIONS: &[&str] = &[

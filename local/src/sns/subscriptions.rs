@@ -176,7 +176,7 @@ fn check_endpoint(protocol: Protocol, endpoint: &str) -> Answer<()> {
 }
 
 /// A plain address, `local@domain`, without quotes, comments or line breaks.
-fn is_address(text: &str) -> bool {
+pub(crate) fn is_address(text: &str) -> bool {
     let Some((local, domain)) = text.split_once('@') else { return false };
     let atom = |byte: u8| byte.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&byte);
     text.len() <= LONGEST_ADDRESS
@@ -251,7 +251,7 @@ impl Sns {
 
     pub(super) fn subscribe_call(&self, parameters: &Parameters, caller: &Caller) -> Answer<String> {
         let protocol = parameters.required("Protocol")?;
-        let confirmation = if protocol == "sqs" { Confirmation::Given } else { self.asking() };
+        let confirmation = if protocol == "sqs" { Confirmation::Given } else { self.asking()? };
         let (arn, made) = self.make_subscription(
             parameters.required("TopicArn")?,
             protocol,

@@ -238,6 +238,11 @@ async fn nobody_gets_mail_who_has_not_confirmed_and_a_link_ends_it() {
     let link = path_in(&inbox()[0].body, "/confirmation.html?");
     assert!(client.browse(&link).await.contains("Subscription confirmed"));
     assert!(client.browse(&link).await.contains("Subscription confirmed"), "a second click does no harm");
+    let elsewhere = one(&client.sns("CreateTopic", &[("Name", "others")]).await, "TopicArn").to_owned();
+    let mail = inbox()[0].body.clone();
+    let token = mail.split("Token=").nth(1).unwrap().split('&').next().unwrap();
+    let refused = client.sns("ConfirmSubscription", &[("TopicArn", &elsewhere), ("Token", token)]).await;
+    assert_eq!(one(&refused, "Code"), "InvalidParameter", "a used token is good for its own topic only");
     client.sns("Publish", &[("TopicArn", topic), ("Message", "now")]).await;
     assert_eq!(inbox().len(), 2);
 
@@ -318,4 +323,34 @@ async fn a_queue_gets_messages_only_if_its_policy_lets_the_topic_send_else_its_d
         .await;
     let message = sqs.receive("q", 10, std::time::Duration::ZERO).await.unwrap().remove(0);
     assert_eq!((message.body.as_str(), message.attributes["n"].data_type.as_str()), ("raw", "Number"));
+}
+
+#[tokio::test]
+async fn tokens_do_not_follow_from_the_seed_and_links_lead_to_the_topics_own_region() {
+    let ask = async || {
+        let dir = tempfile::tempdir().unwrap();
+        let client = Client::start_in(dir.path(), &["eu-west-1", "us-east-1"]).await;
+        let draft = |form: &str| {
+            let mut draft = client.draft("sns", "POST", "/").body(format!("{form}&Version=2010-03-31"));
+            draft.region = "us-east-1".to_owned();
+            draft.sign()
+        };
+        let made = client.exchange(&draft("Action=CreateTopic&Name=notices")).await;
+        let topic = one(&made, "TopicArn").to_owned();
+        let form = format!("Action=Subscribe&TopicArn={topic}&Protocol=email&Endpoint=a%40example.com");
+        assert!(client.exchange(&draft(&form)).await.starts_with("HTTP/1.1 200"));
+        let sns = &client.running.regions.find("us-east-1").unwrap().sns;
+        let body = sns.inbox()[0].body.clone();
+        let port = client.address().rsplit(':').next().unwrap().to_owned();
+        let link = path_in(&body, "http://us-east-1.localhost:");
+        let path = link.strip_prefix(&format!("http://us-east-1.localhost:{port}")).unwrap();
+        let host = format!("us-east-1.localhost:{port}");
+        let page = client.exchange(&crate::http::testing::page(path, &host)).await;
+        assert!(page.starts_with("HTTP/1.1 200") && page.contains("Subscription confirmed"), "{page}");
+        client.running.stop().await.unwrap();
+        body.split("Token=").nth(1).unwrap().split('&').next().unwrap().to_owned()
+    };
+    let (first, second) = (ask().await, ask().await);
+    assert_eq!((first.len(), second.len()), (64, 64));
+    assert_ne!(first, second, "the same seed and another token");
 }

@@ -1,5 +1,6 @@
 //! SQS: standard queues with visibility, redrive, delays, retention and long polling.
 
+mod address;
 mod attributes;
 mod journal;
 mod message;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub(crate) use self::address::name_in_url;
 pub use self::message::{Message, MessageAttribute};
 pub use self::operations::OPERATIONS;
 pub(crate) use self::operations::query_code;
@@ -528,22 +530,16 @@ impl Sqs {
         self.state.read(|state| state.queues.get(name).map(look)).ok_or_else(|| no_such_queue(name))
     }
 
-    /// The name of a queue that is given by name, ARN or URL.
-    ///
-    /// The host of a URL does not count: the endpoint's port may have changed since it was handed out.
+    /// The name of a queue that this process names by name, ARN or URL; requests have URLs only.
     fn name(&self, queue: &str) -> Answer<String> {
         let name = if queue.starts_with("arn:") {
-            queue.strip_prefix(&self.arn(""))
+            address::name_in_arn(&self.world, queue)
         } else if queue.contains('/') {
-            let path: Vec<&str> = queue.rsplitn(3, '/').collect();
-            match path.as_slice() {
-                [name, account, _] if *account == self.world.account => Some(*name),
-                _ => None,
-            }
+            name_in_url(&self.world, queue).ok()
         } else {
-            Some(queue)
+            Some(queue).filter(|name| !name.is_empty())
         };
-        name.filter(|name| !name.is_empty()).map(str::to_owned).ok_or_else(|| no_such_queue(queue))
+        name.map(str::to_owned).ok_or_else(|| no_such_queue(queue))
     }
 
     fn bell(&self, name: &str) -> Arc<Notify> {

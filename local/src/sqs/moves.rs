@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::address::name_in_arn;
 use super::queue::Stored;
 use super::{Sqs, invalid};
 use crate::error::{Answer, ServiceError};
@@ -26,6 +27,11 @@ fn no_such(arn: &str) -> ServiceError {
 }
 
 impl Sqs {
+    /// The name of a queue that a move names: by its ARN only.
+    fn name_of(&self, arn: &str) -> Answer<String> {
+        name_in_arn(&self.world, arn).map(str::to_owned).ok_or_else(|| no_such(arn))
+    }
+
     /// Moves the visible messages of a dead-letter queue to `destination`, or each to where it came from; gives how many.
     ///
     /// They are new messages there, with ids and ages of their own, as on AWS. What has nowhere to go stays.
@@ -33,8 +39,8 @@ impl Sqs {
     /// # Errors
     /// A queue that does not exist; a source that is no queue's dead-letter queue.
     pub fn redrive_messages(&self, source: &str, destination: Option<&str>) -> Answer<usize> {
-        let source_name = self.name(source).map_err(|_| no_such(source))?;
-        let to = destination.map(|arn| self.name(arn).map_err(|_| no_such(arn))).transpose()?;
+        let source_name = self.name_of(source)?;
+        let to = destination.map(|arn| self.name_of(arn)).transpose()?;
         let source_arn = self.arn(&source_name);
         if to.as_ref() == Some(&source_name) {
             return Err(invalid("DestinationArn", source, "Source queue and destination queue cannot be the same."));
@@ -108,7 +114,7 @@ impl Sqs {
 
     /// The tasks that moved messages out of a queue, newest first.
     pub(super) fn move_tasks(&self, source: &str, most: usize) -> Answer<Vec<MoveTask>> {
-        let name = self.name(source).map_err(|_| no_such(source))?;
+        let name = self.name_of(source)?;
         let arn = self.arn(&name);
         self.state.read(|state| {
             if !state.queues.contains_key(&name) {

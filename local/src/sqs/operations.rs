@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::address::name_in_url;
 use super::message::{self, MessageAttribute};
 use super::{Extras, Message, Sqs, Unwritten, attributes, invalid};
 use crate::auth::Caller;
@@ -309,7 +310,7 @@ impl Sqs {
             "DeleteMessageBatch" => self.delete_message_batch(parse(input)?),
             "DeleteQueue" => {
                 let input: OnlyQueue = parse(input)?;
-                self.delete_queue(&required(input.queue_url, "QueueUrl")?).map(|()| json!({}))
+                self.delete_queue(&self.queue(input.queue_url)?).map(|()| json!({}))
             }
             "GetQueueAttributes" => self.get_queue_attributes(parse(input)?),
             "GetQueueUrl" => self.get_queue_url(parse(input)?),
@@ -323,11 +324,17 @@ impl Sqs {
             "SetQueueAttributes" => {
                 let input: SetQueueAttributes = parse(input)?;
                 let attributes = required(input.attributes, "Attributes")?;
-                self.set_attributes(&required(input.queue_url, "QueueUrl")?, &attributes).map(|()| json!({}))
+                self.set_attributes(&self.queue(input.queue_url)?, &attributes).map(|()| json!({}))
             }
             "StartMessageMoveTask" => self.start_message_move_task(parse(input)?),
             unknown => Err(ServiceError::unknown_operation("sqs", unknown)),
         }
+    }
+
+    /// The queue that a request is about.
+    fn queue(&self, url: Option<String>) -> Answer<String> {
+        let url = required(url, "QueueUrl")?;
+        name_in_url(&self.world, &url).map(str::to_owned)
     }
 
     fn create_queue_call(&self, input: CreateQueue) -> Answer<Value> {
@@ -352,8 +359,7 @@ impl Sqs {
     }
 
     fn list_dead_letter_source_queues(&self, input: ListSources) -> Answer<Value> {
-        let url = required(input.queue_url, "QueueUrl")?;
-        let name = self.name(&url)?;
+        let name = self.queue(input.queue_url)?;
         let arn = self.arn(&name);
         self.with(&name, |_| ())?;
         let sources: Vec<String> = self.state.read(|state| {
@@ -390,9 +396,8 @@ impl Sqs {
     }
 
     fn get_queue_attributes(&self, input: GetQueueAttributes) -> Answer<Value> {
-        let url = required(input.queue_url, "QueueUrl")?;
-        let name = self.name(&url)?;
-        let counts = self.counts(&url)?;
+        let name = self.queue(input.queue_url)?;
+        let counts = self.counts(&name)?;
         let known = || attributes::SETTABLE.iter().chain(&attributes::COMPUTED);
         let mut wanted = BTreeSet::new();
         for asked in &input.attribute_names {
@@ -421,21 +426,20 @@ impl Sqs {
     }
 
     fn purge_queue(&self, input: OnlyQueue) -> Answer<Value> {
-        let url = required(input.queue_url, "QueueUrl")?;
-        let name = self.name(&url)?;
+        let name = self.queue(input.queue_url)?;
         self.state.change(|state| match state.queues.get_mut(&name) {
             Some(queue) => {
                 queue.purge();
                 Ok(())
             }
-            None => Err(super::no_such_queue(&url)),
+            None => Err(super::no_such_queue(&name)),
         })?;
         self.save_now()?;
         Ok(json!({}))
     }
 
     fn send_message(&self, input: SendMessage, caller: &Caller) -> Answer<Value> {
-        let url = required(input.queue_url, "QueueUrl")?;
+        let name = self.queue(input.queue_url)?;
         let entry = SendEntry {
             id: None,
             message_body: input.message_body,
@@ -443,10 +447,10 @@ impl Sqs {
             message_attributes: input.message_attributes,
             message_system_attributes: input.message_system_attributes,
         };
-        self.send_entry(&url, entry, caller).map(Value::Object)
+        self.send_entry(&name, entry, caller).map(Value::Object)
     }
 
-    fn send_entry(&self, url: &str, entry: SendEntry, caller: &Caller) -> Answer<Map<String, Value>> {
+    fn send_entry(&self, queue: &str, entry: SendEntry, caller: &Caller) -> Answer<Map<String, Value>> {
         let body = required(entry.message_body, "MessageBody")?;
         let delay = seconds("DelaySeconds", entry.delay_seconds, 900)?;
         let system = entry.message_system_attributes;
@@ -467,7 +471,7 @@ impl Sqs {
         let is_service = caller.access_key_id.ends_with(".amazonaws.com");
         let unwritten = if is_service { Unwritten::Kept } else { Unwritten::Refused };
         let extras = Extras { attributes: entry.message_attributes, delay, trace_header, unwritten };
-        let sent = self.send_as(url, &body, &sts::principal_id(&caller.arn), extras)?;
+        let sent = self.send_as(queue, &body, &sts::principal_id(&caller.arn), extras)?;
         let mut output = Map::from_iter([
             ("MessageId".to_owned(), json!(sent.id)),
             ("MD5OfMessageBody".to_owned(), json!(sent.md5)),
@@ -492,40 +496,40 @@ impl Sqs {
                 format!("Batch requests cannot be longer than {LARGEST_BATCH} bytes. You have sent {total} bytes."),
             ));
         }
-        self.batch(input, |url, entry| self.send_entry(url, entry, caller))
+        self.batch(input, |queue, entry| self.send_entry(queue, entry, caller))
     }
 
     fn delete_message(&self, input: DeleteMessage) -> Answer<Value> {
-        let url = required(input.queue_url, "QueueUrl")?;
-        self.delete(&url, &required(input.receipt_handle, "ReceiptHandle")?).map(|()| json!({}))
+        let name = self.queue(input.queue_url)?;
+        self.delete(&name, &required(input.receipt_handle, "ReceiptHandle")?).map(|()| json!({}))
     }
 
     fn delete_message_batch(&self, input: Batch<DeleteEntry>) -> Answer<Value> {
-        self.batch(input, |url, entry: DeleteEntry| {
-            self.delete(url, &required(entry.receipt_handle, "ReceiptHandle")?)?;
+        self.batch(input, |queue, entry: DeleteEntry| {
+            self.delete(queue, &required(entry.receipt_handle, "ReceiptHandle")?)?;
             Ok(Map::new())
         })
     }
 
     fn change_message_visibility(&self, input: ChangeVisibility) -> Answer<Value> {
-        let url = required(input.queue_url, "QueueUrl")?;
+        let name = self.queue(input.queue_url)?;
         let entry = ChangeEntry {
             id: None,
             receipt_handle: input.receipt_handle,
             visibility_timeout: input.visibility_timeout,
         };
-        self.change_entry(&url, entry).map(Value::Object)
+        self.change_entry(&name, entry).map(Value::Object)
     }
 
-    fn change_entry(&self, url: &str, entry: ChangeEntry) -> Answer<Map<String, Value>> {
+    fn change_entry(&self, queue: &str, entry: ChangeEntry) -> Answer<Map<String, Value>> {
         let receipt = required(entry.receipt_handle, "ReceiptHandle")?;
         let visibility = seconds("VisibilityTimeout", entry.visibility_timeout, 43_200)?;
-        self.change_visibility(url, &receipt, required(visibility, "VisibilityTimeout")?)?;
+        self.change_visibility(queue, &receipt, required(visibility, "VisibilityTimeout")?)?;
         Ok(Map::new())
     }
 
     fn change_message_visibility_batch(&self, input: Batch<ChangeEntry>) -> Answer<Value> {
-        self.batch(input, |url, entry| self.change_entry(url, entry))
+        self.batch(input, |queue, entry| self.change_entry(queue, entry))
     }
 
     /// Does a batch entry by entry; one that fails does not keep the others from going through.
@@ -534,8 +538,7 @@ impl Sqs {
         input: Batch<E>,
         mut act: impl FnMut(&str, E) -> Answer<Map<String, Value>>,
     ) -> Answer<Value> {
-        let url = required(input.queue_url, "QueueUrl")?;
-        let name = self.name(&url)?;
+        let name = self.queue(input.queue_url)?;
         self.with(&name, |_| ())?;
         let entries = required(input.entries, "Entries")?;
         if entries.is_empty() {
@@ -566,7 +569,7 @@ impl Sqs {
         let (mut successful, mut failed) = (Vec::new(), Vec::new());
         for entry in entries {
             let id = entry.id().unwrap_or_default();
-            match act(&url, entry) {
+            match act(&name, entry) {
                 Ok(mut done) => {
                     done.insert("Id".to_owned(), json!(id));
                     successful.push(done);
@@ -583,7 +586,7 @@ impl Sqs {
     }
 
     async fn receive_message(&self, input: ReceiveMessage) -> Answer<Value> {
-        let url = required(input.queue_url, "QueueUrl")?;
+        let name = self.queue(input.queue_url)?;
         let most = between("MaxNumberOfMessages", input.max_number_of_messages.unwrap_or(1), 1, 10)?;
         let visibility = seconds("VisibilityTimeout", input.visibility_timeout, 43_200)?;
         let wait = seconds("WaitTimeSeconds", input.wait_time_seconds, 20)?;
@@ -594,7 +597,7 @@ impl Sqs {
             return Err(ServiceError::bad("InvalidAttributeName", format!("Unknown Attribute {unknown}.")));
         }
         let most = usize::try_from(most).unwrap_or(1);
-        let messages = self.receive_hidden(&url, most, wait, visibility).await?;
+        let messages = self.receive_hidden(&name, most, wait, visibility).await?;
         if messages.is_empty() {
             return Ok(json!({}));
         }

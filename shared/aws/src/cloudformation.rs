@@ -32,6 +32,15 @@ pub struct StackDescription {
     pub outputs: BTreeMap<String, String>,
 }
 
+/// A stack that is gone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeletedStack {
+    /// When it was deleted.
+    pub deleted: Option<Timestamp>,
+    /// Its id, an ARN.
+    pub id: String,
+}
+
 /// One resource of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackResource {
@@ -71,11 +80,11 @@ impl Stacks {
         }
     }
 
-    /// The ids of the stacks of this name that were deleted within ninety days, the last one first.
+    /// The stacks of this name that were deleted within ninety days, the last one first.
     ///
     /// # Errors
     /// As [`Failure`] sorts them.
-    pub async fn deleted(&self, name: &str) -> Result<Vec<String>, Failure> {
+    pub async fn deleted(&self, name: &str) -> Result<Vec<DeletedStack>, Failure> {
         let mut found = Vec::new();
         let mut next = None;
         loop {
@@ -86,13 +95,14 @@ impl Stacks {
                 if stack.stack_name.as_deref() == Some(name)
                     && let Some(id) = stack.stack_id
                 {
-                    found.push((timestamp(stack.deletion_time), id));
+                    found.push(DeletedStack { deleted: timestamp(stack.deletion_time), id });
                 }
             }
             next = answer.next_token;
             if next.is_none() {
                 found.sort();
-                return Ok(found.into_iter().rev().map(|(_, id)| id).collect());
+                found.reverse();
+                return Ok(found);
             }
         }
     }

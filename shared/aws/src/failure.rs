@@ -1,10 +1,12 @@
 //! What went wrong, sorted into the two kinds that matter to a queue: try again, or never.
 
 use std::error::Error;
+use std::fmt;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use jiff::Timestamp;
 
 /// A failed step.
 #[derive(Debug, thiserror::Error)]
@@ -25,22 +27,81 @@ pub struct Problem {
     pub doing: String,
     /// The answer, with AWS's error code where there is one, and what to do about it.
     pub what: String,
-    /// AWS's error code.
-    pub code: Option<String>,
+    /// How far the call came.
+    pub cause: Cause,
+    /// Before then it makes no sense to try again, where that is known.
+    pub not_before: Option<Timestamp>,
     /// Where it comes from, for the log.
     #[source]
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
 
+impl Problem {
+    fn new(doing: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { doing: doing.into(), what: what.into(), cause: Cause::Other, not_before: None, source: None }
+    }
+
+    fn because(self, cause: Cause) -> Self {
+        Self { cause, ..self }
+    }
+
+    fn out_of(self, source: impl Error + Send + Sync + 'static) -> Self {
+        Self { source: Some(Box::new(source)), ..self }
+    }
+}
+
+/// How far a call came before it failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// AWS answered with an error.
+    Answered(Box<ServiceError>),
+    /// There was no connection, or no answer in time.
+    Unreachable,
+    /// Anything else: no call was made, or its answer could not be read.
+    Other,
+}
+
+/// An error that AWS answered with.
+///
+/// The request's id is not in the text of a [`Problem`]: the same problem met twice has to read the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceError {
+    /// The code, such as `AccessDenied`; where the answer had none, its status, such as `HTTP 403`.
+    pub code: String,
+    /// AWS's sentence.
+    pub message: Option<String>,
+    /// The id that AWS's support asks for.
+    pub request: Option<String>,
+}
+
+impl fmt::Display for ServiceError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.code)?;
+        if let Some(message) = &self.message {
+            write!(out, ": {message}")?;
+        }
+        match &self.request {
+            Some(request) => write!(out, " (request {request})"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Failure {
     /// Something that may go better later.
     pub fn retry(doing: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Retry(Problem { doing: doing.into(), what: what.into(), code: None, source: None })
+        Self::Retry(Problem::new(doing, what))
     }
 
     /// Something that will not.
     pub fn refused(doing: impl Into<String>, what: impl Into<String>) -> Self {
-        Self::Refused(Problem { doing: doing.into(), what: what.into(), code: None, source: None })
+        Self::Refused(Problem::new(doing, what))
+    }
+
+    /// Another invocation works on it, until this moment at the latest: it may go better from then on.
+    pub fn busy(doing: impl Into<String>, until: Timestamp) -> Self {
+        let problem = Problem::new(doing, format!("another invocation works on it until {until}"));
+        Self::Retry(Problem { not_before: Some(until), ..problem })
     }
 
     /// The same problem as one that may go better later: for what a person can mend while the event waits.
@@ -60,7 +121,10 @@ impl Failure {
 
     /// AWS's error code, if AWS answered at all.
     pub fn code(&self) -> Option<&str> {
-        self.problem().code.as_deref()
+        match &self.problem().cause {
+            Cause::Answered(error) => Some(&error.code),
+            Cause::Unreachable | Cause::Other => None,
+        }
     }
 
     /// Whether the caller may not.
@@ -121,13 +185,15 @@ const FORBIDDEN: &[&str] = &[
     "AccessDeniedException",
     "AuthorizationError",
     "AuthorizationErrorException",
+    // An answer to HEAD has no body that a code could be in.
+    "HTTP 403",
     "UnauthorizedOperation",
 ];
 
 /// A time as the SDK has it.
 #[cfg(any(feature = "cloudformation", feature = "codebuild", feature = "s3"))]
-pub(crate) fn timestamp(time: Option<aws_smithy_types::DateTime>) -> Option<jiff::Timestamp> {
-    time.and_then(|time| jiff::Timestamp::new(time.secs(), 0).ok())
+pub(crate) fn timestamp(time: Option<aws_smithy_types::DateTime>) -> Option<Timestamp> {
+    time.and_then(|time| Timestamp::new(time.secs(), 0).ok())
 }
 
 /// Sorts an SDK error. `doing` names the action and the resource, such as `codecommit:GetBranch on demo`.
@@ -137,35 +203,44 @@ where
 {
     let doing = doing.into();
     match error {
-        SdkError::ServiceError(context) => {
+        // What is no error by its status and has no code is an answer that nobody can read.
+        SdkError::ServiceError(context) if !context.raw().status().is_success() || context.err().code().is_some() => {
             let status = context.raw().status().as_u16();
-            let code = context.err().code().map_or_else(|| format!("HTTP {status}"), str::to_owned);
-            let message = context.err().message().unwrap_or("no message").to_owned();
-            let later = status >= 500 || status == 429 || LATER.contains(&code.as_str());
-            let what = if FORBIDDEN.contains(&code.as_str()) {
+            let said = context.err();
+            let error = ServiceError {
+                code: said.code().map_or_else(|| format!("HTTP {status}"), str::to_owned),
+                message: said.message().map(str::to_owned),
+                request: said.meta().extra("aws_request_id").map(str::to_owned),
+            };
+            let code = error.code.as_str();
+            let message = error.message.as_deref().unwrap_or("no message");
+            let later = status >= 500 || status == 429 || LATER.contains(&code);
+            let what = if FORBIDDEN.contains(&code) {
                 format!("{code}: {message}. This permission is missing; those of the functions are in template.yaml")
             } else {
                 format!("{code}: {message}")
             };
-            let problem = Problem { doing, what, code: Some(code), source: Some(Box::new(context.into_err())) };
+            // Everything that the SDK knows of it is said: its own text repeats it in the form of a program.
+            let problem = Problem::new(doing, what).because(Cause::Answered(Box::new(error)));
             if later { Failure::Retry(problem) } else { Failure::Refused(problem) }
         }
         SdkError::ConstructionFailure(_) => {
-            let what = "the request could not be made".to_owned();
-            Failure::Refused(Problem { doing, what, code: None, source: Some(Box::new(error)) })
+            Failure::Refused(Problem::new(doing, "the request could not be made").out_of(error))
         }
         SdkError::TimeoutError(_) => {
-            let what = "no answer in time".to_owned();
-            Failure::Retry(Problem { doing, what, code: None, source: Some(Box::new(error)) })
+            Failure::Retry(Problem::new(doing, "no answer in time").because(Cause::Unreachable).out_of(error))
         }
-        SdkError::DispatchFailure(_) => {
-            let what = "the service could not be reached".to_owned();
-            Failure::Retry(Problem { doing, what, code: None, source: Some(Box::new(error)) })
+        SdkError::DispatchFailure(ref failure) => {
+            // Keys that cannot be had any more end here too.
+            let is_network = failure.is_io() || failure.is_timeout() || failure.is_user();
+            let (what, cause) = if is_network {
+                ("the service could not be reached", Cause::Unreachable)
+            } else {
+                ("the request could not be sent", Cause::Other)
+            };
+            Failure::Retry(Problem::new(doing, what).because(cause).out_of(error))
         }
-        _ => {
-            let what = "the answer could not be read".to_owned();
-            Failure::Retry(Problem { doing, what, code: None, source: Some(Box::new(error)) })
-        }
+        _ => Failure::Retry(Problem::new(doing, "the answer could not be read").out_of(error)),
     }
 }
 
@@ -194,7 +269,7 @@ mod tests {
     }
 
     fn answered(status: u16, code: &str) -> Failure {
-        let meta = ErrorMetadata::builder().code(code).message("said so").build();
+        let meta = ErrorMetadata::builder().code(code).message("said so").custom("aws_request_id", "r-1").build();
         let response = Response::new(StatusCode::try_from(status).unwrap(), SdkBody::empty());
         sort("codebuild:StartBuild on unit", SdkError::service_error(Modelled(meta), response))
     }
@@ -213,5 +288,13 @@ mod tests {
         let text = failure.to_string();
         assert!(text.starts_with("codebuild:StartBuild on unit: AccessDeniedException: said so"), "{text}");
         assert!(text.contains("template.yaml"), "{text}");
+    }
+
+    #[test]
+    fn the_same_refusal_reads_the_same_and_has_its_request_beside_it() {
+        let failure = answered(400, "ResourceNotFoundException");
+        assert_eq!(failure.chain(), "codebuild:StartBuild on unit: ResourceNotFoundException: said so");
+        let Cause::Answered(error) = &failure.problem().cause else { panic!("{failure:?}") };
+        assert_eq!(error.to_string(), "ResourceNotFoundException: said so (request r-1)");
     }
 }

@@ -26,15 +26,15 @@ mod sns;
 mod sqs;
 
 #[cfg(feature = "cloudformation")]
-pub use cloudformation::{StackDescription, StackResource, Stacks};
+pub use cloudformation::{DeletedStack, StackDescription, StackResource, Stacks};
 #[cfg(feature = "codebuild")]
 pub use codebuild::*;
 #[cfg(feature = "codecommit")]
 pub use codecommit::*;
 pub use config::{Aws, AwsEnvironment, IncompleteEnvironment};
-pub use failure::{Failure, Problem};
+pub use failure::{Cause, Failure, Problem, ServiceError};
 #[cfg(feature = "logs")]
-pub use logs::{LogLine, Logs};
+pub use logs::{LogLine, Logs, Searched};
 #[cfg(feature = "profile")]
 pub use profile::{Account, Identity, NoAccount};
 #[cfg(feature = "s3")]

@@ -23,6 +23,15 @@ pub struct LogLine {
     pub text: String,
 }
 
+/// What a search found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Searched {
+    /// The lines, oldest first.
+    pub lines: Vec<LogLine>,
+    /// Whether the search came to the end of its time, or had to stop before.
+    pub is_complete: bool,
+}
+
 impl LogLine {
     fn new(at: Option<i64>, text: Option<String>) -> Option<Self> {
         let at = Timestamp::from_millisecond(at?).ok()?;
@@ -65,32 +74,40 @@ impl Logs {
         }
     }
 
-    /// The lines of a group that hold `text`, oldest first, from `since` on; `pages` bounds how long is searched.
+    /// The lines of a group that hold `text`, from the first moment of `time` to its last; `pages` bounds how long is
+    /// searched.
     ///
     /// # Errors
     /// As [`Failure`] sorts them; a group that is not there has no lines.
-    pub async fn search(&self, group: &str, text: &str, since: Timestamp, pages: u16) -> Result<Vec<LogLine>, Failure> {
-        let mut found = Vec::new();
+    pub async fn search(
+        &self,
+        group: &str,
+        text: &str,
+        time: (Timestamp, Timestamp),
+        pages: u16,
+    ) -> Result<Searched, Failure> {
+        let mut lines = Vec::new();
         let mut next = None;
         for _ in 0..pages {
             let request = self.client.filter_log_events().log_group_name(group).set_next_token(next);
             // In quotes it is one term, whatever signs it has.
-            let request = request.filter_pattern(format!("\"{text}\"")).start_time(since.as_millisecond());
+            let request = request.filter_pattern(format!("\"{text}\""));
+            let request = request.start_time(time.0.as_millisecond()).end_time(time.1.as_millisecond());
             let answer = match request.send().await {
                 Ok(answer) => answer,
                 Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
-                    return Ok(Vec::new());
+                    return Ok(Searched { lines, is_complete: true });
                 }
                 Err(error) => return Err(sort(format!("logs:FilterLogEvents on {group}"), error)),
             };
             let events = answer.events.unwrap_or_default().into_iter();
-            found.extend(events.filter_map(|event| LogLine::new(event.timestamp, event.message)));
+            lines.extend(events.filter_map(|event| LogLine::new(event.timestamp, event.message)));
             next = answer.next_token;
             if next.is_none() {
-                break;
+                return Ok(Searched { lines, is_complete: true });
             }
         }
-        Ok(found)
+        Ok(Searched { lines, is_complete: false })
     }
 
     /// Deletes a group with all its lines; gives whether it was there.

@@ -18,7 +18,7 @@ pub struct Envelope {
     pub region: Region,
     /// When it happened, to the second; for a build phase, when the phase began.
     ///
-    /// Nothing may be ordered by it, so a time that is absent or no date is `None` and no reason to lose the event.
+    /// A time that is absent or no date is `None` and no reason to lose the event.
     pub time: Option<Timestamp>,
     /// The resources it is about; in no promised order, and none at all for some kinds.
     pub resources: Vec<Arn>,

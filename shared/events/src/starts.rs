@@ -28,6 +28,10 @@ pub struct BuildStart {
     pub attempt: u32,
     /// When it was started.
     pub at: jiff::Timestamp,
+    /// When the ref came to the commit, or was found there, to the second; `None` where a newer commit than the pushed one is
+    /// built, which is the ref's at the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<jiff::Timestamp>,
     /// The newer commit of the same ref that the trigger stopped this build for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub superseded_by: Option<CommitId>,

@@ -33,9 +33,20 @@ pub struct Invocation {
     pub now: Timestamp,
     /// When Lambda ends it.
     pub deadline: Timestamp,
+    /// When the last action may be begun: what is cut off between an action and its record is done once more.
+    pub last_begin: Timestamp,
 }
 
+/// How long an action and its record may take, tries and waits of the clients included; half of a shorter invocation.
+const ACTION: SignedDuration = SignedDuration::from_secs(30);
+
 impl Invocation {
+    /// An invocation that begins now.
+    pub fn new(now: Timestamp, deadline: Timestamp) -> Self {
+        let action = ACTION.min(deadline.duration_since(now) / 2);
+        Self { now, deadline, last_begin: deadline - action }
+    }
+
     /// How long a claim of this invocation holds: as long as it may live, and a little.
     pub fn lease(&self) -> SignedDuration {
         self.deadline.duration_since(self.now) + SignedDuration::from_secs(5)
@@ -112,9 +123,19 @@ pub fn answer_payload(answers: &[(Delivery, Answer)]) -> Result<Value, String> {
     Ok(json!({ "batchItemFailures": failed.collect::<Vec<_>>() }))
 }
 
+/// The longest that a failed message waits.
+const LONGEST_WAIT: u64 = 900;
+
 /// How long a message waits after its `received`th failed delivery: 1 s, doubled each time, at most 15 minutes.
-pub fn wait_before_retry(received: u32) -> Duration {
-    Duration::from_secs(1_u64.checked_shl(received.saturating_sub(1)).unwrap_or(u64::MAX).clamp(1, 900))
+///
+/// Where it is known before when it makes no sense to try again, it waits until a second after then, however often it was
+/// received: nothing fails there, and whoever works on the event either finishes it or ends with the lease.
+pub fn wait_before_retry(received: u32, not_before: Option<Timestamp>, now: Timestamp) -> Duration {
+    let seconds = match not_before {
+        Some(until) => u64::try_from(until.duration_since(now).as_secs()).unwrap_or_default().saturating_add(1),
+        None => 1_u64.checked_shl(received.saturating_sub(1)).unwrap_or(u64::MAX),
+    };
+    Duration::from_secs(seconds.clamp(1, LONGEST_WAIT))
 }
 
 #[cfg(test)]
@@ -158,7 +179,21 @@ mod tests {
 
     #[test]
     fn waits_grow_from_a_second_to_a_quarter_of_an_hour() {
-        let seconds: Vec<u64> = [0, 1, 2, 5, 10, 11, 40, u32::MAX].map(|n| wait_before_retry(n).as_secs()).to_vec();
+        let seconds: Vec<u64> = [0, 1, 2, 5, 10, 11, 40, u32::MAX]
+            .map(|n| wait_before_retry(n, None, Timestamp::UNIX_EPOCH).as_secs())
+            .to_vec();
         assert_eq!(seconds, [1, 1, 2, 16, 512, 900, 900, 900]);
+    }
+
+    #[test]
+    fn a_busy_event_comes_again_when_the_lease_has_ended_however_often_it_came() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        for (lease_ends_in, expected) in [(125_400, 126), (125_000, 126), (400, 1), (-5_000, 1), (86_400_000, 900)] {
+            let until = now + SignedDuration::from_millis(lease_ends_in);
+            for received in [1, 30] {
+                let wait = wait_before_retry(received, Some(until), now);
+                assert_eq!(wait.as_secs(), expected, "{lease_ends_in} ms, received {received} times");
+            }
+        }
     }
 }

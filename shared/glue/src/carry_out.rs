@@ -1,5 +1,6 @@
 //! Actions, each done once, under a claim.
 
+use jiff::Timestamp;
 use signalbox_aws::Failure;
 use signalbox_events::EventId;
 use signalbox_ledger::{Claim, Ledger, Outcome, Report};
@@ -57,10 +58,12 @@ pub trait Apply<A>: Sync {
 /// Claims the event, does every action that no earlier invocation did, and closes the claim with the report.
 ///
 /// One action that fails does not keep the others from being done, beside those that wait for it. What is refused is recorded and not tried again; what
-/// may go better later brings the event back, and only that is done then.
+/// may go better later brings the event back, and only that is done then. So does an action for which too little time is left
+/// to be recorded, too: it is not begun.
 ///
 /// # Errors
-/// [`Failure::Retry`]: another invocation holds the claim, or an action must be tried again.
+/// [`Failure::Retry`]: another invocation holds the claim, and until when; an action must be tried again; or time is nearly
+/// over.
 pub async fn carry_out<A: Sync>(
     function: &impl Apply<A>,
     ledger: &Ledger,
@@ -70,12 +73,11 @@ pub async fn carry_out<A: Sync>(
     actions: &[A],
     report: impl Fn(Vec<String>) -> Report + Send,
 ) -> Result<Handled, Failure> {
+    in_time("claiming the event", invocation)?;
     let mut held = match ledger.claim(event, invocation.lease(), invocation.now).await? {
         Claim::Held(held) => held,
         Claim::Finished(_) => return Ok(Handled::Before),
-        Claim::Busy { until } => {
-            return Err(Failure::retry("claiming the event", format!("another invocation works on it until {until}")));
-        }
+        Claim::Busy { until } => return Err(Failure::busy("claiming the event", until)),
     };
     let decided: Vec<String> = actions.iter().filter_map(|action| function.step(action).key).collect();
     let mut lines = Vec::new();
@@ -98,6 +100,10 @@ pub async fn carry_out<A: Sync>(
                 outcome
             }
             None => {
+                if let Err(failure) = in_time(&told, invocation) {
+                    later = later.or(Some(failure));
+                    continue;
+                }
                 let outcome = match function.apply(action, held.attempts(), invocation).await {
                     Ok(what) => Outcome::Done(what),
                     Err(failure @ Failure::Refused(_)) => Outcome::Refused(failure.chain()),
@@ -132,4 +138,12 @@ pub async fn carry_out<A: Sync>(
         Ending::Done => held.finish(report.clone()).await.map(|()| Handled::Reported(Box::new(report))),
         Ending::Refused => held.refuse(report.clone()).await.map(|()| Handled::Refused(Box::new(report))),
     }
+}
+
+/// Whether there is time enough for an action and its record: a mail that is cut off in between is sent once more.
+fn in_time(doing: &str, invocation: Invocation) -> Result<(), Failure> {
+    if Timestamp::now() <= invocation.last_begin {
+        return Ok(());
+    }
+    Err(Failure::retry(doing, "the invocation's time is nearly over; nothing is begun that could not be recorded"))
 }

@@ -87,10 +87,10 @@ pub async fn run<H: Handle>(make: impl FnOnce(&Setup) -> H) -> Result<(), Error>
         let deadline =
             i64::try_from(invocation.context.deadline).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
         let now = Timestamp::now();
-        let invocation_facts = Invocation { now, deadline: deadline.unwrap_or(now + SignedDuration::from_secs(30)) };
+        let invocation_facts = Invocation::new(now, deadline.unwrap_or(now + SignedDuration::from_secs(30)));
         let mut answers = Vec::new();
         for delivery in deliveries(&invocation.payload) {
-            let answer = answer_one(setup, function, &delivery, invocation_facts.deadline).await;
+            let answer = answer_one(setup, function, &delivery, invocation_facts).await;
             answers.push((delivery, answer));
         }
         answer_payload(&answers).map_err(Error::from)
@@ -98,8 +98,9 @@ pub async fn run<H: Handle>(make: impl FnOnce(&Setup) -> H) -> Result<(), Error>
     .await
 }
 
-async fn answer_one<H: Handle>(setup: &Setup, function: &H, delivery: &Delivery, deadline: Timestamp) -> Answer {
+async fn answer_one<H: Handle>(setup: &Setup, function: &H, delivery: &Delivery, batch: Invocation) -> Answer {
     let now = Timestamp::now();
+    let deadline = batch.deadline;
     if let Some(message) = delivery.message.as_ref().filter(|message| message.received > 1) {
         // An event that ends its process every time leaves no other line with its id.
         tracing::info!(event.id = event_id(&delivery.body).as_str(), received = message.received, "received again");
@@ -113,7 +114,7 @@ async fn answer_one<H: Handle>(setup: &Setup, function: &H, delivery: &Delivery,
         )
         .await;
     };
-    let handled = tokio::time::timeout(left, function.handle(&delivery.body, Invocation { now, deadline })).await;
+    let handled = tokio::time::timeout(left, function.handle(&delivery.body, Invocation { now, ..batch })).await;
     let handled = handled.unwrap_or_else(|_| {
         Err(Failure::retry("handling an event", format!("it took longer than the {} s that were left", left.as_secs())))
     });
@@ -159,7 +160,7 @@ fn finished(setup: &Setup, delivery: &Delivery, handled: Handled, began: Timesta
     }
 }
 
-/// Sends a delivery back to its queue, with a wait that grows.
+/// Sends a delivery back to its queue, with a wait that grows, or until it makes sense to try again.
 async fn again(setup: &Setup, delivery: &Delivery, failure: &Failure, deadline: Timestamp) -> Answer {
     metrics::count(&setup.settings.function_name, Count::Retried);
     let why = failure.chain();
@@ -167,7 +168,7 @@ async fn again(setup: &Setup, delivery: &Delivery, failure: &Failure, deadline: 
         tracing::warn!(why, "failed; a bare event has no queue to go back to");
         return Answer::Again { why };
     };
-    let wait = wait_before_retry(message.received);
+    let wait = wait_before_retry(message.received, failure.problem().not_before, Timestamp::now());
     let id = event_id(&delivery.body);
     tracing::warn!(event.id = id.as_str(), received = message.received, wait_s = wait.as_secs(), why, "comes again");
     if let Some(url) = &setup.settings.queue_url

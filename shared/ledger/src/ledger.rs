@@ -129,7 +129,7 @@ impl Ledger {
     /// Records the report of an event that asked for nothing, unless it is finished already; says which.
     ///
     /// # Errors
-    /// As S3 fails; [`Failure::Retry`] where another invocation holds the claim.
+    /// As S3 fails; [`Failure::busy`] where another invocation holds the claim.
     pub async fn note(&self, event: &EventId, report: Report, now: Timestamp) -> Result<Noted, Failure> {
         self.write_finished(event, Phase::Done, report, now).await
     }
@@ -211,12 +211,7 @@ impl Ledger {
             // Our own write, whose answer was cut off.
             Phase::Done | Phase::Refused if there.writer == entry.writer => return Ok(Noted::Written),
             Phase::Done | Phase::Refused => return Ok(Noted::Before),
-            Phase::Claimed { until } if until > now => {
-                return Err(Failure::retry(
-                    format!("writing {key}"),
-                    format!("another invocation works on it until {until}"),
-                ));
-            }
+            Phase::Claimed { until } if until > now => return Err(Failure::busy(format!("writing {key}"), until)),
             Phase::Claimed { .. } => {}
         }
         // A claim whose invocation died half-way: this word finishes it, and tells what was done before.

@@ -43,24 +43,33 @@ pub struct Minute {
     pub weekday: u32,
 }
 
-struct Field {
-    name: &'static str,
-    low: u32,
-    high: u32,
-    words: &'static [&'static str],
+/// A field of a cron expression: what its numbers may be.
+#[derive(Debug, Clone, Copy)]
+pub struct CronField {
+    /// `minute`
+    pub name: &'static str,
+    /// The least number.
+    pub low: u32,
+    /// The greatest number.
+    pub high: u32,
+    /// Words for the numbers from the least one on, in any case.
+    pub words: &'static [&'static str],
+    /// The longest step behind a slash.
+    pub longest_step: u32,
 }
 
-const FIELDS: [Field; 5] = [
-    Field { name: "minute", low: 0, high: 59, words: &[] },
-    Field { name: "hour", low: 0, high: 23, words: &[] },
-    Field { name: "day of the month", low: 1, high: 31, words: &[] },
-    Field {
-        name: "month",
-        low: 1,
-        high: 12,
-        words: &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"],
-    },
-    Field { name: "day of the week", low: 0, high: 7, words: &["sun", "mon", "tue", "wed", "thu", "fri", "sat"] },
+const fn field(name: &'static str, low: u32, high: u32, words: &'static [&'static str]) -> CronField {
+    CronField { name, low, high, words, longest_step: 59 }
+}
+
+const MONTHS: &[&str] = &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+
+const FIELDS: [CronField; 5] = [
+    field("minute", 0, 59, &[]),
+    field("hour", 0, 23, &[]),
+    field("day of the month", 1, 31, &[]),
+    field("month", 1, 12, MONTHS),
+    field("day of the week", 0, 7, &["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
 ];
 
 impl Cron {
@@ -73,7 +82,8 @@ impl Cron {
             return Err(wrong(format!("it has {} fields and needs 5: minute hour day month weekday", parts.len())));
         }
         for ((set, part), field) in sets.iter_mut().zip(&parts).zip(&FIELDS) {
-            *set = field.parse(part).map_err(|why| wrong(format!("{} {part:?} {why}", field.name)))?;
+            let values = field.values(part).map_err(|why| wrong(format!("{} {part:?} {why}", field.name)))?;
+            *set = values.into_iter().fold(0, |set, value| set | 1 << value);
         }
         let [minutes, hours, days, months, weekdays] = sets;
         // 7 is Sunday as well.
@@ -94,20 +104,16 @@ impl Cron {
     }
 }
 
-impl Field {
-    fn parse(&self, text: &str) -> Result<u64, String> {
-        let mut set = 0;
+impl CronField {
+    /// The numbers that a list of numbers, ranges and steps names, sorted: `*`, `1,3`, `9-17`, `*/5`, `10/15`.
+    ///
+    /// # Errors
+    /// What is wrong, to be said behind the field's name.
+    pub fn values(&self, text: &str) -> Result<Vec<u32>, String> {
+        let mut values = Vec::new();
         for part in text.split(',') {
             let (range, step) = match part.split_once('/') {
-                Some((range, step)) => (
-                    range,
-                    Some(
-                        step.parse::<u32>()
-                            .ok()
-                            .filter(|&step| (1..=59).contains(&step))
-                            .ok_or("has a step that is not 1 to 59")?,
-                    ),
-                ),
+                Some((range, step)) => (range, Some(self.step(step)?)),
                 None => (part, None),
             };
             let (low, high) = match range.split_once('-') {
@@ -121,14 +127,23 @@ impl Field {
             if low > high {
                 return Err("runs backwards".to_owned());
             }
-            for value in (low..=high).step_by(step.unwrap_or(1) as usize) {
-                set |= 1 << value;
-            }
+            values.extend((low..=high).step_by(step.unwrap_or(1) as usize));
         }
-        Ok(set)
+        values.sort_unstable();
+        values.dedup();
+        Ok(values)
     }
 
-    fn value(&self, text: &str) -> Result<u32, String> {
+    fn step(&self, text: &str) -> Result<u32, String> {
+        let step = text.parse().ok().filter(|step| (1..=self.longest_step).contains(step));
+        step.ok_or_else(|| format!("has a step that is not 1 to {}", self.longest_step))
+    }
+
+    /// A single number or word.
+    ///
+    /// # Errors
+    /// What is wrong, to be said behind the field's name.
+    pub fn value(&self, text: &str) -> Result<u32, String> {
         if let Some(at) = self.words.iter().position(|word| word.eq_ignore_ascii_case(text)) {
             return Ok(self.low + at as u32);
         }

@@ -21,7 +21,7 @@ mod units;
 mod words;
 mod yaml;
 
-pub use cron::{Cron, InvalidCron, Minute};
+pub use cron::{Cron, CronField, InvalidCron, Minute};
 pub use glob::Globs;
 pub use glob_index::GlobIndex;
 pub use glob_syntax::InvalidGlob;

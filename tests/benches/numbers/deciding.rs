@@ -41,7 +41,10 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
     let paths: Vec<String> = (0..FILES)
         .map(|number| match number % 10 {
             0 => format!("docs/chapter-{}/page-{number}.md", number % 40),
-            _ => format!("services/s{}/src/module_{}/file_{number}.rs", (number * 7) % (TRIGGERS / 2), number % 13),
+            rest => {
+                let service = (number / 10 * 9 + rest) * 7 % (TRIGGERS / 2);
+                format!("services/s{service}/src/module_{}/file_{number}.rs", number % 13)
+            }
         })
         .collect();
     let commit = |digit: &str| CommitId::parse(digit.repeat(40)).context("a commit id");

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::measure::{Measured, Subject};
+use crate::measure::{Calls, Measured, Subject};
 use crate::report::Report;
 use crate::world::World;
 
@@ -75,11 +75,11 @@ fn main() -> ExitCode {
 
 fn run(options: Options) -> anyhow::Result<Report> {
     let mut report = Report::default();
+    deciding::measure(&mut report)?;
     if !options.only_deciding {
         let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
         runtime.block_on(functions(options, &mut report))?;
     }
-    deciding::measure(&mut report)?;
     Ok(report)
 }
 
@@ -102,11 +102,12 @@ async fn functions(options: Options, report: &mut Report) -> anyhow::Result<()> 
         // One after the other in every round, so that whatever else the machine does hits all of them.
         for subject in &mut subjects {
             let event = world.first_event(subject.function(), round, subject.name())?;
-            subject.cold(&event).await?;
+            subject.cold(&world, &event).await?;
             world.settle().await?;
         }
     }
     let mut measured = Vec::new();
+    let mut unwanted = Calls::new();
     for mut subject in subjects {
         eprintln!("{EVENTS} events each: {} ...", subject.name());
         let not_ours = world::not_ours();
@@ -116,9 +117,13 @@ async fn functions(options: Options, report: &mut Report) -> anyhow::Result<()> 
         for number in 0..EVENTS {
             subject.warm(&world.later_event(subject.function(), number)).await?;
         }
+        if subject.name() == "trigger" {
+            unwanted = subject.calls_of(&world, &world.unwanted_push()).await?;
+        }
         measured.push(subject.end().await?);
     }
     tell(&measured, &programs, report)?;
+    report.calls("trigger: calls for a push that no trigger wants", &unwanted, Some(&Calls::new()));
     world.end().await
 }
 
@@ -145,6 +150,13 @@ fn tell(measured: &[Measured], programs: &programs::Programs, report: &mut Repor
         if let Some(python) = find(&format!("{function} in Python")) {
             let faster = python.first_done / ours.first_done;
             report.at_least(&format!("{function}: start to first event done, times faster than Python"), faster, 30.0);
+            report.calls(
+                &format!("{function}: calls for its first event, as in Python"),
+                &ours.calls,
+                Some(&python.calls),
+            );
+        } else {
+            report.calls(&format!("{function}: calls for its first event"), &ours.calls, None);
         }
     }
     Ok(())

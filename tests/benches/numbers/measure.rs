@@ -9,6 +9,7 @@ use serde_json::Value;
 use signalbox_local::lambda::{Functions, Settings};
 use signalbox_local::logs::LogLine;
 use signalbox_local::template::function::LogFormat;
+use signalbox_local::world::Called;
 use tokio::sync::broadcast;
 
 use crate::world::World;
@@ -28,7 +29,11 @@ pub(crate) struct Subject {
     idle: Vec<f64>,
     warm: Vec<f64>,
     memory: f64,
+    calls: Calls,
 }
+
+/// How often each operation was called; what the policy and the ledger need is left out.
+pub(crate) type Calls = BTreeMap<String, usize>;
 
 /// What came out; times in ms, medians.
 #[derive(Debug)]
@@ -45,6 +50,8 @@ pub(crate) struct Measured {
     pub(crate) warm: f64,
     /// The most memory it has had, in MB.
     pub(crate) memory: f64,
+    /// The AWS calls of the first event of the last process.
+    pub(crate) calls: Calls,
 }
 
 impl Subject {
@@ -72,6 +79,7 @@ impl Subject {
             idle: Vec::new(),
             warm: Vec::new(),
             memory: 0.0,
+            calls: Calls::new(),
         })
     }
 
@@ -84,13 +92,22 @@ impl Subject {
     }
 
     /// A new process, and its first event.
-    pub(crate) async fn cold(&mut self, event: &Value) -> anyhow::Result<()> {
+    pub(crate) async fn cold(&mut self, world: &World, event: &Value) -> anyhow::Result<()> {
         self.functions.kill(&self.physical)?;
+        let mut watched = world.cloud().world.watch_calls();
         let metrics = self.invoke(event).await?;
+        self.calls = counted(&mut watched)?;
         let init = metrics.init.context("a new process told no Init Duration")?;
         self.init.push(init);
         self.first_done.push(init + metrics.duration);
         Ok(())
+    }
+
+    /// What a warm event calls.
+    pub(crate) async fn calls_of(&mut self, world: &World, event: &Value) -> anyhow::Result<Calls> {
+        let mut watched = world.cloud().world.watch_calls();
+        self.invoke(event).await?;
+        counted(&mut watched)
     }
 
     /// A warm event that needs no AWS call.
@@ -139,7 +156,21 @@ impl Subject {
             idle: median(self.idle),
             warm: median(self.warm),
             memory: self.memory,
+            calls: self.calls,
         })
+    }
+}
+
+/// The calls that were watched until now.
+fn counted(watched: &mut broadcast::Receiver<Called>) -> anyhow::Result<Calls> {
+    let mut calls = Calls::new();
+    loop {
+        match watched.try_recv() {
+            Ok(call) if ["/policy/", "/ledger/"].iter().any(|part| call.path.contains(part)) => {}
+            Ok(call) => *calls.entry(format!("{}:{}", call.service, call.operation)).or_default() += 1,
+            Err(broadcast::error::TryRecvError::Lagged(missed)) => bail!("{missed} calls were not counted"),
+            Err(_) => return Ok(calls),
+        }
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use crate::measure::Measured;
+use crate::measure::{Calls, Measured};
 
 /// Lines of a table and the limits behind it.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     lines: Vec<String>,
     checks: Vec<Check>,
+    calls: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -43,6 +44,23 @@ impl Report {
         self.add(what, got, format!("over {limit:.0}"), got > limit);
     }
 
+    /// The AWS calls of something, and those that it must not be above where there is something to compare it with.
+    pub(crate) fn calls(&mut self, what: &str, got: &Calls, wanted: Option<&Calls>) {
+        let list = |calls: &Calls| {
+            let named: Vec<String> = calls.iter().map(|(name, count)| format!("{count} {name}")).collect();
+            if named.is_empty() { "none".to_owned() } else { named.join(", ") }
+        };
+        self.calls.push(format!("{what}: {}", list(got)));
+        if let Some(wanted) = wanted {
+            if got != wanted {
+                self.calls.push(format!("  the other: {}", list(wanted)));
+            }
+            let sum = |calls: &Calls| calls.values().sum::<usize>();
+            let (got, most) = (sum(got) as f64, sum(wanted) as f64);
+            self.add(what, got, format!("at most {most:.0}"), got <= most);
+        }
+    }
+
     fn add(&mut self, what: &str, got: f64, limit: String, holds: bool) {
         self.checks.push(Check { what: what.to_owned(), got, limit, holds });
     }
@@ -64,6 +82,12 @@ impl fmt::Display for Report {
             for line in &self.lines {
                 writeln!(f, "{line}")?;
             }
+            writeln!(f)?;
+        }
+        for line in &self.calls {
+            writeln!(f, "{line}")?;
+        }
+        if !self.calls.is_empty() {
             writeln!(f)?;
         }
         for Check { what, got, limit, holds } in &self.checks {

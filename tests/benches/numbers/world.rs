@@ -96,6 +96,11 @@ impl World {
         with_id(event, &format!("later-{number}-{}", self.cloud().world.hex(8)))
     }
 
+    /// A push that no trigger wants.
+    pub(crate) fn unwanted_push(&self) -> Value {
+        with_id(&self.other, "unwanted")
+    }
+
     /// Waits until no build runs that an event started, so that the next measurement has the machine for itself.
     pub(crate) async fn settle(&self) -> anyhow::Result<()> {
         let ids = self.ground.builds("unit").await?;

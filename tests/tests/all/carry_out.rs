@@ -2,11 +2,12 @@
 
 use std::sync::Mutex;
 
+use jiff::SignedDuration;
 use serde_json::json;
 use signalbox_aws::Failure;
 use signalbox_events::EventId;
 use signalbox_glue::{Apply, Ending, Handled, Invocation, Order, Step, carry_out};
-use signalbox_ledger::{Ledger, Report};
+use signalbox_ledger::{Claim, Ledger, Report};
 use signalbox_tests::Ground;
 
 /// An action of the tests: its key, what it waits for, and how it ends in each invocation.
@@ -44,7 +45,15 @@ fn never(_: u32) -> Result<String, Failure> {
 }
 
 async fn carried(ground: &Ground, ledger: &Ledger, actor: &Actor, actions: &[Scripted]) -> Result<Handled, Failure> {
-    let invocation = ground.invocation();
+    carried_in(ground.invocation(), ledger, actor, actions).await
+}
+
+async fn carried_in(
+    invocation: Invocation,
+    ledger: &Ledger,
+    actor: &Actor,
+    actions: &[Scripted],
+) -> Result<Handled, Failure> {
     let report = |actions| Report {
         at: invocation.now,
         policy_version: None,
@@ -83,6 +92,17 @@ async fn what_must_be_tried_again_holds_back_only_what_waits_for_it() {
 }
 
 #[tokio::test]
+async fn an_event_that_another_invocation_works_on_comes_again_when_that_ones_lease_ends() {
+    let (ground, ledger, actor) = ground().await;
+    let (event, now) = (EventId::parse("e-1").unwrap(), ground.invocation().now);
+    let lease = SignedDuration::from_hours(1);
+    let Claim::Held(_held) = ledger.claim(&event, lease, now).await.unwrap() else { panic!("no claim") };
+    let busy = carried(&ground, &ledger, &actor, &[]).await.unwrap_err();
+    assert!(matches!(busy, Failure::Retry(_)), "{busy}");
+    assert_eq!(busy.problem().not_before, Some(now + lease));
+}
+
+#[tokio::test]
 async fn what_is_refused_is_not_tried_again_and_leaves_its_counterpart() {
     let (ground, ledger, actor) = ground().await;
     let actions = [
@@ -103,4 +123,20 @@ async fn what_is_refused_is_not_tried_again_and_leaves_its_counterpart() {
         ]
     );
     assert_eq!(*actor.0.lock().unwrap(), ["start 1", "history 1", "slow 1", "slow 2"]);
+}
+
+/// Time that runs out between an action and its record would have it done twice.
+#[tokio::test]
+async fn what_could_not_be_recorded_any_more_is_not_begun() {
+    let (ground, ledger, actor) = ground().await;
+    let actions = [Scripted { key: "mail", order: Order::Free, ends: well }];
+    let now = ground.invocation().now;
+    let began = now - SignedDuration::from_secs(100);
+    let nearly_over = Invocation { now, ..Invocation::new(began, began + SignedDuration::from_secs(120)) };
+    let failure = carried_in(nearly_over, &ledger, &actor, &actions).await.unwrap_err();
+    assert!(matches!(&failure, Failure::Retry(_)) && failure.to_string().contains("nearly over"), "{failure}");
+    assert!(actor.0.lock().unwrap().is_empty());
+    // It holds nobody up: whoever comes next begins at once.
+    assert!(matches!(carried(&ground, &ledger, &actor, &actions).await.unwrap(), Handled::Reported(_)));
+    assert_eq!(*actor.0.lock().unwrap(), ["mail 1"]);
 }

@@ -5,7 +5,7 @@ use std::process::Output;
 
 use signalbox_tests::programs;
 
-async fn signalbox(arguments: &[&str]) -> (Option<i32>, String, String) {
+pub(crate) async fn signalbox(arguments: &[&str]) -> (Option<i32>, String, String) {
     let program = programs().await.unwrap().remove("signalbox").unwrap();
     let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let output: Output = tokio::process::Command::new(program)
@@ -170,4 +170,77 @@ async fn schema_prints_what_editors_read() {
     let (code, out, _) = signalbox(&["schema", "--help"]).await;
     assert_eq!(code, Some(0));
     assert!(out.contains("# yaml-language-server: $schema=signalbox.schema.json"), "{out}");
+}
+
+/// Runs with the one end of a pipe whose other end is closed.
+async fn unread(arguments: &[&str]) -> (Option<i32>, Option<i32>) {
+    let program = programs().await.unwrap().remove("signalbox").unwrap();
+    let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let closed = || std::process::Stdio::from(std::io::pipe().unwrap().1);
+    let mut codes = Vec::new();
+    for both in [true, false] {
+        let mut command = tokio::process::Command::new(&program);
+        command
+            .args(arguments)
+            .current_dir(workspace)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env_remove("AWS_REGION");
+        command.stdin(std::process::Stdio::null()).stderr(closed());
+        command.stdout(if both { closed() } else { std::process::Stdio::null() });
+        codes.push(command.status().await.unwrap().code());
+    }
+    (codes[0], codes[1])
+}
+
+#[tokio::test]
+async fn whoever_stops_reading_makes_no_command_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let bad = dir.path().join("bad.yaml");
+    std::fs::write(&bad, "mode: enforse\n").unwrap();
+    let bad = bad.to_str().unwrap();
+    let event = "events/codecommit-reference-updated-push.json";
+    let nowhere = ["--endpoint-url", "http://127.0.0.1:9", "--profile", "nobody", "--region", "eu-west-1"];
+    for (arguments, code) in [
+        (vec!["schema"], 0),
+        (vec!["check", bad], 1),
+        (vec!["check", "no-such-file.yaml"], 1),
+        (vec!["explain", "--policy", bad, "--event", event], 1),
+        (vec!["explain", "--event", event, "--verbose"], 2),
+        (vec!["apply", bad], 1),
+        ([&["apply", "docs/examples/first.yaml"], &nowhere[..]].concat(), 1),
+        ([&["status"], &nowhere[..]].concat(), 3),
+        ([&["redrive", "--all"], &nowhere[..]].concat(), 1),
+        ([&["uninstall"], &nowhere[..]].concat(), 1),
+        (vec!["serve", "--policy", "no-such-file.yaml"], 1),
+        (vec!["demo", "--dir", "."], 1),
+        (vec!["git-credential", "get"], 1),
+    ] {
+        let (both, only_error) = unread(&arguments).await;
+        assert_eq!((both, only_error), (Some(code), Some(code)), "{arguments:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn output_that_cannot_be_written_is_an_error() {
+    let program = programs().await.unwrap().remove("signalbox").unwrap();
+    let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    for arguments in [&["schema"][..], &["check", "docs/examples/first.yaml"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let mut command = tokio::process::Command::new(&program);
+        command.args(arguments).current_dir(workspace).stdout(full).stderr(std::process::Stdio::piped());
+        let output = command.spawn().unwrap().wait_with_output().await.unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
+        assert!(error.contains("standard output cannot be written") && error.contains("No space left"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_is_wrong_usage() {
+    for wrong in ["nomail", "a b@example.com", "@example.com", ""] {
+        let (code, out, error) = signalbox(&["serve", "--email", wrong]).await;
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{error}");
+        assert!(error.contains("--email") && error.contains("team@example.com"), "{error}");
+    }
 }

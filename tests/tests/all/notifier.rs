@@ -1,11 +1,15 @@
 //! The notifier over the local cloud, behind a real trigger and real builds; events are handed over by the test.
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
-use signalbox_glue::{Handle, Handled};
-use signalbox_ledger::Report;
+use signalbox_events::{AGAIN, EventId};
+use signalbox_glue::{Handle, Handled, Invocation};
+use signalbox_ledger::{Reopened, Report};
 use signalbox_notifier::Notifier;
 use signalbox_tests::Ground;
 use signalbox_trigger::Trigger;
+
+use crate::commands::signalbox;
 
 const POLICY: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit:\n        on: { push: { branches: [main] } }\n        start: { build: unit }\n    notifications:\n      - about: [build.*]\n        to: [team-demo]\n";
 const SPEC: &str = "version: 0.2\nphases:\n  build:\n    commands: [sh test.sh]\n";
@@ -94,10 +98,7 @@ async fn results_in_the_wrong_order_end_in_the_same_history() {
     let mut histories = Vec::new();
     for swapped in [false, true] {
         let mut scene = Scene::open().await;
-        let mut ends = vec![scene.built(BAD).await];
-        // Builds are told apart by the second they start in.
-        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
-        ends.push(scene.built("true\n").await);
+        let mut ends = vec![scene.built(BAD).await, scene.built("true\n").await];
         if swapped {
             ends.reverse();
         }
@@ -112,6 +113,105 @@ async fn results_in_the_wrong_order_end_in_the_same_history() {
         assert_eq!(scene.subjects().len(), if swapped { 0 } else { 2 }, "{:?}", scene.subjects());
     }
     assert_eq!(histories[0], histories[1]);
+}
+
+/// As `signalbox redrive --again` does it: the entry is opened, and the event as it was kept comes once more.
+#[tokio::test]
+async fn a_finished_event_that_is_run_once_more_sends_its_mail_once_more() {
+    let mut scene = Scene::open().await;
+    let end = scene.built(BAD).await;
+    scene.report(&end).await;
+    let fixed = scene.built("true\n").await;
+    scene.report(&fixed).await;
+    let broke = scene.subjects().remove(0);
+
+    let ledger = scene.ground.setup("notifier").unwrap().ledger;
+    let id = EventId::parse(end["id"].as_str().unwrap()).unwrap();
+    let now = scene.ground.invocation().now;
+    let Reopened::Open { round, received } = ledger.reopen(&id, now).await.unwrap() else { panic!("not opened") };
+    let mut again = received;
+    again[AGAIN] = json!(round);
+    let report = scene.report(&again).await;
+    assert_eq!(report.verdict, "mail", "{:?}", report.reasons);
+    let mails = scene.ground.cloud().sns.inbox();
+    assert_eq!((mails.len(), &mails[2].subject), (3, &broke));
+    assert!(mails[2].body.starts_with("Look at the build of "), "{}", mails[2].body);
+    // The same wish delivered twice sends no fourth.
+    assert_eq!(scene.told(&again).await, Handled::Before);
+    assert_eq!(scene.subjects().len(), 3);
+}
+
+/// The event of the older push comes last, so its build is started last.
+#[tokio::test]
+async fn a_push_whose_event_comes_late_breaks_nothing() {
+    let mut scene = Scene::open().await;
+    let start = async |scene: &mut Scene, push: &Value| {
+        scene.trigger.handle(push.to_string().as_bytes(), scene.ground.invocation()).await.unwrap();
+        scene.ground.build_end().await.unwrap()
+    };
+    scene.ground.commit("demo", "main", "Break it", &[("test.sh", Some(BAD))]).await.unwrap();
+    let older = scene.ground.push_event().await.unwrap();
+    scene.ground.commit("demo", "main", "Mend it", &[("test.sh", Some("true\n"))]).await.unwrap();
+    let newer = scene.ground.push_event().await.unwrap();
+    for push in [newer, older] {
+        let end = start(&mut scene, &push).await;
+        scene.report(&end).await;
+    }
+    assert_eq!(scene.subjects(), [""; 0]);
+    let entries = scene.ground.objects("ledger/notifier/").unwrap();
+    let reasons: String = entries.values().map(|entry| entry["report"]["reasons"].to_string()).collect();
+    assert!(reasons.contains("it comes late"), "{reasons}");
+}
+
+/// The older commit has no build of its own push, so that only git knows which of the two is the older one.
+#[tokio::test]
+async fn an_older_commit_that_somebody_builds_breaks_nothing() {
+    let mut scene = Scene::open().await;
+    let older = scene.ground.commit("demo", "main", "Break it", &[("test.sh", Some(BAD))]).await.unwrap();
+    scene.ground.push_event().await.unwrap();
+    let green = scene.built("true\n").await;
+    scene.report(&green).await;
+    let variable = |name: &str, value: &str| json!({ "name": format!("SIGNALBOX_{name}"), "value": value });
+    let by_hand = json!({
+        "projectName": "unit", "sourceVersion": older,
+        "environmentVariablesOverride": [
+            variable("TRIGGER", "unit"), variable("REPOSITORY", "demo"), variable("REF", "refs/heads/main"),
+            variable("COMMIT", &older),
+        ],
+    });
+    scene.ground.cloud().codebuild.call("StartBuild", by_hand, &scene.ground.developer()).await.unwrap();
+    let end = scene.ground.build_end().await.unwrap();
+    // So much later that no record of a start is waited for.
+    let now = scene.ground.invocation().now + SignedDuration::from_mins(3);
+    let later = Invocation::new(now, now + SignedDuration::from_mins(2));
+    let handled = scene.notifier.handle(end.to_string().as_bytes(), later).await.unwrap();
+    let Handled::Reported(report) = handled else { panic!("no report: {handled:?}") };
+    assert!(report.reasons[1].starts_with("it builds an older commit again"), "{:?}", report.reasons);
+    assert!(scene.subjects().is_empty());
+}
+
+#[tokio::test]
+async fn explain_takes_the_entry_of_the_ledger_alone() {
+    let mut scene = Scene::open().await;
+    let end = scene.built(BAD).await;
+    let report = scene.report(&end).await;
+    let entry = scene.ground.objects("ledger/notifier/").unwrap().into_values().next().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let policy = dir.path().join("signalbox.yaml");
+    std::fs::write(&policy, POLICY).unwrap();
+    // One that somebody has opened again keeps what it was decided on before.
+    let mut opened = entry.clone();
+    opened["earlier"] = json!([{ "phase": "done", "outcomes": {}, "report": opened["report"].take() }]);
+    for (name, entry) in [("entry.json", entry), ("opened.json", opened)] {
+        let file = dir.path().join(name);
+        std::fs::write(&file, entry.to_string()).unwrap();
+        let arguments = ["explain", "--policy", policy.to_str().unwrap(), "--json", "--facts", file.to_str().unwrap()];
+        let (code, out, error) = signalbox(&arguments).await;
+        assert_eq!(code, Some(0), "{error}");
+        let explained: Value = serde_json::from_str(&out).unwrap();
+        let notifier = &explained["functions"]["notifier"];
+        assert_eq!((&notifier["facts_given"], &notifier["reasons"]), (&json!(true), &json!(report.reasons)));
+    }
 }
 
 #[tokio::test]

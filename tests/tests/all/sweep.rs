@@ -33,7 +33,7 @@ async fn ground(policy: &str, buildspec: &str) -> (Ground, Trigger) {
     ground.commit("demo", "main", "first [skip ci]", &[("README.md", Some("r"))]).await.unwrap();
     let push = ground.push_event().await.unwrap();
     handle(&ground, &trigger, &push).await.unwrap();
-    assert_eq!(sweep(&ground, &trigger).await.verdict, "nothing");
+    assert_eq!(sweep(&ground, &trigger).await.verdict, "swept");
     (ground, trigger)
 }
 
@@ -104,7 +104,7 @@ async fn a_lost_push_is_found_and_built_once_whenever_its_event_comes() {
 
     for again in ["quiet-1", "quiet-2"] {
         let Handled::Reported(report) = swept(&ground, &trigger, again).await else { panic!("no report") };
-        assert_eq!(report.verdict, "nothing");
+        assert_eq!(report.verdict, "swept");
     }
     assert!(ground.objects("ledger/trigger/quiet-").unwrap().is_empty(), "a quiet sweep leaves nothing");
     assert_eq!(handle(&ground, &trigger, &lost).await.unwrap(), Handled::Before);
@@ -121,7 +121,7 @@ async fn a_push_whose_event_came_is_left_alone_by_the_sweep() {
     let push = ground.push_event().await.unwrap();
     report(&ground, &trigger, &push).await;
     ground.build_end().await.unwrap();
-    assert_eq!(sweep(&ground, &trigger).await.verdict, "nothing");
+    assert_eq!(sweep(&ground, &trigger).await.verdict, "swept");
     assert_eq!(built(&ground).await, 1);
 }
 
@@ -144,7 +144,7 @@ async fn an_event_and_two_sweeps_at_once_start_one_build() {
                 handle(&ground, &trigger, event).await.unwrap();
             }
         }
-        assert_eq!(sweep(&ground, &trigger).await.verdict, "nothing");
+        assert_eq!(sweep(&ground, &trigger).await.verdict, "swept");
         assert_eq!(built(&ground).await, round + 1);
     }
 }
@@ -160,16 +160,16 @@ async fn what_is_seen_for_the_first_time_starts_nothing() {
     ground.branch("demo", "feature", &tip).await.unwrap();
     assert_eq!(sweep(&ground, &trigger).await.verdict, "found");
     ground.branch("demo", "other", &tip).await.unwrap();
-    assert_eq!(sweep(&ground, &trigger).await.verdict, "nothing");
+    assert_eq!(sweep(&ground, &trigger).await.verdict, "swept");
     ground.policy(&everything.replace("[main]", "[\"**\"]")).unwrap();
-    assert_eq!(sweep(&ground, &trigger).await.verdict, "nothing");
+    assert_eq!(sweep(&ground, &trigger).await.verdict, "swept");
 
     let codecommit = &ground.cloud().codecommit;
     codecommit.call("DeleteRepository", json!({ "repositoryName": "demo" }), &ground.developer()).await.unwrap();
     ground.repository("demo").await.unwrap();
     let tip = ground.commit("demo", "main", "of another repository", &[("b", Some("b"))]).await.unwrap();
     ground.branch("demo", "feature", &tip).await.unwrap();
-    assert_eq!(sweep(&ground, &trigger).await.verdict, "nothing");
+    assert_eq!(sweep(&ground, &trigger).await.verdict, "swept");
     assert_eq!(built(&ground).await, 0);
     // From then on it is swept like any other.
     ground.commit("demo", "feature", "lost", &[("c", Some("c"))]).await.unwrap();
@@ -187,7 +187,7 @@ async fn a_push_that_was_considered_and_started_nothing_is_not_started_by_the_sw
         assert_eq!(report(&ground, &trigger, &push).await.verdict, "nothing");
         // Not even where the policy would start it by now.
         ground.policy(&policy("{ branches: [main] }", "        skip_ci: ignore\n")).unwrap();
-        assert_eq!(sweep(&ground, &trigger).await.verdict, "nothing");
+        assert_eq!(sweep(&ground, &trigger).await.verdict, "swept");
         ground.policy(&paths).unwrap();
     }
     // One that nobody considered is considered, and its filter holds.
@@ -213,7 +213,7 @@ async fn a_lost_branch_is_found_and_a_deleted_one_forgotten() {
     let codecommit = &ground.cloud().codecommit;
     let delete = json!({ "repositoryName": "demo", "branchName": "feature" });
     codecommit.call("DeleteBranch", delete, &ground.developer()).await.unwrap();
-    assert_eq!(sweep(&ground, &trigger).await.verdict, "nothing");
+    assert_eq!(sweep(&ground, &trigger).await.verdict, "swept");
     assert_eq!(remembered(&ground), [("main".to_owned(), Some(tip))]);
 }
 
@@ -227,7 +227,7 @@ async fn a_lost_push_back_to_a_commit_whose_build_failed_is_another_push() {
         report(&ground, &trigger, &push).await;
         ground.build_end().await.unwrap();
     }
-    assert_eq!(sweep(&ground, &trigger).await.verdict, "nothing");
+    assert_eq!(sweep(&ground, &trigger).await.verdict, "swept");
     // Forced back, and no event told of it.
     let codecommit = &ground.cloud().codecommit;
     ground.branch("demo", "other", &commits[1]).await.unwrap();
@@ -253,19 +253,19 @@ async fn a_sweep_that_has_no_time_left_goes_on_where_it_stopped() {
         report(&ground, &trigger, &push).await;
     }
     ground.repository("demo-2").await.unwrap();
-    assert_eq!(sweep(&ground, &trigger).await.verdict, "nothing");
+    assert_eq!(sweep(&ground, &trigger).await.verdict, "swept");
     let before = built(&ground).await;
 
     // One step a sweep: eight branches, or what is left of a repository.
     let hasty = trigger.with_sweep_time(Duration::ZERO);
     let lost = ground.commit("demo", "main", "lost", &[("b", Some("b"))]).await.unwrap();
-    assert_eq!(sweep(&ground, &hasty).await.verdict, "nothing");
+    assert_eq!(sweep(&ground, &hasty).await.verdict, "swept");
     let cursor = || ground.objects("state/sweep/cursor").unwrap()["state/sweep/cursor.json"].clone();
     assert_eq!(cursor(), json!({ "repository": "demo", "behind": "b7" }));
     assert_eq!(sweep(&ground, &hasty).await.verdict, "found");
     assert!(remembered(&ground).contains(&("main".to_owned(), Some(lost))));
     assert_eq!(cursor(), json!({ "repository": "demo-2", "behind": null }));
-    assert_eq!(sweep(&ground, &hasty).await.verdict, "nothing");
+    assert_eq!(sweep(&ground, &hasty).await.verdict, "swept");
     assert_eq!(cursor(), json!({ "repository": "demo", "behind": null }));
     assert_eq!(built(&ground).await, before + 1);
 }
@@ -368,7 +368,7 @@ async fn a_repository_that_may_not_be_read_is_refused_by_itself_and_told_once() 
         ground.commit(name, "main", "first", &[("a", Some("a"))]).await.unwrap();
         ground.push_event().await.unwrap();
     }
-    assert_eq!(sweep(&ground, &trigger).await.verdict, "nothing");
+    assert_eq!(sweep(&ground, &trigger).await.verdict, "swept");
     let closed = Arc::new(AtomicBool::new(true));
     let endpoint = gatekeeper(&ground, closed.clone()).await;
     let keys = ground.keys("trigger");
@@ -404,7 +404,7 @@ async fn a_repository_out_of_the_templates_reach_is_not_looked_at() {
     let mut setup = ground.setup("trigger").unwrap();
     setup.settings.repositories = Some("arn:aws:codecommit:eu-west-1:111122223333:de?o-*".to_owned());
     ground.commit("demo", "main", "out of reach", &[("a", Some("a"))]).await.unwrap();
-    assert_eq!(sweep(&ground, &Trigger::new(&setup)).await.verdict, "nothing");
+    assert_eq!(sweep(&ground, &Trigger::new(&setup)).await.verdict, "swept");
     let seen = ground.objects("state/sweep/repositories/demo-2").unwrap();
     assert_eq!(seen.len(), 1, "its neighbour is looked at");
     assert_eq!(sweep(&ground, &trigger).await.verdict, "found");

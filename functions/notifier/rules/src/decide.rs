@@ -1,14 +1,17 @@
 //! The decision: what is new, who hears of it, and what is remembered.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use signalbox_events::{Arn, BuildStatus, CommitId, Detail, ProjectName, RefKind, RefName, RepositoryName};
+use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, Detail, ProjectName, RefKind, RefName, RepositoryName};
 use signalbox_policy::{Mode, Policy, Topic};
 
 use crate::facts::{BuildFacts, Facts, Known, Origin};
 use crate::history::{Began, Finished, History, StartedFor};
 use crate::mail::{Mail, mail};
 use crate::news::{News, news};
+use crate::order::older;
 
 /// What is decided on one event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,7 +103,10 @@ pub enum Action {
         /// Where.
         key: String,
         /// What.
-        finished: Finished,
+        finished: Box<Finished>,
+        /// The builds that are known by now to be of an older commit.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        older: BTreeSet<BuildId>,
     },
 }
 
@@ -228,13 +234,16 @@ impl<'a> Case<'a> {
 
     fn finished(&self) -> Finished {
         let recorded = match self.origin {
-            Origin::Recorded(start) => Some(start.at),
+            Origin::Recorded(start) => Some(start),
             _ => None,
         };
+        let recorded_at = recorded.map(|start| start.at);
         Finished {
             build: self.build.build.clone(),
             number: self.build.number,
-            started: self.build.start.or(recorded).or(self.build.end).unwrap_or(Timestamp::UNIX_EPOCH),
+            started: self.build.start.or(recorded_at).or(self.build.end).unwrap_or(Timestamp::UNIX_EPOCH),
+            pushed: recorded.and_then(|start| start.pushed),
+            previous: recorded.and_then(|start| start.previous.clone()),
             ended: self.build.end,
             status: self.build.status,
             commit: self.commit.clone(),
@@ -253,6 +262,19 @@ pub(crate) struct Told<'a> {
     pub(crate) case: Case<'a>,
     pub(crate) news: News,
     pub(crate) topic: Option<Topic>,
+    /// For mail that was asked for once more: the newest result since.
+    pub(crate) since: Option<Finished>,
+    pub(crate) finished: Finished,
+    pub(crate) older: BTreeSet<BuildId>,
+}
+
+/// Every build that is known of, the one that ended among them, and that one by itself.
+pub(crate) fn builds_of(facts: &Facts) -> Option<(Vec<Finished>, Finished, RepositoryName)> {
+    let case = Case::of(facts)?;
+    let finished = case.finished();
+    let mut builds = facts.history.without(&finished.build).builds;
+    builds.push(finished.clone());
+    Some((builds, finished, case.repository))
 }
 
 /// What is new, or `None` where nothing can be.
@@ -262,17 +284,23 @@ pub(crate) fn told(facts: &Facts) -> Option<Told<'_>> {
         Origin::Recorded(start) => start.superseded_by.as_ref(),
         _ => None,
     };
-    let finished = case.finished();
-    // Whoever has a result told once more wants the mail that it once was.
-    let before = facts.event.envelope.again.as_ref().map(|_| facts.history.without(&finished.build));
-    let news = news(before.as_ref().unwrap_or(&facts.history), &finished, superseded_by);
+    let (builds, finished, _) = builds_of(facts)?;
+    let older = older(&builds, &finished, &facts.forebears);
+    let known = History { builds }.with_older(&older);
+    let finished = known.builds.iter().find(|one| one.build == finished.build).cloned().unwrap_or(finished);
+    // Whoever has an event run once more wants the mail that it once was, whatever came after it.
+    let (before, since) = match facts.event.envelope.again {
+        Some(_) => known.split_at(&finished),
+        None => (facts.history.clone().with_older(&older), None),
+    };
+    let news = news(&before, &finished, superseded_by);
     let topic = match news {
         News::Broke { .. } | News::StillBroken { .. } | News::NotRun => Some(Topic::BuildFailed),
         News::Fixed { .. } => Some(Topic::BuildFixed),
         News::Stopped => Some(Topic::BuildStopped),
         News::Unchanged { .. } | News::Late { .. } | News::Again { .. } | News::Told | News::Superseded { .. } => None,
     };
-    Some(Told { case, news, topic })
+    Some(Told { case, news, topic, since, finished, older })
 }
 
 impl Facts {
@@ -322,7 +350,8 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
     }
     let verdict = if actions.is_empty() { Verdict::Silent } else { Verdict::Mail };
     if !matches!(told.news, News::Told | News::Superseded { .. }) {
-        actions.push(Action::History { key: told.case.key(), finished: told.case.finished() });
+        let Told { case, finished, older, .. } = told;
+        actions.push(Action::History { key: case.key(), finished: Box::new(finished), older });
     }
     Decision { verdict, mode: policy.mode, reasons, actions }
 }

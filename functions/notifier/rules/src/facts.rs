@@ -11,6 +11,7 @@ use signalbox_events::{
 
 use crate::history::History;
 use crate::links::Console;
+use crate::order::Forebear;
 use crate::redact::{redact, redact_context};
 use crate::text;
 
@@ -34,6 +35,9 @@ pub struct Facts {
     pub origin: Origin,
     /// What was built before, whether or not this build is in it.
     pub history: History,
+    /// Which older commits git knows to be part of a newer one, of those that were asked about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forebears: Vec<Forebear>,
     /// The last lines of the log with secrets removed; `None` where they were not read or are gone.
     pub log: Option<Vec<String>>,
     /// The commits since the last result.
@@ -166,6 +170,7 @@ impl Facts {
             build,
             origin: Origin::Other,
             history: History::default(),
+            forebears: Vec::new(),
             log: None,
             commits: Commits { listed: Vec::new(), rest: Rest::NotRead },
             console: None,

@@ -1,14 +1,18 @@
 //! What was built before: a bounded list for each thing that is built again and again.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, ProjectName, RepositoryName};
 
+use crate::order::{counts, in_order};
+
 /// At most this many builds are remembered.
 const REMEMBERED: usize = 50;
 
-/// The finished builds of one trigger (or project) on one ref, in the order in which they were started.
+/// The finished builds of one trigger (or project) on one ref, in the order in which their commits came to the ref.
 ///
 /// The order of arrival leaves no trace: the same builds in any order make the same history.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +30,12 @@ pub struct Finished {
     pub number: Option<u64>,
     /// When it was started.
     pub started: Timestamp,
+    /// When the ref came to its commit, to the second, where the trigger recorded it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<Timestamp>,
+    /// Where the ref was before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<CommitId>,
     /// When it ended.
     pub ended: Option<Timestamp>,
     /// How it ended.
@@ -62,10 +72,9 @@ pub enum StartedFor {
     Ref,
     /// Somebody wanted it, perhaps again and for an older commit.
     Somebody,
+    /// Somebody wanted it for a commit that is older than one that was built before it.
+    Older,
 }
-
-/// By what builds are ordered.
-type Order<'a> = (Timestamp, Option<u64>, &'a BuildId);
 
 impl Finished {
     /// Whether it says that the code is broken or green.
@@ -75,46 +84,49 @@ impl Finished {
         self.began == Began::Yes
             && matches!(self.status, BuildStatus::Succeeded | BuildStatus::Failed | BuildStatus::TimedOut)
     }
-
-    /// Whether it was started after `other`.
-    pub fn is_newer_than(&self, other: &Self) -> bool {
-        self.order() > other.order()
-    }
-
-    fn order(&self) -> Order<'_> {
-        (self.started, self.number, &self.build)
-    }
 }
 
 impl History {
     /// The history with this build in its place; a build that is there already is told anew.
+    ///
+    /// Those in `older` are known by now to be of an older commit, and stay so.
     #[must_use]
-    pub fn with(&self, finished: &Finished) -> Self {
+    pub fn with(&self, finished: &Finished, older: &BTreeSet<BuildId>) -> Self {
+        let there = self.builds.iter().filter(|one| one.started_for == StartedFor::Older).map(|one| one.build.clone());
+        let older = there.chain(older.iter().cloned()).collect();
         let mut builds = self.without(&finished.build).builds;
         builds.push(finished.clone());
-        builds.sort_by(|one, other| one.order().cmp(&other.order()));
-        let forgotten = builds.len().saturating_sub(REMEMBERED);
-        Self { builds: builds.split_off(forgotten) }
+        let mut builds = Self { builds }.with_older(&older).builds;
+        // What is forgotten must not hang on what else is there, or the order of arrival would show.
+        builds.sort_by(|one, other| one.moment().cmp(&other.moment()));
+        let builds = builds.split_off(builds.len().saturating_sub(REMEMBERED));
+        Self { builds: in_order(&builds).into_iter().cloned().collect() }
+    }
+
+    /// The history in which these are known to be of an older commit.
+    pub(crate) fn with_older(mut self, older: &BTreeSet<BuildId>) -> Self {
+        for one in self.builds.iter_mut().filter(|one| older.contains(&one.build)) {
+            one.started_for = StartedFor::Older;
+        }
+        self
+    }
+
+    /// The history as it was before this build, and the newest result since.
+    pub(crate) fn split_at(&self, finished: &Finished) -> (Self, Option<Finished>) {
+        let mut builds = self.without(&finished.build).builds;
+        builds.push(finished.clone());
+        let order = in_order(&builds);
+        let place = order.iter().position(|one| one.build == finished.build).unwrap_or_default();
+        let (before, behind) = order.split_at(place);
+        let since = behind.iter().rfind(|one| one.build != finished.build && counts(&builds, one));
+        let before = Self { builds: before.iter().copied().cloned().collect() };
+        (before, since.copied().cloned())
     }
 
     /// The history as if this build had never ended.
     #[must_use]
     pub fn without(&self, build: &BuildId) -> Self {
         Self { builds: self.builds.iter().filter(|one| one.build != *build).cloned().collect() }
-    }
-
-    /// Where the build stands among the others: beside the one that first built its commit, if somebody wanted it again.
-    ///
-    /// So an older commit that is built again comes before what was pushed after it, in whatever order they end.
-    pub(crate) fn rank<'a>(&'a self, one: &'a Finished) -> (Order<'a>, Order<'a>) {
-        let own = one.order();
-        if one.started_for == StartedFor::Ref || one.commit.is_none() {
-            return (own, own);
-        }
-        let mut same = self.builds.iter().filter(|other| other.commit == one.commit && other.order() < own);
-        // A ref that was set back to the commit makes it the newest again.
-        let pushed = same.clone().rfind(|other| other.started_for == StartedFor::Ref);
-        (pushed.or_else(|| same.next()).map_or(own, Finished::order), own)
     }
 
     /// Whether older builds may have been forgotten: then a count is only a lower bound.
@@ -157,6 +169,8 @@ mod tests {
             build: BuildId::parse(format!("demo-unit:{n}")).unwrap(),
             number: None,
             started: Timestamp::from_second(1_000 + n / 2).unwrap(),
+            pushed: None,
+            previous: None,
             ended: None,
             status: if n % 3 == 0 { BuildStatus::Succeeded } else { BuildStatus::Failed },
             commit: None,
@@ -169,7 +183,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_order_of_arrival_leaves_no_trace(mut arrivals in proptest::collection::vec(0_i64..90, 0..120)) {
-            let of = |arrivals: &[i64]| arrivals.iter().fold(History::default(), |all, n| all.with(&finished(*n)));
+            let of = |arrivals: &[i64]| arrivals.iter().fold(History::default(), |all, n| all.with(&finished(*n), &BTreeSet::new()));
             let first = of(&arrivals);
             arrivals.reverse();
             prop_assert_eq!(&first, &of(&arrivals));

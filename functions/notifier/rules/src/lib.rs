@@ -3,6 +3,8 @@
 //! No async, no AWS, no clock, no environment, no randomness: everything that [`decide`] looks at is in [`Facts`], and both
 //! are values that can be written to a file.
 
+mod body;
+mod cause;
 mod decide;
 mod facts;
 mod history;
@@ -10,6 +12,8 @@ mod links;
 mod mail;
 mod needs;
 mod news;
+mod order;
+mod patterns;
 mod redact;
 mod render;
 mod text;
@@ -21,7 +25,8 @@ pub use facts::{
 pub use history::{Began, Finished, History, StartedFor};
 pub use links::Console;
 pub use mail::{Attributes, Mail};
-pub use needs::{CommitsWanted, LogWanted, More, Needs, needs, needs_more};
+pub use needs::{CommitsWanted, ForebearsWanted, LogWanted, More, Needs, needs, needs_forebears, needs_more};
 pub use news::{Count, News};
+pub use order::Forebear;
 pub use redact::redact;
 pub use render::{render_action, render_reason};

@@ -4,15 +4,19 @@ use serde::{Deserialize, Serialize};
 use signalbox_events::{BuildId, CommitId, Detail, Event, RepositoryName};
 use signalbox_policy::{Policy, To};
 
-use crate::decide::{Told, told};
+use crate::decide::{Told, builds_of, told};
 use crate::facts::Facts;
 use crate::news::News;
+use crate::order::{Forebear, questions};
 
 /// How many lines of a log are read: more than are shown, because the end of a log is CodeBuild's own talk.
 const LOG_LINES: u16 = 40;
 
 /// At most this many commits are read for one mail.
 const COMMITS: usize = 10;
+
+/// At most this many commits are read to find an older one.
+const FOREBEARS: usize = 20;
 
 /// What must be known before it is clear what is new.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +58,17 @@ pub struct CommitsWanted {
     pub most: usize,
 }
 
+/// Commits that may be part of a newer one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForebearsWanted {
+    /// Where.
+    pub repository: RepositoryName,
+    /// What to look for, and in whose history.
+    pub pairs: Vec<Forebear>,
+    /// How many commits of each history to read at most.
+    pub most: usize,
+}
+
 /// Which facts the decision on this event will want.
 ///
 /// The policy changes nothing: the history is kept whoever listens, or the first mail of a new subscriber would be wrong.
@@ -65,9 +80,18 @@ pub fn needs(event: &Event, _policy: &Policy) -> Needs {
     Needs { build }
 }
 
+/// Which commits must be looked for in the history of a newer one, once it is known what was built before.
+///
+/// None, unless somebody wanted a build of a commit whose push nobody remembers.
+pub fn needs_forebears(facts: &Facts) -> Option<ForebearsWanted> {
+    let (builds, finished, repository) = builds_of(facts)?;
+    let pairs = questions(&builds, &finished);
+    (!pairs.is_empty()).then_some(ForebearsWanted { repository, pairs, most: FOREBEARS })
+}
+
 /// What mail will quote, once it is clear that there will be mail: silence reads neither logs nor commits.
 pub fn needs_more(facts: &Facts, policy: &Policy) -> More {
-    let Some(Told { case, news, topic: Some(topic) }) = told(facts) else { return More::default() };
+    let Some(Told { case, news, topic: Some(topic), .. }) = told(facts) else { return More::default() };
     if policy.audience(&case.repository, topic).to == To::Nobody {
         return More::default();
     }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use signalbox_events::{BuildStatus, CommitId};
 
-use crate::history::{Finished, History};
+use crate::history::{Finished, History, StartedFor};
+use crate::order::{counts, in_order};
 
 /// What is new.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,12 +38,12 @@ pub enum News {
         /// The green build before this.
         green: Option<Finished>,
     },
-    /// A build that was started later has its result already: this one is history.
+    /// A build of a newer push has its result already: this one is history.
     Late {
         /// That build.
         newer: Finished,
     },
-    /// An older commit was built again: what came after it has its result already.
+    /// Somebody had an older commit built: what came after it has its result already.
     Again {
         /// That build.
         newer: Finished,
@@ -82,17 +83,25 @@ pub(crate) fn news(history: &History, finished: &Finished, superseded_by: Option
     if finished.status == BuildStatus::Stopped {
         return News::Stopped;
     }
-    let others = history.without(&finished.build);
-    let mut results: Vec<&Finished> = others.builds.iter().filter(|one| one.is_result()).collect();
-    results.sort_by(|one, other| others.rank(other).cmp(&others.rank(one)));
-    let mut results = results.into_iter().peekable();
-    if let Some(newer) = results.next_if(|one| others.rank(one) > others.rank(finished)) {
-        let newer = newer.clone();
-        return if newer.is_newer_than(finished) { News::Late { newer } } else { News::Again { newer } };
+    let mut builds = history.without(&finished.build).builds;
+    builds.push(finished.clone());
+    let order = in_order(&builds);
+    let place = order.iter().position(|one| one.build == finished.build).unwrap_or_default();
+    let (before, behind) = order.split_at(place);
+    let newest = |some: &[&Finished]| {
+        some.iter().rfind(|one| one.build != finished.build && counts(&builds, one)).copied().cloned()
+    };
+    if let Some(newer) = newest(behind) {
+        let is_late = finished.started_for == StartedFor::Ref || newer.moment() > finished.moment();
+        return if is_late { News::Late { newer } } else { News::Again { newer } };
+    }
+    if let (true, Some(newer)) = (finished.is_result() && !counts(&builds, finished), newest(before)) {
+        return News::Again { newer };
     }
     if !finished.is_result() {
         return News::NotRun;
     }
+    let mut results = before.iter().rev().filter(|one| counts(&builds, one)).copied().peekable();
     let mut failed: Vec<&Finished> = Vec::new();
     while let Some(one) = results.next_if(|one| !one.status.is_success()) {
         failed.push(one);

@@ -72,7 +72,7 @@ fn render_news(news: &News) -> String {
             format!("nothing changed: it is green, as {} was, and green after green is no news", build(green))
         }
         News::Unchanged { green: None } => "it is green, and no earlier result is known: no news".to_owned(),
-        News::Late { newer } => format!("it comes late: {} was started later and has its result already", build(newer)),
+        News::Late { newer } => format!("it comes late: {} came after it and has its result already", build(newer)),
         News::Again { newer } => {
             format!("it builds an older commit again: {} has the result of a newer one already", build(newer))
         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use signalbox_events::{
@@ -265,6 +266,9 @@ pub struct StartBuild {
     pub previous: Option<CommitId>,
     /// Who pushed; unknown where a newer commit than the pushed one is built.
     pub pusher: Option<Arn>,
+    /// When the ref came to the commit; unknown in the same case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<Timestamp>,
     /// What must still hold.
     pub only_if: OnlyIf,
     /// Which try of this commit it is.
@@ -459,6 +463,7 @@ fn start_build(
         commit: commit.clone(),
         previous: push.previous.clone(),
         pusher: push.pusher.clone().filter(|_| *commit == push.commit),
+        pushed: facts.pushed_at.filter(|_| *commit == push.commit),
         only_if: if supersedes(push, trigger) { OnlyIf::StillTip } else { OnlyIf::Anyway },
         attempt,
         id: facts.id.clone(),

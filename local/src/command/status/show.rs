@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{EventStatus, FunctionStatus, PolicyStatus, Status};
+use super::log::EventStatus;
+use super::{FunctionStatus, PolicyStatus, Status};
 use crate::command::{Paint, tell};
 
 pub(super) fn show(status: &Status, paint: Paint) {
@@ -31,7 +32,11 @@ pub(super) fn show(status: &Status, paint: Paint) {
     }
     tell("");
     if status.attention.is_empty() {
-        tell(&format!("{} nothing needs you", paint.good("good:")));
+        tell(&if status.unseen.is_empty() {
+            format!("{} nothing needs you", paint.good("good:"))
+        } else {
+            format!("{} not everything could be looked at, see above", paint.notice("not known:"))
+        });
     }
     for what in &status.attention {
         tell(&format!("{} {what}", paint.bad("needs you:")));
@@ -59,9 +64,16 @@ fn functions(functions: &[FunctionStatus], paint: Paint) {
     let head = format!("{:<12}{:>9}{:>11}{:>9}{:>14}", "function", "waiting", "in flight", "delayed", "dead letters");
     tell(&format!("\n{}", paint.headline(&head)));
     for one in functions {
-        let dead = format!("{:>14}", one.dead_letters);
-        let dead = if one.dead_letters > 0 { paint.bad(&dead) } else { dead };
-        tell(&format!("{:<12}{:>9}{:>11}{:>9}{dead}", one.name, one.waiting, one.in_flight, one.delayed));
+        let number = |number: Option<u64>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
+        let dead = format!("{:>14}", number(one.dead_letters));
+        let dead = if one.dead_letters == Some(0) { dead } else { paint.bad(&dead) };
+        let queue = one.queue.as_ref();
+        let [waiting, in_flight, delayed] = [
+            number(queue.map(|queue| queue.waiting)),
+            number(queue.map(|queue| queue.in_flight)),
+            number(queue.map(|queue| queue.delayed)),
+        ];
+        tell(&format!("{:<12}{waiting:>9}{in_flight:>11}{delayed:>9}{dead}", one.name));
     }
 }
 
@@ -93,9 +105,13 @@ fn last_events(functions: &[FunctionStatus], paint: Paint) {
             "handled" => event.verdict.clone(),
             other => other.to_owned(),
         };
-        let outcome = format!("{outcome:<12}");
+        let outcome = format!("{outcome:<14}");
         let outcome = if event.outcome == "handled" { paint.good(&outcome) } else { paint.notice(&outcome) };
         tell(&format!("  {}  {name:<10}{outcome} {}  {}", time(event.at), event.event, event.told));
+    }
+    for (name, at) in functions.iter().filter_map(|one| Some((&one.name, one.last_quiet_sweep?))) {
+        let swept = paint.dim("sweep");
+        tell(&format!("  {swept} the last one of {name} that found nothing: {}", time(at)));
     }
 }
 

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::json;
 
-use super::super::testing::Client;
+use super::super::testing::{Client, Draft};
 use crate::iam::Definition;
 use crate::s3::Versioning;
 
@@ -87,5 +87,50 @@ async fn a_body_in_chunks_is_decoded_and_held_against_the_checksum_behind_it() {
         assert!(answer.starts_with("HTTP/1.1 400") && answer.contains(&format!("<Code>{code}</Code>")), "{answer}");
     }
     assert_eq!(client.running.cloud.s3.get("demo", "k").unwrap().unwrap(), object, "nothing of them was kept");
+    client.running.stop().await.unwrap();
+}
+
+/// As the Java SDK sends it: each chunk is signed over the one before.
+#[tokio::test]
+async fn a_chunk_that_nobody_signed_is_refused_and_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let client = Client::start(dir.path()).await;
+    client.running.cloud.s3.create_bucket("demo", Versioning::Off).unwrap();
+    let send = async |signatures: &dyn Fn(&Draft) -> [String; 2]| {
+        let mut draft = client
+            .draft("s3", "PUT", "/demo/k")
+            .header("content-encoding", "aws-chunked")
+            .header("x-amz-decoded-content-length", "5");
+        draft.payload = Some("STREAMING-AWS4-HMAC-SHA256-PAYLOAD".to_owned());
+        let [first, last] = signatures(&draft);
+        let body = format!("5;chunk-signature={first}\r\nhello\r\n0;chunk-signature={last}\r\n\r\n");
+        client.exchange(&draft.body(body).sign()).await
+    };
+    let good = send(&|draft| {
+        let first = draft.sign_chunk(&draft.seed(), b"hello");
+        let last = draft.sign_chunk(&first, b"");
+        [first, last]
+    })
+    .await;
+    assert!(good.starts_with("HTTP/1.1 200"), "{good}");
+    client.running.cloud.s3.put("demo", "k", b"kept").unwrap();
+    let other = send(&|draft| {
+        let first = draft.sign_chunk(&draft.seed(), b"hullo");
+        let last = draft.sign_chunk(&first, b"");
+        [first, last]
+    })
+    .await;
+    assert!(other.starts_with("HTTP/1.1 403") && other.contains("<Code>SignatureDoesNotMatch</Code>"), "{other}");
+    let unchained =
+        send(&|draft| [draft.sign_chunk(&draft.seed(), b"hello"), draft.sign_chunk(&draft.seed(), b"")]).await;
+    assert!(unchained.contains("<Code>SignatureDoesNotMatch</Code>"), "{unchained}");
+    assert_eq!(client.running.cloud.s3.get("demo", "k").unwrap().unwrap().bytes, "kept");
+    let mut json = client
+        .draft("codecommit", "POST", "/")
+        .header("x-amz-target", "CodeCommit_20150413.ListRepositories")
+        .body("{}");
+    json.payload = Some("STREAMING-UNSIGNED-PAYLOAD-TRAILER".to_owned());
+    let refused = client.exchange(&json.sign()).await;
+    assert!(refused.contains("InvalidSignatureException"), "only S3 takes chunks: {refused}");
     client.running.stop().await.unwrap();
 }

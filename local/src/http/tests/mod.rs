@@ -98,3 +98,41 @@ async fn each_region_has_its_own_of_everything_but_the_names_of_buckets() {
     assert!(there.starts_with(dir.path().canonicalize().unwrap().join("regions/us-east-1")), "{}", there.display());
     client.running.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_host_that_names_a_bucket_is_no_host_of_gits() {
+    let dir = tempfile::tempdir().unwrap();
+    let client = Client::start(dir.path()).await;
+    let cloud = &client.running.cloud;
+    cloud.s3.create_bucket("papers", crate::s3::Versioning::Off).unwrap();
+    cloud.s3.put("papers", "v1/repos/demo/info/refs", b"a file").unwrap();
+    let port = client.address().rsplit(':').next().unwrap().to_owned();
+    let get = async |host: &str| {
+        let mut draft = client.draft("s3", "GET", "/v1/repos/demo/info/refs");
+        draft.host = format!("{host}:{port}");
+        client.exchange(&draft.sign()).await
+    };
+    let object = get("papers.localhost").await;
+    assert!(object.starts_with("HTTP/1.1 200") && object.ends_with("a file"), "{object}");
+    for host in ["127.0.0.1", "localhost", "git-codecommit.eu-west-1.localhost"] {
+        let git = get(host).await;
+        assert!(git.starts_with("HTTP/1.1 401") && git.contains("Basic realm=\"CodeCommit\""), "{host}: {git}");
+    }
+    client.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn chaos_names_a_call_as_the_gate_does_and_leaves_alone_what_is_not_offered() {
+    let dir = tempfile::tempdir().unwrap();
+    let client = Client::start(dir.path()).await;
+    let world = &client.running.cloud.world;
+    client.running.cloud.s3.create_bucket("papers", crate::s3::Versioning::Off).unwrap();
+    world.chaos.set(Some("throttle=1,seed=1".parse().unwrap()));
+    let users = client.send("iam", "GET", "/?Action=ListUsers&Version=2010-05-08", &[], "").await;
+    assert!(users.contains("UnknownOperationException"), "{users}");
+    assert!(client.send("s3", "GET", "/papers?acl", &[], "").await.contains("UnknownOperationException"));
+    client.send("s3", "POST", "/papers/key?uploads", &[], "").await;
+    client.send("sns", "GET", "/?Action=ListTopics&Version=2010-03-31", &[], "").await;
+    assert_eq!(world.chaos.last_acts(), ["throttle s3:CreateMultipartUpload", "throttle sns:ListTopics"]);
+    client.running.stop().await.unwrap();
+}

@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::super::LARGEST_BODY;
 use super::super::testing::{Client, exchange_over};
+use crate::auth::{Credentials, git_credentials};
 use crate::cloud::{Cloud, Settings};
 
 /// How long the clouds here wait for a client.
@@ -45,6 +48,35 @@ async fn who_says_nothing_is_not_waited_for() {
     let json = client.draft("codecommit", "POST", "/").header("x-amz-target", "CodeCommit_20150413.ListRepositories");
     let (answer, _) = wait_for(&client, &json.header("content-length", "10").body("{}").sign()).await;
     assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("RequestTimeoutException"), "{answer}");
+    client.running.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_git_client_that_stops_in_the_middle_is_not_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let client = impatient(dir.path()).await;
+    let body = "{\"repositoryName\":\"demo\"}";
+    let target = ("x-amz-target", "CodeCommit_20150413.CreateRepository");
+    assert!(client.send("codecommit", "POST", "/", &[target], body).await.starts_with("HTTP/1.1 200"));
+    let Credentials { access_key_id: id, secret_access_key: secret, .. } = &client.keys;
+    let now = client.running.cloud.world.now();
+    let (user, password) = git_credentials((id, secret, None), &client.address(), "/v1/repos/demo", "eu-west-1", now);
+    let command = format!("{} {} refs/heads/main\0report-status", "0".repeat(40), "1".repeat(40));
+    let command = format!("{:04x}{command}", command.len() + 4);
+    for (service, begin, answered) in [
+        ("git-receive-pack", command.clone(), "HTTP/1.1 408"),
+        ("git-receive-pack", format!("{command}0000PACK"), "HTTP/1.1 200"),
+        ("git-upload-pack", "0032want".to_owned(), "HTTP/1.1 "),
+    ] {
+        let request = format!(
+            "POST /v1/repos/demo/{service} HTTP/1.1\r\nhost: {}\r\nauthorization: Basic {}\r\ncontent-type: application/x-{service}-request\r\ncontent-length: 4000\r\n\r\n{begin}",
+            client.address(),
+            STANDARD.encode(format!("{user}:{password}")),
+        );
+        let (answer, waited) = wait_for(&client, request.as_bytes()).await;
+        assert!(waited >= SILENCE && answer.starts_with(answered), "{service} {begin:?} after {waited:?}: {answer}");
+        assert!(!answer.contains("ok refs/heads/main"), "{answer}");
+    }
     client.running.stop().await.unwrap();
 }
 
@@ -113,6 +145,19 @@ async fn what_is_no_http_of_today_is_answered_or_refused_and_never_harms() {
 
     let nothing = client.exchange(&super::super::testing::page("/no/such/page", "localhost")).await;
     assert!(nothing.starts_with("HTTP/1.1 403") && nothing.contains("<Code>AccessDenied</Code>"), "{nothing}");
+    let form = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+    let users = client.send("iam", "POST", "/", &[form], "Action=ListUsers&Version=2010-05-08").await;
+    assert!(
+        users.starts_with("HTTP/1.1 501") && users.contains("<ErrorResponse><Error><Type>Receiver</Type>"),
+        "{users}"
+    );
+    assert!(users.contains("<Code>UnknownOperationException</Code>") && users.contains("iam:ListUsers"), "{users}");
+    let machines = client.send("ec2", "POST", "/", &[form], "Action=DescribeInstances&Version=2016-11-15").await;
+    assert!(machines.contains("<Response><Errors><Error>") && machines.contains("ec2:DescribeInstances"), "{machines}");
+    let functions = client.send("lambda", "GET", "/2015-03-31/functions", &[], "").await;
+    assert!(functions.contains("content-type: application/json\r\n"), "{functions}");
+    assert!(functions.contains("x-amzn-errortype: UnknownOperationException"), "{functions}");
+    assert!(functions.contains("lambda:GET /2015-03-31/functions"), "{functions}");
     let unknown = client.send("rekognition", "POST", "/", &[("x-amz-target", "RekognitionService.Detect")], "{}").await;
     assert!(unknown.contains("UnknownOperationException") && unknown.contains("rekognition:Detect"), "{unknown}");
     let lost = client.send("codecommit", "POST", "/2015-04-13/x", &[("x-amz-target", "CodeCommit.No")], "{}").await;

@@ -10,15 +10,10 @@ pub(super) fn needs(world: &World, operation: &str, input: Input<'_>) -> Option<
         name => world.arn("cloudformation", &format!("stack/{name}/*")),
     };
     let resource = match operation {
-        "DescribeStacks"
-        | "DescribeStackEvents"
-        | "DescribeStackResource"
-        | "DescribeStackResources"
-        | "DeleteStack"
-        | "GetTemplate"
-        | "GetTemplateSummary"
-        | "ListStackResources" => stack(input.text("StackName")),
-        "ListStacks" | "ValidateTemplate" => "*".to_owned(),
+        "DeleteStack" | "DescribeStackResources" | "DescribeStacks" | "GetTemplate" | "ListStackResources" => {
+            stack(input.text("StackName"))
+        }
+        "ListStacks" => "*".to_owned(),
         _ => return None,
     };
     Some(vec![Need::new(format!("cloudformation:{operation}"), resource)])

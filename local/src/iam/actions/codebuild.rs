@@ -34,7 +34,7 @@ pub(super) fn needs(world: &World, operation: &str, input: Input<'_>) -> Option<
         "StartBuild" | "ListBuildsForProject" => on(project(input.text("projectName"))),
         "StopBuild" | "RetryBuild" => on(of_build(input.text("id"))),
         "BatchGetProjects" => each(input.texts("names").into_iter().map(project).collect()),
-        "BatchGetBuilds" | "BatchDeleteBuilds" => each(input.texts("ids").into_iter().map(of_build).collect()),
+        "BatchGetBuilds" => each(input.texts("ids").into_iter().map(of_build).collect()),
         "ListProjects" | "ListBuilds" => on("*".to_owned()),
         _ => None,
     }

@@ -20,10 +20,6 @@ pub(super) fn needs(world: &World, operation: &str, input: Input<'_>) -> Option<
     let need = match operation {
         "CreateBranch" | "CreateCommit" | "DeleteBranch" | "DeleteFile" | "PutFile" => on_branch("branchName"),
         "GetMergeCommit" => on_branch("destinationCommitSpecifier"),
-        "CreateUnreferencedMergeCommit" => on_branch("destinationCommitSpecifier"),
-        "MergeBranchesByFastForward" | "MergeBranchesBySquash" | "MergeBranchesByThreeWay" => {
-            on_branch(if input.text("targetBranch").is_empty() { "destinationCommitSpecifier" } else { "targetBranch" })
-        }
         "BatchGetRepositories" => {
             let names = input.texts("repositoryNames");
             return Some(names.into_iter().map(|name| Need::new(&action, repository(name))).collect());

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{Input, Need};
+use crate::eventbridge::{bus_arn, rule_arn};
 use crate::world::World;
 
 pub(super) fn needs(world: &World, operation: &str, input: Input<'_>) -> Option<Vec<Need>> {
@@ -11,11 +12,13 @@ pub(super) fn needs(world: &World, operation: &str, input: Input<'_>) -> Option<
         let name = input.text(member);
         Need::new(&action, world.arn("events", &format!("{kind}/{name}")))
     };
+    let given = |member: &str| Some(input.text(member)).filter(|name| !name.is_empty());
+    let on_rule = |member: &str| Need::new(&action, rule_arn(world, given("EventBusName"), input.text(member)));
     let need = match operation {
-        "DeleteRule" | "DescribeRule" | "DisableRule" | "EnableRule" | "PutRule" => on("rule", "Name"),
-        "ListTargetsByRule" | "RemoveTargets" => on("rule", "Rule"),
+        "DeleteRule" | "DescribeRule" | "DisableRule" | "EnableRule" | "PutRule" => on_rule("Name"),
+        "ListTargetsByRule" | "RemoveTargets" => on_rule("Rule"),
         "PutTargets" => {
-            let mut need = on("rule", "Rule");
+            let mut need = on_rule("Rule");
             let arns = input.list("Targets").iter().filter_map(|target| target.get("Arn")?.as_str().map(str::to_owned));
             need.context = need.context.with_all("events:TargetArn", arns);
             need
@@ -23,10 +26,7 @@ pub(super) fn needs(world: &World, operation: &str, input: Input<'_>) -> Option<
         "PutEvents" => return Some(put_events(world, &action, input.list("Entries"))),
         "CreateArchive" | "DeleteArchive" | "DescribeArchive" | "UpdateArchive" => on("archive", "ArchiveName"),
         "CancelReplay" | "DescribeReplay" | "StartReplay" => on("replay", "ReplayName"),
-        "DescribeEventBus" => {
-            let name = Some(input.text("Name")).filter(|name| !name.is_empty()).unwrap_or("default");
-            Need::new(&action, world.arn("events", &format!("event-bus/{name}")))
-        }
+        "DescribeEventBus" => Need::new(&action, bus_arn(world, given("Name"))),
         "ListArchives"
         | "ListEventBuses"
         | "ListReplays"
@@ -43,10 +43,7 @@ fn put_events(world: &World, action: &str, entries: &[Value]) -> Vec<Need> {
     let mut needs: Vec<Need> = Vec::new();
     for entry in entries {
         let text = |name: &str| entry.get(name).and_then(Value::as_str);
-        let bus = text("EventBusName").unwrap_or("default");
-        let bus =
-            if bus.starts_with("arn:") { bus.to_owned() } else { world.arn("events", &format!("event-bus/{bus}")) };
-        let mut need = Need::new(action, bus);
+        let mut need = Need::new(action, bus_arn(world, text("EventBusName")));
         need.context =
             need.context.with_if("events:source", text("Source")).with_if("events:detail-type", text("DetailType"));
         needs.push(need);

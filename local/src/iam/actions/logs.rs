@@ -15,15 +15,8 @@ pub(super) fn needs(world: &World, operation: &str, input: Input<'_>) -> Option<
         named.to_owned()
     };
     let (action, group, name) = match operation {
-        "CreateLogStream" | "DeleteLogStream" | "GetLogEvents" | "PutLogEvents" => {
-            (operation, group(), input.text("logStreamName"))
-        }
-        "CreateLogGroup"
-        | "DeleteLogGroup"
-        | "DescribeLogStreams"
-        | "FilterLogEvents"
-        | "PutRetentionPolicy"
-        | "DeleteRetentionPolicy" => (operation, group(), ""),
+        "CreateLogStream" | "GetLogEvents" | "PutLogEvents" => (operation, group(), input.text("logStreamName")),
+        "CreateLogGroup" | "DeleteLogGroup" | "DescribeLogStreams" | "FilterLogEvents" => (operation, group(), ""),
         "DescribeLogGroups" => (operation, input.text("logGroupNamePrefix").to_owned(), ""),
         _ => return None,
     };

@@ -4,9 +4,10 @@ use super::{Input, Need};
 use crate::world::World;
 
 pub(super) fn needs(world: &World, operation: &str, input: Input<'_>) -> Option<Vec<Need>> {
+    // What names no queue is refused by the service; until then nobody may do more with it than with all queues.
     let by_url = || {
-        let url = input.text("QueueUrl");
-        world.arn("sqs", url.rsplit('/').next().unwrap_or(url))
+        let name = crate::sqs::name_in_url(world, input.text("QueueUrl"));
+        name.map_or_else(|_| "*".to_owned(), |name| world.arn("sqs", name))
     };
     let (action, resource) = match operation {
         "SendMessageBatch" => ("SendMessage", by_url()),

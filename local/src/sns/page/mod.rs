@@ -77,7 +77,7 @@ pub(super) fn page(sns: &Sns, uri: &Uri) -> Option<Response> {
             let (number, is_file) = name.strip_suffix(".eml").map_or((name, false), |number| (number, true));
             match number.parse().ok().and_then(|id| sns.inbox.mail(id)) {
                 Some(mail) if is_file => return Some(file(&mail.render())),
-                Some(mail) => letter::page(&mail, &sns.inbox.mails(), sns.world.endpoint()),
+                Some(mail) => letter::page(&mail, &sns.inbox.mails(), &sns.world.pages()),
                 None => Page::note(
                     StatusCode::NOT_FOUND,
                     "No such mail",

@@ -20,11 +20,16 @@ pub(super) struct Pushes {
 }
 
 impl Pushes {
-    /// Makes `rounds` commits on each of `branches` branches, and in each round `sad` branches with a commit of their own.
-    pub(super) async fn prepare(ground: &Ground, branches: usize, rounds: usize, sad: usize) -> Self {
+    /// Makes `rounds` commits on each of `branches` branches, and in each round `sad` branches with a commit of their own; on
+    /// `unheard` of the branches one commit more, the round behind the last.
+    pub(super) async fn prepare(
+        ground: &Ground,
+        (branches, unheard): (usize, usize),
+        (rounds, sad): (usize, usize),
+    ) -> Self {
         let dir = ground.desk().join("pushes");
         std::fs::create_dir_all(&dir).unwrap();
-        let pushes = Self { dir, count: rounds * (branches + sad) };
+        let pushes = Self { dir, count: rounds * (branches + sad) + unheard };
         pushes.git(ground, &["init", "--quiet", "--bare", "."], None).await.unwrap();
         let mut stream = String::new();
         let mut mark = 0;
@@ -53,15 +58,18 @@ impl Pushes {
                 commit(&mut stream, round, &format!("sad-{round:04}-{number:04}"), None);
             }
         }
+        for (number, parent) in last.iter().enumerate().take(unheard) {
+            commit(&mut stream, rounds, &format!("work-{number:04}"), *parent);
+        }
         for branch in ["work-denied", "work-hopeless"] {
-            commit(&mut stream, rounds, branch, None);
+            commit(&mut stream, rounds + 1, branch, None);
         }
         pushes.git(ground, &["fast-import", "--quiet"], Some(stream)).await.unwrap();
         pushes.git(ground, &["pack-refs", "--all"], None).await.unwrap();
         pushes
     }
 
-    /// How many branches are moved in all rounds together.
+    /// How many branches are moved in all rounds together, the one behind the last counted.
     pub(super) fn count(&self) -> usize {
         self.count
     }

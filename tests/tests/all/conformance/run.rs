@@ -1,10 +1,9 @@
 //! A script at work: calls are made, spoilt, refused and held against the model; what is wrong is told at its end.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use serde_json::Value;
-use signalbox_tests::Ground;
+use signalbox_tests::{Ground, from_outside};
 
 use super::answer;
 use super::model::{Model, Protocol};
@@ -34,13 +33,10 @@ pub(super) struct Run {
 impl Run {
     /// None, told on standard error, where there are no models.
     pub(super) async fn of(service: &str, known: Known) -> Option<Self> {
-        let Some(folder) = std::env::var_os("SIGNALBOX_SERVICE_MODELS") else {
-            eprintln!("skipped: SIGNALBOX_SERVICE_MODELS does not name the folder botocore/data");
-            return None;
-        };
+        let folder = from_outside("SIGNALBOX_SERVICE_MODELS", "the folder botocore/data")?;
         Some(Self {
             ground: Ground::without_functions().await.unwrap(),
-            model: Model::load(&PathBuf::from(folder), service),
+            model: Model::load(&folder, service),
             known,
             problems: BTreeSet::new(),
             went_well: BTreeSet::new(),

@@ -1,0 +1,204 @@
+//! Builds that end, or are told of, in another order than their commits came to the ref.
+
+use std::sync::LazyLock;
+
+use super::*;
+
+/// What a test knows of a build: seconds are counted from some moment.
+#[derive(Debug, Clone)]
+struct Built {
+    commit: u32,
+    by: StartedFor,
+    pushed: i64,
+    started: i64,
+    passed: bool,
+}
+
+impl Built {
+    /// Of a push whose event came so much later.
+    fn pushed(commit: u32, pushed: i64, late: i64, passed: bool) -> Self {
+        Self { commit, by: StartedFor::Ref, pushed, started: pushed + late, passed }
+    }
+
+    /// Started again by a person.
+    fn wanted(commit: u32, started: i64, passed: bool) -> Self {
+        Self { commit, by: StartedFor::Somebody, pushed: 0, started, passed }
+    }
+
+    fn id(&self) -> BuildId {
+        BuildId::parse(format!("payments-unit:{:?}-{}-{}", self.by, self.commit, self.started)).unwrap()
+    }
+
+    /// What is gathered when its end is told, git included: every commit is part of all that have a greater number.
+    fn facts(&self, history: &History) -> Facts {
+        let second = |second| Timestamp::from_second(1_000_000 + second).unwrap();
+        static GREEN: LazyLock<Facts> = LazyLock::new(|| facts(&sample!("succeeded")));
+        static RED: LazyLock<Facts> = LazyLock::new(|| facts(&sample!("failed")));
+        let mut facts = if self.passed { GREEN.clone() } else { RED.clone() };
+        let build = facts.build.as_mut().unwrap();
+        (build.build, build.number, build.start) = (self.id(), None, Some(second(self.started)));
+        let commit_id = commit(self.commit);
+        facts.origin = match facts.origin {
+            Origin::Recorded(start) if self.by == StartedFor::Ref => Origin::Recorded(BuildStart {
+                commit: commit_id,
+                previous: self.commit.checked_sub(1).map(commit),
+                pushed: Some(second(self.pushed)),
+                ..start
+            }),
+            _ => Origin::Environment {
+                trigger: "unit".to_owned(),
+                repository: RepositoryName::parse("payments").unwrap(),
+                reference: RefName::branch("main").unwrap(),
+                commit: commit_id,
+            },
+        };
+        facts.history = history.clone();
+        let pairs: Vec<Forebear> = needs_forebears(&facts).into_iter().flat_map(|wanted| wanted.pairs).collect();
+        facts.forebears = pairs.into_iter().filter(|pair| pair.older < pair.newer).collect();
+        facts
+    }
+}
+
+/// Tells of the builds' ends in this order; what each was said to be, and what is remembered in the end.
+fn told(builds: &[Built]) -> (Vec<String>, History) {
+    // What it would say; nobody hears it.
+    let policy = &parse_policy("repositories: { payments: { notifications: [] } }").unwrap();
+    let mut history = History::default();
+    let mut all = Vec::new();
+    for built in builds {
+        let facts = built.facts(&history);
+        let decision = decide(&facts, policy);
+        let said = decision.reasons.iter().find(|reason| matches!(reason, Reason::News(_))).map(render_reason);
+        all.push(said.unwrap().split([':', ',']).next().unwrap().to_owned());
+        for action in decision.actions {
+            if let Action::History { finished, older, .. } = action {
+                history = history.with(&finished, &older);
+            }
+        }
+    }
+    (all, history)
+}
+
+#[test]
+fn a_late_event_of_an_older_push_breaks_and_fixes_nothing() {
+    for passed in [true, false] {
+        let first = Built::pushed(0, 0, 5, passed);
+        let newer = Built::pushed(2, 60, 5, passed);
+        // Its push came between the two; its event came last, so its build was started last.
+        let late = Built::pushed(1, 30, 300, !passed);
+        let (said, _) = told(&[first, newer, late]);
+        assert_eq!(said.last().unwrap(), "it comes late", "{said:?}");
+    }
+}
+
+#[test]
+fn pushes_of_one_second_are_ordered_by_where_the_ref_was_before() {
+    let (older, newer) = (Built::pushed(1, 60, 90, false), Built::pushed(2, 60, 5, true));
+    for builds in [[older.clone(), newer.clone()], [newer, older]] {
+        let (_, history) = told(&builds);
+        let commits: Vec<_> = history.builds.iter().map(|one| one.commit.clone().unwrap()).collect();
+        assert_eq!(commits, [commit(1), commit(2)]);
+    }
+}
+
+#[test]
+fn a_ref_that_is_forced_back_has_the_older_commit_as_its_newest() {
+    let back = Built::pushed(1, 120, 5, true);
+    let (said, _) = told(&[Built::pushed(1, 0, 5, true), Built::pushed(2, 60, 5, false), back]);
+    assert_eq!(said, ["it is green", "it broke", "it is fixed"]);
+}
+
+#[test]
+fn a_push_that_is_run_once_more_counts_only_while_it_is_the_newest() {
+    let first = Built::pushed(1, 0, 5, true);
+    let again = Built::pushed(1, 0, 500, false);
+    let (said, _) = told(&[first.clone(), again.clone()]);
+    assert_eq!(said[1], "it broke");
+    let (said, _) = told(&[first, Built::pushed(2, 60, 5, true), again]);
+    assert_eq!(said[2], "it comes late");
+}
+
+#[test]
+fn git_tells_of_an_older_commit_whose_push_nobody_remembers() {
+    let tip = Built::pushed(5, 0, 5, true);
+    let wanted = Built::wanted(3, 100, false);
+    let (said, history) = told(&[tip.clone(), wanted.clone()]);
+    assert_eq!(said[1], "it builds an older commit again");
+    // What is known is kept, and a later push does not take the old failure for the result before it.
+    let (said, _) = told(&[tip.clone(), wanted.clone(), Built::pushed(6, 200, 5, true)]);
+    assert_eq!(said[2], "nothing changed");
+    // Told of first, it is the newest that is known; then it is seen to be older.
+    let (said, other) = told(&[wanted.clone(), tip]);
+    assert_eq!(said, ["it broke", "it is green"]);
+    assert_eq!(history, other);
+    // A commit that is no part of the newest is what somebody wanted to know of.
+    let (said, _) = told(&[Built::pushed(2, 0, 5, true), wanted]);
+    assert_eq!(said[1], "it broke");
+    // Git is asked of nothing that the history knows.
+    let pushed = told(&[Built::pushed(3, 0, 5, true), Built::pushed(5, 60, 5, true)]).1;
+    assert_eq!(needs_forebears(&Built::wanted(3, 100, false).facts(&pushed)), None);
+}
+
+/// A push of each of eight commits, the first four in pairs of one second, and some that people wanted; one push has no build.
+fn builds() -> impl Strategy<Value = Vec<Built>> {
+    let pushed = |commit: u32| if commit < 4 { i64::from(commit / 2) * 60 } else { i64::from(commit) * 60 };
+    let pushes = proptest::collection::vec((0_i64..400, any::<bool>()), 8);
+    let wanted = proptest::collection::vec((0_u32..8, 1_i64..400, any::<bool>()), 0..4);
+    (pushes, wanted, proptest::option::of(4_u32..8)).prop_map(move |(pushes, wanted, without)| {
+        let pushes = (0_u32..).zip(pushes).filter(|(commit, _)| Some(*commit) != without);
+        let mut all: Vec<Built> =
+            pushes.map(|(commit, (late, passed))| Built::pushed(commit, pushed(commit), late, passed)).collect();
+        for (commit, later, passed) in wanted {
+            let built = Built::wanted(commit, pushed(commit) + later, passed);
+            if all.iter().all(|there| there.id() != built.id()) {
+                all.push(built);
+            }
+        }
+        all
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_order_of_arrival_leaves_the_same_history_and_no_false_word(
+        (builds, shuffled) in builds().prop_flat_map(|builds| (Just(builds.clone()), Just(builds).prop_shuffle())),
+    ) {
+        let (said, history) = told(&shuffled);
+        prop_assert_eq!(told(&builds).1, history);
+        for (place, (built, said)) in shuffled.iter().zip(said).enumerate() {
+            let finished = shuffled.iter().take(place + 1);
+            // A person starts a build of what was pushed already.
+            let newest = finished.max_by_key(|one| (one.commit, one.by != StartedFor::Ref, one.started)).unwrap();
+            let is_news = ["it broke", "it is still broken", "it is fixed"].contains(&said.as_str());
+            prop_assert!(!is_news || newest.id() == built.id(), "{}: {:?}\n{:#?}", said, built, shuffled);
+            prop_assert!(newest.passed || said != "it is fixed", "{}: {:?}\n{:#?}", said, built, shuffled);
+        }
+    }
+}
+
+/// Somebody has the event run once more.
+fn again(mut facts: Facts) -> Facts {
+    let event = facts.event.envelope.id.clone();
+    facts.event.envelope.again = Some(Again { event, round: 1 });
+    facts
+}
+
+#[test]
+fn a_result_that_somebody_wants_told_again_is_told_as_it_was() {
+    let builds = [Built::pushed(0, 0, 5, true), Built::pushed(1, 60, 5, false)];
+    let history = told(&builds).1;
+    let facts = builds[1].facts(&history);
+    assert!(news(&facts).starts_with("Silent: this very result was handled before"), "{}", news(&facts));
+    assert!(news(&again(facts)).starts_with("Mail: it broke"));
+    // Whatever came after it; then the mail begins with that.
+    let fixed = Built::pushed(2, 120, 5, true);
+    let history = told(&[builds[0].clone(), builds[1].clone(), fixed]).1;
+    let facts = again(builds[1].facts(&history));
+    assert!(news(&facts).starts_with("Mail: it broke"), "{}", news(&facts));
+    let decision = decide(&facts, &policy());
+    let body = &mail(&decision).unwrap().body;
+    insta::assert_snapshot!("again", body.lines().take(8).collect::<Vec<_>>().join("\n"));
+    // Its place in the history is the same as before.
+    let Some(Action::History { finished, older, .. }) = decision.actions.last() else { panic!("it is remembered") };
+    assert_eq!(facts.history.with(finished, older), facts.history);
+}
