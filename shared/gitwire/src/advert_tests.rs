@@ -51,7 +51,7 @@ fn version_0_tells_refs_capabilities_peeled_tags_and_where_history_ends() {
     let (a, b) = (Oid::parse(A).unwrap(), Oid::parse(B).unwrap());
     let main = RefName::parse("refs/heads/main").unwrap();
     assert_eq!(said.listing.head, Head::Branch(main.clone()));
-    assert_eq!(said.listing.get(&main), Some(a));
+    assert_eq!(said.listing.refs[0], crate::Ref { name: main, id: a, peeled: None });
     let tag = &said.listing.refs[1];
     assert_eq!((tag.name.as_str(), tag.id, tag.peeled), ("refs/tags/v1", b, Some(a)));
     assert_eq!(said.listing.unusable, ["refs/heads/a..b"]);

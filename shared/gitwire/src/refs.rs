@@ -43,11 +43,6 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// What a ref points at.
-    pub fn get(&self, name: &RefName) -> Option<Oid> {
-        self.refs.iter().find(|entry| entry.name == *name).map(|entry| entry.id)
-    }
-
     /// Adds a ref, `HEAD` among them, under the name that the server gives it.
     pub(crate) fn add(&mut self, id: Oid, name: &[u8]) -> Option<&mut Ref> {
         if name == b"HEAD" {

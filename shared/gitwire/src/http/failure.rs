@@ -1,6 +1,7 @@
 //! What went wrong with a server.
 
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use tokio_rustls::rustls as tls;
@@ -9,8 +10,7 @@ use super::authorization::Authorization;
 use crate::{PackFault, WireError};
 
 /// A step that failed: which, where, why.
-#[derive(Debug, thiserror::Error)]
-#[error("{doing} {place}: {cause}")]
+#[derive(Debug)]
 pub struct Failure {
     /// The step, such as `cannot read the refs of`.
     pub doing: &'static str,
@@ -97,6 +97,19 @@ fn seconds(time: Duration) -> String {
 
 fn besides(words: &str) -> String {
     if words.is_empty() { String::new() } else { format!(": {words}") }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.doing, self.place, self.cause)
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        // The cause is in the text already.
+        self.cause.source()
+    }
 }
 
 impl Failure {

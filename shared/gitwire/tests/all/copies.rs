@@ -225,6 +225,7 @@ async fn many_haves_are_negotiated_in_rounds() {
             .map(|number| format!("commit refs/heads/own/{number}\ncommitter a <a@example.com> {number} +0000\ndata 0\nM 040000 {tree} \n\n"))
             .collect();
         target.git_with(&["fast-import", "--quiet"], import.as_bytes());
+        target.git(&["pack-refs", "--all"]);
         source.commit("main", "file-1", b"one more\n");
         let source_side = from.source(COPIED).await.unwrap();
         let target_side = to.target().await.unwrap();

@@ -31,7 +31,7 @@ pub(crate) struct Ways {
     /// It wants this `Authorization`.
     pub(crate) wants: Option<&'static str>,
     /// What it makes of the answer to a fetch.
-    pub(crate) spoils: Option<fn(Vec<u8>) -> Spoilt>,
+    pub(crate) spoils: Option<fn(&[u8]) -> Spoilt>,
 }
 
 /// An answer that is not what git said.
@@ -203,7 +203,7 @@ impl Server {
                 // An answer to ls-refs is left alone.
                 let has_pack = said.windows(4).any(|window| window == b"PACK");
                 let Spoilt { bytes, end } =
-                    if has_pack { spoil(said) } else { Spoilt { bytes: said, end: End::Proper } };
+                    if has_pack { spoil(&said) } else { Spoilt { bytes: said, end: End::Proper } };
                 // In pieces, so that little of it waits to be written when the connection is torn.
                 for piece in bytes.chunks(64 * 1024) {
                     let _the_client_may_be_gone = sender.send(Ok(piece.to_vec().into())).await;
@@ -219,6 +219,7 @@ impl Server {
                 if sender.send(Ok(std::mem::take(&mut said).into())).await.is_err() {
                     break;
                 }
+                said.reserve(64 * 1024);
                 if stdout.read_buf(&mut said).await.unwrap_or_default() == 0 {
                     break;
                 }

@@ -168,35 +168,34 @@ fn with_pack(answer: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     out
 }
 
-fn wrong_trailer(answer: Vec<u8>) -> Spoilt {
-    let bytes = with_pack(&answer, |pack| *pack.last_mut().unwrap() ^= 1);
+fn wrong_trailer(answer: &[u8]) -> Spoilt {
+    let bytes = with_pack(answer, |pack| *pack.last_mut().unwrap() ^= 1);
     Spoilt { bytes, end: End::Proper }
 }
 
-fn a_byte_less(answer: Vec<u8>) -> Spoilt {
-    let bytes = with_pack(&answer, |pack| pack.truncate(pack.len() - 1));
+fn a_byte_less(answer: &[u8]) -> Spoilt {
+    let bytes = with_pack(answer, |pack| pack.truncate(pack.len() - 1));
     Spoilt { bytes, end: End::Proper }
 }
 
-fn no_pack(answer: Vec<u8>) -> Spoilt {
-    let bytes = with_pack(&answer, |pack| pack[0] = b'<');
+fn no_pack(answer: &[u8]) -> Spoilt {
+    let bytes = with_pack(answer, |pack| pack[0] = b'<');
     Spoilt { bytes, end: End::Proper }
 }
 
-fn half(mut answer: Vec<u8>, end: End) -> Spoilt {
-    answer.truncate(answer.len() * 9 / 10);
-    Spoilt { bytes: answer, end }
+fn half(answer: &[u8], end: End) -> Spoilt {
+    Spoilt { bytes: answer[..answer.len() * 9 / 10].to_vec(), end }
 }
 
-fn gives_up(answer: Vec<u8>) -> Spoilt {
-    let mut bytes = with_pack(&answer, |_| {});
+fn gives_up(answer: &[u8]) -> Spoilt {
+    let mut bytes = with_pack(answer, |_| {});
     bytes.truncate(bytes.len() - 4);
     pkt::write(&mut bytes, b"\x03aborting due to possible repository corruption\n").unwrap();
     Spoilt { bytes, end: End::Proper }
 }
 
 /// A copy whose source goes wrong: the failure, after which nothing may be left at the target.
-async fn spoilt(spoils: fn(Vec<u8>) -> Spoilt, length: usize, hasty: bool) -> Failure {
+async fn spoilt(spoils: fn(&[u8]) -> Spoilt, length: usize, hasty: bool) -> Failure {
     let (from, to) =
         (Host::start(Ways { spoils: Some(spoils), ..Ways::default() }).await, Host::start(Ways::default()).await);
     from.repository("s.git", &[]).commit("main", "large", &Repository::noise(length));
@@ -229,7 +228,7 @@ async fn until_it_is_untouched(target: &Repository) {
 async fn nothing_is_left_at_the_target_of_a_pack_that_is_not_whole() {
     for length in [10_000, 4_000_000] {
         for (spoils, expected) in [
-            (wrong_trailer as fn(Vec<u8>) -> Spoilt, "half a pack, or a damaged one"),
+            (wrong_trailer as fn(&[u8]) -> Spoilt, "half a pack, or a damaged one"),
             (a_byte_less, "half a pack, or a damaged one"),
             (gives_up, "aborting due to possible repository corruption"),
             (|answer| half(answer, End::Proper), "ends before it is complete"),
