@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signalbox_aws::{Aws, CodeCommit, Failure, Secrets};
-use signalbox_events::{Arn, Detail, Event, EventId, Parsed, Region, RepositoryName, parse_event};
+use signalbox_events::{Arn, Detail, Event, Parsed, Region, RepositoryName, parse_event};
 use signalbox_gitwire::http::{Client, Patience};
 use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
-use signalbox_ledger::{Ledger, Noted, Report, State};
+use signalbox_ledger::{Ledger, Noted, Report, State, Turn};
 use signalbox_policy::{ArnPattern, Mode};
 use signalbox_replicator_rules::{Decision, Facts, Needs, Verdict, decide, needs, render_action, render_reason};
 use tokio::sync::OnceCell;
@@ -88,13 +88,13 @@ impl Replicator {
         self.git.get_or_try_init(make).await
     }
 
-    /// Looks at a repository and its copies, makes them equal, and reports it in the ledger under `id`.
+    /// Looks at a repository and its copies, makes them equal, and reports it in the ledger under the event of `turn`.
     async fn look(
         &self,
         (event, received): (&Event, Option<Value>),
         needs: &Needs,
         in_force: &InForce,
-        id: &EventId,
+        turn: Turn<'_>,
         invocation: Invocation,
     ) -> Result<Looked, Failure> {
         let home = event.envelope.region.clone();
@@ -116,9 +116,9 @@ impl Replicator {
         if decision.mode == Mode::Observe {
             let would = decision.actions.iter().map(|action| format!("would {}", render_action(action)));
             let report = report(would.collect());
-            return handled(self.note(id, report, invocation).await?);
+            return handled(self.note(turn, report, invocation).await?);
         }
-        let carrier = Carrier { function: self, policy: &in_force.policy, seen: &seen, event: id };
+        let carrier = Carrier { function: self, policy: &in_force.policy, seen: &seen, event: turn.event() };
         let ending = if decision.is_complete() { Ending::Done } else { Ending::Refused };
         if ending == Ending::Done && decision.actions.iter().all(|action| carrier.step(action).key.is_none()) {
             // What may simply be done again needs no claim.
@@ -127,14 +127,14 @@ impl Replicator {
                 let outcome = carrier.apply(action, 1, invocation).await?;
                 done.push(format!("{}: {outcome}", carrier.step(action).told));
             }
-            return handled(self.note(id, report(done), invocation).await?);
+            return handled(self.note(turn, report(done), invocation).await?);
         }
-        handled(carry_out(&carrier, &self.ledger, id, invocation, ending, &decision.actions, report).await?)
+        handled(carry_out(&carrier, &self.ledger, turn, invocation, ending, &decision.actions, report).await?)
     }
 
     /// Reports in the ledger what needed no claim.
-    async fn note(&self, id: &EventId, report: Report, invocation: Invocation) -> Result<Handled, Failure> {
-        Ok(match self.ledger.note(id, report.clone(), invocation.now).await? {
+    async fn note(&self, turn: Turn<'_>, report: Report, invocation: Invocation) -> Result<Handled, Failure> {
+        Ok(match self.ledger.note(turn, report.clone(), invocation.now).await? {
             Noted::Written => Handled::Reported(Box::new(report)),
             Noted::Before => Handled::Before,
         })
@@ -172,7 +172,7 @@ impl Handle for Replicator {
         }
         let needs = needs(&event, &in_force.policy);
         let came_in = (&*event, Some(received(bytes)));
-        self.look(came_in, &needs, &in_force, &event.envelope.id, invocation).await.map(|looked| looked.handled)
+        self.look(came_in, &needs, &in_force, Turn::of(&event.envelope), invocation).await.map(|looked| looked.handled)
     }
 }
 

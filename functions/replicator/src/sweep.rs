@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use signalbox_aws::Failure;
 use signalbox_events::{Event, EventId, RepositoryName};
 use signalbox_glue::{Handled, InForce, Invocation};
-use signalbox_ledger::Report;
+use signalbox_ledger::{Report, Turn};
 use signalbox_replicator_rules::{Cursor, Origin, has_replicas, needs_of};
 use tokio::time::Instant;
 
@@ -107,7 +107,7 @@ impl Replicator {
         let Some(id) = id_of(event, repository) else { return };
         let needs = needs_of(repository, &event.envelope.region, Origin::Sweep, &in_force.policy);
         let invocation = Invocation { now: Timestamp::now(), ..invocation };
-        let looked = self.look((event, None), &needs, in_force, &id, invocation).await;
+        let looked = self.look((event, None), &needs, in_force, Turn::first(&id), invocation).await;
         let told = |came: String| format!("{repository}: {came} (in the ledger under {id})");
         match looked {
             Ok(looked) if looked.is_quiet => {}
