@@ -9,7 +9,7 @@ use serde_json::json;
 use signalbox_aws::{CodeBuild, CodeCommit, Failure, Logs, Topic};
 use signalbox_events::{Parsed, parse_event};
 use signalbox_glue::{Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
-use signalbox_ledger::{Ledger, Noted, Report, State};
+use signalbox_ledger::{Ledger, Noted, Report, State, Turn};
 use signalbox_notifier_rules::{Decision, Facts, Verdict, decide, needs, render_reason};
 
 /// Whether AWS itself is there, or something that stands in for it.
@@ -68,16 +68,16 @@ impl Handle for Notifier {
         if decision.verdict == Verdict::NotConcerned && event.envelope.again.is_none() {
             return Ok(Handled::Reported(Box::new(report(Vec::new()))));
         }
-        let id = &event.envelope.id;
+        let turn = Turn::of(&event.envelope);
         if decision.actions.is_empty() {
             // Considered, and silent: written down, so that a person can find out why no mail came.
             let report = report(Vec::new());
-            return Ok(match self.ledger.note(id, report.clone(), invocation.now).await? {
+            return Ok(match self.ledger.note(turn, report.clone(), invocation.now).await? {
                 Noted::Written => Handled::Reported(Box::new(report)),
                 Noted::Before => Handled::Before,
             });
         }
-        carry_out(self, &self.ledger, id, invocation, Ending::Done, &decision.actions, report).await
+        carry_out(self, &self.ledger, turn, invocation, Ending::Done, &decision.actions, report).await
     }
 }
 

@@ -1,13 +1,19 @@
 //! Actions, done. Nothing is chosen in here; everything can be done twice.
 
-use jiff::Timestamp;
-use signalbox_aws::{Failure, Start, Variable};
+use jiff::{SignedDuration, Timestamp};
+use signalbox_aws::{Build, Failure, Start, Variable};
 use signalbox_events::{BuildId, BuildStart, BuildStatus};
 use signalbox_glue::{Apply, Invocation, Order, Step};
 use signalbox_policy::EnvironmentValue;
 use signalbox_trigger_rules::{Action, OnlyIf, PastStart, RefState, StartBuild, StopBuild, render_action};
 
 use crate::Trigger;
+
+/// How far back a build is looked for that may have been started before.
+const LOOK_BACK: SignedDuration = SignedDuration::from_hours(48);
+
+/// How far the clocks of two services may be apart.
+const SKEW: SignedDuration = SignedDuration::from_mins(1);
 
 impl Apply<Action> for Trigger {
     fn step(&self, action: &Action) -> Step {
@@ -70,6 +76,8 @@ async fn start(with: &Trigger, start: &StartBuild, attempts: u32) -> Result<Stri
         attempt: start.attempt,
         status: BuildStatus::InProgress,
         at,
+        pushed_at: start.pushed.filter(|_| start.only_if == OnlyIf::Anyway),
+        previous: start.previous.clone().filter(|_| start.only_if == OnlyIf::Anyway),
         again: start.again.clone(),
         id: start.id.clone(),
     };
@@ -105,12 +113,14 @@ fn variable(value: &EnvironmentValue) -> Variable {
 
 /// The build that was started with this token and not recorded.
 ///
-/// CodeBuild knows a token for five minutes only, so it is looked for among the newest builds.
+/// CodeBuild knows a token for five minutes only, so the project's builds are looked through, newest first: back to the push,
+/// before which nobody started it, and two days at most. That is longer than a queue tries an event; an event that is sent
+/// again from the dead letters later than that starts another build.
 async fn earlier_build(with: &Trigger, start: &StartBuild) -> Result<Option<BuildId>, Failure> {
-    let newest = with.codebuild.newest(&start.project).await?;
-    let builds = with.codebuild.builds(&newest).await?;
-    let ours = builds.into_iter().find(|build| build.environment.get("SIGNALBOX_TOKEN") == Some(&start.token));
-    Ok(ours.map(|build| build.id))
+    let longest_ago = Timestamp::now() - LOOK_BACK;
+    let since = start.not_before.map_or(longest_ago, |pushed| (pushed - SKEW).max(longest_ago));
+    let ours = |build: &Build| build.environment.get("SIGNALBOX_TOKEN") == Some(&start.token);
+    Ok(with.codebuild.find(&start.project, since, ours).await?.map(|build| build.id))
 }
 
 async fn stop(with: &Trigger, stop: &StopBuild) -> Result<String, Failure> {

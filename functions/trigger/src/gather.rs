@@ -7,7 +7,7 @@ use signalbox_aws::Failure;
 use signalbox_events::{Again, BuildId, BuildStatus, CommitId, Event, EventId, RefKind};
 use signalbox_ledger::Kept;
 use signalbox_trigger_rules::{
-    Base, Difference, Facts, Head, Needs, Origin, Push, PushNeeds, RefState, Target, TriggerFacts, TriggerNeeds,
+    Base, Difference, Facts, Head, Known, Needs, Push, PushNeeds, RefState, Target, TriggerFacts, TriggerNeeds,
     WhichFiles, push_of,
 };
 
@@ -19,14 +19,15 @@ const LONGEST_BUILD: SignedDuration = SignedDuration::from_hours(48);
 /// Reads what the decision will want. What is refused for one trigger is a fact about that trigger, not the end of all.
 pub(crate) async fn gather(
     needs: &Needs,
-    (event, origin, under): (&Event, Origin, &EventId),
+    (event, known, under): (&Event, Known, &EventId),
     from: &Trigger,
     now: Timestamp,
 ) -> Result<Facts, Failure> {
     let envelope = &event.envelope;
     let (push, again) = (push_of(event), envelope.again.clone());
     let (id, pushed_at) = (Some(under.clone()), envelope.time);
-    let mut facts = Facts { push, origin, again, id, pushed_at, ..Facts::default() };
+    let moved_since = if let Known::MovedSince(since) = known { since } else { None };
+    let mut facts = Facts { push, origin: known.origin(), again, id, pushed_at, moved_since, ..Facts::default() };
     let Some(PushNeeds { push, triggers }) = &needs.push else { return Ok(facts) };
     // All states are read before the branch's tip is: then no state can know of a newer commit than the tip.
     let mut states = Vec::new();

@@ -13,11 +13,10 @@ use serde_json::{Value, json};
 use signalbox_aws::{CodeBuild, CodeCommit, Failure};
 use signalbox_events::{Arn, Detail, Event, EventId, Parsed, RefKind, RepositoryName, parse_event};
 use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
-use signalbox_ledger::{Ledger, Noted, Report, State};
+use signalbox_ledger::{Ledger, Noted, Report, State, Turn};
 use signalbox_policy::{ArnPattern, Mode};
 use signalbox_trigger_rules::{
-    Arrival, Decision, Facts, Journal, Known, Needs, Origin, Reason, Verdict, decide, needs, render_action,
-    render_reason,
+    Arrival, Decision, Facts, Journal, Known, Needs, Reason, Verdict, decide, needs, render_action, render_reason,
 };
 
 /// The function with its clients.
@@ -73,13 +72,13 @@ impl Trigger {
     async fn push(
         &self,
         (event, received): (&Event, Option<Value>),
-        origin: Origin,
+        known: Known,
         needs: &Needs,
         in_force: &InForce,
-        under: &EventId,
+        under: Turn<'_>,
         invocation: Invocation,
     ) -> Result<Handled, Failure> {
-        let facts = gather::gather(needs, (event, origin, under), self, invocation.now).await?;
+        let facts = gather::gather(needs, (event, known, under.event()), self, invocation.now).await?;
         let decision = decide(&facts, &in_force.policy);
         let report =
             |actions| report((event, &received), &facts, &decision, actions, in_force.version.clone(), invocation);
@@ -108,7 +107,7 @@ impl Trigger {
     }
 
     /// Reports in the ledger what needed no claim.
-    async fn note(&self, under: &EventId, report: Report, now: Timestamp) -> Result<Handled, Failure> {
+    async fn note(&self, under: Turn<'_>, report: Report, now: Timestamp) -> Result<Handled, Failure> {
         Ok(match self.ledger.note(under, report.clone(), now).await? {
             Noted::Written => Handled::Reported(Box::new(report)),
             Noted::Before => Handled::Before,
@@ -139,16 +138,17 @@ impl Handle for Trigger {
             return self.sweep(&event, &in_force, invocation).await;
         }
         let needs = needs(&event, &in_force.policy);
-        let id = &event.envelope.id;
-        let Some(push) = &needs.push else {
-            return self.push((&event, Some(received(bytes))), Origin::Event, &needs, &in_force, id, invocation).await;
-        };
+        let (id, turn) = (&event.envelope.id, Turn::of(&event.envelope));
         let known = Known::Pushed(event.envelope.time);
+        let Some(push) = &needs.push else {
+            return self.push((&event, Some(received(bytes))), known, &needs, &in_force, turn, invocation).await;
+        };
         let arrival = Arrival { commit: push.push.commit.clone(), id: id.clone(), at: invocation.now, known };
         // An event that is run once more is meant itself, whoever came first.
         let under = if event.envelope.again.is_some() { id.clone() } else { self.take_up(&needs, &arrival).await? };
         let came_in = (&*event, Some(received(bytes)));
-        let handled = self.push(came_in, Origin::Event, &needs, &in_force, &under, invocation).await?;
+        let act_under = if under == *id { turn } else { Turn::first(&under) };
+        let handled = self.push(came_in, known, &needs, &in_force, act_under, invocation).await?;
         if under != *id {
             // The sweep was faster. Whoever looks for this event finds where to look on.
             let told = Report {
@@ -156,11 +156,11 @@ impl Handle for Trigger {
                 policy_version: in_force.version.clone(),
                 mode: in_force.policy.mode.name().to_owned(),
                 verdict: verdict(Verdict::Nothing).to_owned(),
-                reasons: vec![render_reason(&Reason::SweptBefore { id: under })],
+                reasons: vec![render_reason(&Reason::SweptBefore { id: under.clone() })],
                 actions: Vec::new(),
                 replay: json!({ "received": received(bytes), "event": event }),
             };
-            self.ledger.note(id, told, invocation.now).await?;
+            self.ledger.note(turn, told, invocation.now).await?;
         }
         Ok(handled)
     }

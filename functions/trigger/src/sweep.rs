@@ -9,11 +9,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use signalbox_aws::Failure;
-use signalbox_events::{CommitId, Event, RepositoryName};
+use signalbox_events::{Event, RepositoryName};
 use signalbox_glue::{Handled, InForce, Invocation};
-use signalbox_ledger::Report;
+use signalbox_ledger::{Report, Turn};
 use signalbox_trigger_rules::{
-    Cursor, Facts, Look, Memory, Moved, Origin, SweepFacts, decide, may_start, needs, render_reason, wanted,
+    Cursor, Facts, Failed, Look, Memory, Moved, NotSwept, SweepFacts, Tip, Trouble, decide, may_start, needs,
+    render_reason, wanted,
 };
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -48,6 +49,15 @@ enum Reach {
     UpTo(Option<String>),
 }
 
+/// Where branches are, as far as they could be asked for.
+#[derive(Debug)]
+struct Tips {
+    tips: BTreeMap<String, Tip>,
+    /// Those whose place could not be told.
+    failed: BTreeMap<String, Failure>,
+    reach: Reach,
+}
+
 /// What came of a branch that moved.
 #[derive(Debug)]
 enum MadeUp {
@@ -72,7 +82,8 @@ impl Trigger {
             self.sweep_all(event, in_force, invocation, &mut swept).await?;
         }
         tracing::info!(repositories = swept.repositories, branches = swept.branches, "swept");
-        let is_quiet = swept.facts == SweepFacts::default();
+        let is_quiet = swept.facts.moved.is_empty() && swept.facts.not_swept.is_empty();
+        let answered = swept.facts.answered;
         let facts = Facts { sweep: Some(swept.facts), ..Facts::default() };
         let decision = decide(&facts, &in_force.policy);
         let report = Report {
@@ -80,7 +91,7 @@ impl Trigger {
             policy_version: in_force.version.clone(),
             mode: decision.mode.name().to_owned(),
             // Its own word, so that who looks for events can pass it over.
-            verdict: if is_quiet { "swept" } else { verdict(decision.verdict) }.to_owned(),
+            verdict: if is_quiet && answered.is_none() { "swept" } else { verdict(decision.verdict) }.to_owned(),
             reasons: decision.reasons.iter().map(render_reason).collect(),
             actions: swept.told,
             replay: json!({ "event": event, "facts": facts, "decision": decision }),
@@ -89,12 +100,12 @@ impl Trigger {
         if is_quiet {
             return Ok(Handled::Reported(Box::new(report)));
         }
-        let id = &event.envelope.id;
+        let turn = Turn::of(&event.envelope);
         if decision.is_complete() {
-            self.ledger.note(id, report.clone(), invocation.now).await?;
+            self.ledger.note(turn, report.clone(), invocation.now).await?;
             return Ok(Handled::Reported(Box::new(report)));
         }
-        self.ledger.refuse(id, report.clone(), invocation.now).await?;
+        self.ledger.refuse(turn, report.clone(), invocation.now).await?;
         Ok(Handled::Refused(Box::new(report)))
     }
 
@@ -108,6 +119,10 @@ impl Trigger {
         let left = invocation.deadline.duration_since(invocation.now).saturating_sub(RESERVE);
         let until = Instant::now() + Duration::try_from(left).unwrap_or_default().min(self.sweep_time);
         let cursor = self.state.read::<Cursor>(Cursor::KEY).await?.map(|kept| kept.value).unwrap_or_default();
+        swept.facts.answered = cursor.answers(event.envelope.time);
+        if swept.facts.answered.is_some() {
+            return Ok(());
+        }
         let mut found = self.codecommit.repositories().await?;
         found.retain(|(name, _)| self.may_read(name) && may_start(name, &in_force.policy));
         found.sort();
@@ -117,7 +132,7 @@ impl Trigger {
             found.rotate_left(begin);
         }
 
-        let mut next = Cursor::default();
+        let mut next = Cursor { began: Some(invocation.now), ..Cursor::default() };
         for (index, (repository, id)) in found.into_iter().enumerate() {
             // Whatever the time is, each sweep gets on by one step.
             if index > 0 && Instant::now() >= until {
@@ -131,26 +146,18 @@ impl Trigger {
                 // Deleted since it was listed.
                 Err(gone) if gone.code() == Some("RepositoryDoesNotExistException") => {}
                 Ok(Reach::UpTo(behind)) => {
-                    next = Cursor { repository: Some(repository), behind };
+                    next = Cursor { repository: Some(repository), behind, ..next };
                     break;
                 }
-                Err(failure @ Failure::Refused(_)) => {
-                    self.refused(&repository, &failure, invocation.now, swept).await?
-                }
                 // The next sweep comes by itself, and finds the same again.
-                Err(failure) => {
-                    tracing::warn!(repo.name = repository.as_str(), why = failure.chain(), "left for the next sweep");
-                    swept.told.push(format!("{repository}: left for the next sweep: {}", failure.chain()));
-                }
+                Err(failure) => self.not_swept(&repository, &failure, invocation.now, swept).await,
             }
             swept.repositories += 1;
         }
         if let Some(repository) = &next.repository {
             tracing::info!(repo.name = repository.as_str(), "the time of a sweep is over: the next one goes on there");
         }
-        if next != cursor {
-            self.state.change(Cursor::KEY, |_: Option<&Cursor>| next.clone()).await?;
-        }
+        self.state.change(Cursor::KEY, |there: Option<&Cursor>| next.over(there)).await?;
         Ok(())
     }
 
@@ -171,12 +178,11 @@ impl Trigger {
         let at = Timestamp::now();
         let listed: BTreeSet<String> = self.codecommit.branches(repository).await?.into_iter().collect();
         let wanted = wanted(repository, &listed, &in_force.policy);
-        let (tips, reach) = self.tips(repository, &wanted, behind, until).await?;
+        let Tips { tips, mut failed, reach } = self.tips(repository, &wanted, behind, until).await;
         swept.branches += tips.len();
         let repository = repository.clone();
         let look = Look { repository, repository_id: id, at, listed, wanted, tips, memory };
 
-        let mut open = BTreeSet::new();
         for moved in look.moved() {
             match self.make_up_for(&moved, event, in_force, invocation).await {
                 Ok(MadeUp::NotNeeded) => {}
@@ -186,19 +192,17 @@ impl Trigger {
                 }
                 Ok(MadeUp::Refused(why)) => {
                     swept.told.push(why.clone());
-                    swept.facts.refused.insert(look.repository.clone(), why);
+                    let (repository, branch) = (look.repository.clone(), Some(moved.reference.short().to_owned()));
+                    swept.facts.not_swept.push(NotSwept { repository, branch, why });
                     swept.facts.moved.push(moved);
                 }
                 Err(failure) => {
-                    let (branch, why) = (moved.reference.short().to_owned(), failure.chain());
-                    let repository = look.repository.as_str();
-                    tracing::warn!(repo.name = repository, ref.name = branch, why, "left for the next sweep");
-                    swept.told.push(format!("{branch} of {repository}: left for the next sweep: {why}"));
+                    failed.insert(moved.reference.short().to_owned(), failure);
                     swept.facts.moved.push(moved);
-                    open.insert(branch);
                 }
             }
         }
+        let open = self::troubles(&look, &failed, swept);
         self.state.change(&key, |there: Option<&Memory>| look.remember(there, &open)).await?;
         Ok(reach)
     }
@@ -210,28 +214,34 @@ impl Trigger {
         wanted: &BTreeSet<String>,
         behind: Option<String>,
         until: Instant,
-    ) -> Result<(BTreeMap<String, Option<CommitId>>, Reach), Failure> {
+    ) -> Tips {
         let names: Vec<&String> = wanted.iter().filter(|name| Some(*name) > behind.as_ref()).collect();
-        let mut tips = BTreeMap::new();
+        let mut found = Tips { tips: BTreeMap::new(), failed: BTreeMap::new(), reach: Reach::All };
         let mut last = behind;
         for (index, names) in names.chunks(AT_ONCE).enumerate() {
             if index > 0 && Instant::now() >= until {
-                return Ok((tips, Reach::UpTo(last)));
+                return Tips { reach: Reach::UpTo(last), ..found };
             }
             let mut asked = JoinSet::new();
             for name in names {
                 let (codecommit, repository, name) = (self.codecommit.clone(), repository.clone(), (*name).clone());
-                asked.spawn(async move { (codecommit.branch_tip(&repository, &name).await, name) });
+                asked.spawn(async move {
+                    let asked = Timestamp::now();
+                    let tip = codecommit.branch_tip(&repository, &name).await;
+                    (name, tip.map(|commit| Tip { commit, asked, answered: Timestamp::now() }))
+                });
             }
+            // One that was cut off is in neither list: it stays as it is remembered.
             while let Some(answer) = asked.join_next().await {
-                let (tip, name) = answer.map_err(|error| {
-                    Failure::retry(format!("codecommit:GetBranch on {repository}"), format!("it was cut off: {error}"))
-                })?;
-                tips.insert(name, tip?);
+                match answer {
+                    Ok((name, Ok(tip))) => drop(found.tips.insert(name, tip)),
+                    Ok((name, Err(failure))) => drop(found.failed.insert(name, failure)),
+                    Err(error) => tracing::warn!(repo.name = repository.as_str(), %error, "a look was cut off"),
+                }
             }
             last = names.last().map(|name| (*name).clone());
         }
-        Ok((tips, Reach::All))
+        found
     }
 
     /// Does for a push what its event would have done.
@@ -245,7 +255,8 @@ impl Trigger {
         let Some(id) = moved.id() else { return Ok(MadeUp::NotNeeded) };
         let event = moved.event(id.clone(), &sweep.envelope);
         let needs = needs(&event, &in_force.policy);
-        let under = self.take_up(&needs, &moved.arrival(id.clone())).await?;
+        let arrival = moved.arrival(id.clone());
+        let under = self.take_up(&needs, &arrival).await?;
         if under != id {
             return Ok(MadeUp::NotNeeded);
         }
@@ -253,7 +264,7 @@ impl Trigger {
         let left = Duration::try_from(invocation.deadline.duration_since(now) - RESERVE / 2);
         let left = left.map_err(|_| Failure::retry("taking up a push", "the invocation's time is nearly over"))?;
         let invocation = Invocation { now, ..invocation };
-        let push = self.push((&event, None), Origin::Sweep, &needs, in_force, &id, invocation);
+        let push = self.push((&event, None), arrival.known, &needs, in_force, Turn::first(&id), invocation);
         let handled = tokio::time::timeout(left, push).await;
         let handled = handled.unwrap_or_else(|_| {
             Err(Failure::retry(
@@ -275,22 +286,57 @@ impl Trigger {
         }
     }
 
-    /// Remembers that a repository cannot be looked at. It is told once, until it goes well again or the reason changes.
-    async fn refused(
-        &self,
-        repository: &RepositoryName,
+    /// Remembers that a repository cannot be looked at; where not even that goes well, it is said at every sweep.
+    async fn not_swept(&self, repository: &RepositoryName, failure: &Failure, now: Timestamp, swept: &mut Swept) {
+        let key = Memory::key(repository);
+        let remembered = match self.state.read::<Memory>(&key).await {
+            Ok(kept) => {
+                let before = kept.and_then(|kept| kept.value.trouble);
+                let trouble = swept.trouble((repository, None), before.as_ref(), failure, now);
+                self.state.change(&key, |there: Option<&Memory>| Memory::troubled(there, &trouble)).await
+            }
+            Err(unreadable) => Err(unreadable),
+        };
+        if let Err(failure) = remembered {
+            let why = failure.chain();
+            tracing::warn!(repo.name = repository.as_str(), why, "left for the next sweep, and not remembered");
+            swept.facts.not_swept.push(NotSwept { repository: repository.clone(), branch: None, why });
+        }
+    }
+}
+
+/// What is remembered of the branches that could not be looked at or dealt with.
+fn troubles(look: &Look, failed: &BTreeMap<String, Failure>, swept: &mut Swept) -> BTreeMap<String, Trouble> {
+    let before = |branch: &str| look.memory.as_ref().and_then(|memory| memory.troubles.get(branch));
+    let trouble = failed.iter().map(|(branch, failure)| {
+        let trouble = swept.trouble((&look.repository, Some(branch)), before(branch), failure, look.at);
+        (branch.clone(), trouble)
+    });
+    trouble.collect()
+}
+
+impl Swept {
+    /// Notes what failed, and says it where that is due.
+    fn trouble(
+        &mut self,
+        (repository, branch): (&RepositoryName, Option<&String>),
+        before: Option<&Trouble>,
         failure: &Failure,
         now: Timestamp,
-        swept: &mut Swept,
-    ) -> Result<(), Failure> {
+    ) -> Trouble {
         let why = failure.chain();
-        let key = Memory::key(repository);
-        let before = self.state.read::<Memory>(&key).await?.and_then(|kept| kept.value.refused);
-        tracing::warn!(repo.name = repository.as_str(), why, "a repository cannot be swept");
-        if before.as_ref() != Some(&why) {
-            self.state.change(&key, |there: Option<&Memory>| Memory::refused(there, &why, now)).await?;
-            swept.facts.refused.insert(repository.clone(), why);
+        let name = branch.map_or_else(|| repository.to_string(), |branch| format!("{branch} of {repository}"));
+        tracing::warn!(repo.name = repository.as_str(), ref.name = branch, why, "left for the next sweep");
+        let failed = match failure {
+            Failure::Refused(_) => Failed::Refused(why),
+            Failure::Retry(_) => Failed::Later(why),
+        };
+        let (trouble, news) = Trouble::after(before, &failed, now);
+        self.told.push(format!("{name}: left for the next sweep: {}", trouble.why));
+        if let Some(why) = news {
+            let (repository, branch) = (repository.clone(), branch.cloned());
+            self.facts.not_swept.push(NotSwept { repository, branch, why });
         }
-        Ok(())
+        trouble
     }
 }

@@ -16,6 +16,7 @@ mod operations_tests;
 mod receive;
 mod refs;
 mod repositories;
+mod signing;
 mod smart_http;
 #[cfg(test)]
 mod testing;

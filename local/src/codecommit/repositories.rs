@@ -1,5 +1,7 @@
 //! Repositories: what there is of each beside git's own, and the operations on a whole one.
 
+mod shapes;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,9 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use signalbox_events::RepositoryName;
 
+pub(super) use self::shapes::{
+    Batch, Create, DeletedRepository, Describe, List, ManyRepositories, Metadata, NameAndId, Named, OneRepository,
+    Rename, RepositoryList, SetDefault,
+};
 use super::Nothing;
 use super::git::Git;
 use super::names::{BranchName, check_repository};
@@ -56,122 +61,7 @@ pub(super) struct Repositories {
     /// One writer at a time for what one compare-and-swap of git cannot hold together: the default branch.
     heads: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     #[cfg(test)]
-    pub(super) published: Mutex<Vec<Value>>,
-}
-
-/// `UpdateRepositoryName`, and the only input without a `repositoryName`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Rename {
-    old_name: Option<String>,
-    new_name: Option<String>,
-}
-
-/// `CreateRepository`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Create {
-    repository_name: Option<String>,
-    repository_description: Option<String>,
-    tags: Option<BTreeMap<String, String>>,
-    kms_key_id: Option<String>,
-}
-
-/// `UpdateRepositoryDescription`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Describe {
-    repository_name: Option<String>,
-    repository_description: Option<String>,
-}
-
-/// `UpdateDefaultBranch`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct SetDefault {
-    repository_name: Option<String>,
-    default_branch_name: Option<String>,
-}
-
-/// An input that only names a repository.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Named {
-    repository_name: Option<String>,
-}
-
-/// `BatchGetRepositories`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Batch {
-    repository_names: Option<Vec<String>>,
-}
-
-/// `ListRepositories`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct List {
-    next_token: Option<String>,
-    sort_by: Option<String>,
-    order: Option<String>,
-}
-
-/// `RepositoryMetadata` of the model.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Metadata {
-    account_id: String,
-    repository_id: String,
-    repository_name: RepositoryName,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    repository_description: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    default_branch: Option<String>,
-    last_modified_date: f64,
-    creation_date: f64,
-    clone_url_http: String,
-    #[serde(rename = "Arn")]
-    arn: String,
-}
-
-/// The output of `CreateRepository` and `GetRepository`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct OneRepository {
-    repository_metadata: Metadata,
-}
-
-/// The output of `BatchGetRepositories`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ManyRepositories {
-    repositories: Vec<Metadata>,
-    repositories_not_found: Vec<RepositoryName>,
-    errors: Vec<Value>,
-}
-
-/// The output of `DeleteRepository`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct DeletedRepository {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    repository_id: Option<String>,
-}
-
-/// The output of `ListRepositories`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct RepositoryList {
-    repositories: Vec<NameAndId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next_token: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct NameAndId {
-    repository_name: String,
-    repository_id: String,
+    pub(super) published: Mutex<Vec<serde_json::Value>>,
 }
 
 impl Repositories {

@@ -10,6 +10,7 @@ use super::git::{GitFailure, Place};
 use super::names::{BranchName, ObjectId, check_path};
 use super::refs::Swap;
 use super::repositories::{Repositories, Repository};
+use super::signing::{Signed, Signing};
 use super::tree::{Changes, Content, EmptyFolders, Entry, Listing, Mode, Plan, Put};
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
@@ -18,10 +19,6 @@ use crate::error::{Answer, ServiceError};
 const MOST_FILES: usize = 100;
 /// The contents of one commit together.
 const LARGEST_COMMIT: usize = 7 * 1024 * 1024;
-/// Longest message.
-const LONGEST_MESSAGE: usize = 256 * 1024;
-/// Longest author's name; AWS has a limit and does not say which.
-const LONGEST_NAME: usize = 1000;
 
 /// `CreateCommit`.
 #[derive(Debug, Deserialize)]
@@ -133,14 +130,6 @@ pub(super) struct RemovedFile {
     blob_id: ObjectId,
     tree_id: ObjectId,
     file_path: String,
-}
-
-/// What is said about a commit.
-#[derive(Debug)]
-struct Signing {
-    name: Option<String>,
-    email: Option<String>,
-    message: Option<String>,
 }
 
 /// A branch that a commit is to be added to, and where it stands.
@@ -416,53 +405,6 @@ fn decode(path: &str, content: &str) -> Answer<Vec<u8>> {
         ));
     }
     Ok(bytes)
-}
-
-/// A commit's author and message, checked.
-#[derive(Debug)]
-struct Signed {
-    person: String,
-    message: String,
-}
-
-impl Signing {
-    /// Without a name the caller's is taken, without a message `default`.
-    fn check(self, caller: &Caller, default: &str) -> Answer<Signed> {
-        let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
-        let name = given(self.name).unwrap_or_else(|| caller.arn.rsplit('/').next().unwrap_or(&caller.arn).to_owned());
-        let email = given(self.email).unwrap_or_default();
-        let message = given(self.message).unwrap_or_else(|| default.to_owned());
-        if name.chars().count() > LONGEST_NAME {
-            return Err(ServiceError::bad(
-                "NameLengthExceededException",
-                format!("the author's name is longer than {LONGEST_NAME} characters"),
-            ));
-        }
-        let breaks_the_line = |text: &str| text.chars().any(|c| c.is_control() || matches!(c, '<' | '>'));
-        if breaks_the_line(&email) || email.chars().count() > LONGEST_NAME {
-            return Err(ServiceError::bad("InvalidEmailException", format!("{email:?} is not an e-mail address")));
-        }
-        if message.len() > LONGEST_MESSAGE {
-            return Err(ServiceError::bad(
-                "CommitMessageLengthExceededException",
-                format!("the commit message is longer than {LONGEST_MESSAGE} bytes"),
-            ));
-        }
-        // git leaves these characters out of a name without a word.
-        let name: String = name.chars().filter(|c| !breaks_the_line(&c.to_string())).collect();
-        Ok(Signed { person: format!("{} <{email}>", name.trim()), message: message.replace('\0', "") })
-    }
-}
-
-impl Signed {
-    fn commit_object(&self, tree: &ObjectId, parent: Option<&ObjectId>, seconds: i64) -> String {
-        let parent = parent.map(|parent| format!("parent {parent}\n")).unwrap_or_default();
-        let Self { person, message } = self;
-        let end = if message.ends_with('\n') { "" } else { "\n" };
-        format!(
-            "tree {tree}\n{parent}author {person} {seconds} +0000\ncommitter {person} {seconds} +0000\n\n{message}{end}"
-        )
-    }
 }
 
 fn one_id(command: &'static str, output: &[u8]) -> Result<ObjectId, GitFailure> {

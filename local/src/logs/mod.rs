@@ -3,10 +3,12 @@
 //! A group is a folder and a stream is a file of JSON lines whose first line says which stream it is. So the files are all
 //! the state there is: nothing is lost when the process dies, and memory holds one small record a stream.
 
+mod inputs;
 pub(crate) mod lines;
 mod operations;
 pub(crate) mod page;
 mod pattern;
+mod reading;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, ErrorKind};

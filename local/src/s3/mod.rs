@@ -10,6 +10,7 @@ mod error;
 mod listing;
 mod multipart;
 mod objects;
+mod operation;
 mod payload;
 mod permission;
 mod route;
@@ -24,7 +25,7 @@ use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
-pub use self::route::OPERATIONS;
+pub use self::operation::OPERATIONS;
 pub(crate) use self::route::{bucket_in_host, operation};
 
 use self::conditions::WriteCondition;
@@ -272,7 +273,7 @@ fn answer(store: &Store, world: &World, call: Call, id: &str) -> Reply {
 }
 
 fn run(asking: Asking<'_>, request: &Request) -> Outcome<Reply> {
-    use route::Operation as Op;
+    use operation::Operation as Op;
     let Asking { store, world, .. } = asking;
     let operation = request.operation()?;
     tracing::trace!(operation = operation.name(), bucket = request.bucket, "S3 is called");

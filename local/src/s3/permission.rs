@@ -3,7 +3,8 @@
 use super::Setting;
 use super::conditions::WriteCondition;
 use super::error::{Outcome, Refused};
-use super::route::{Operation, Request, split};
+use super::operation::Operation;
+use super::route::{Request, split};
 use super::store::Store;
 use crate::auth::Caller;
 use crate::iam::Need;

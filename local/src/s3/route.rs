@@ -8,121 +8,12 @@ use percent_encoding::percent_decode_str;
 use super::Setting;
 use super::conditions;
 use super::error::{Outcome, Refused};
+use super::operation::Operation;
 use crate::error::ServiceError;
 use crate::git_credential::region_of;
 
 /// The longest key, in bytes of UTF-8.
 const LONGEST_KEY: usize = 1024;
-
-/// The operations that are offered here.
-pub const OPERATIONS: &[&str] = &[
-    "AbortMultipartUpload",
-    "CompleteMultipartUpload",
-    "CopyObject",
-    "CreateBucket",
-    "CreateMultipartUpload",
-    "DeleteBucket",
-    "DeleteBucketEncryption",
-    "DeleteBucketLifecycle",
-    "DeleteBucketPolicy",
-    "DeleteObject",
-    "DeleteObjects",
-    "DeletePublicAccessBlock",
-    "GetBucketEncryption",
-    "GetBucketLifecycleConfiguration",
-    "GetBucketLocation",
-    "GetBucketPolicy",
-    "GetBucketVersioning",
-    "GetObject",
-    "GetPublicAccessBlock",
-    "HeadBucket",
-    "HeadObject",
-    "ListBuckets",
-    "ListMultipartUploads",
-    "ListObjectVersions",
-    "ListObjects",
-    "ListObjectsV2",
-    "ListParts",
-    "PutBucketEncryption",
-    "PutBucketLifecycleConfiguration",
-    "PutBucketPolicy",
-    "PutBucketVersioning",
-    "PutObject",
-    "PutPublicAccessBlock",
-    "UploadPart",
-];
-
-/// What the local cloud can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operation {
-    ListBuckets,
-    CreateBucket,
-    DeleteBucket,
-    HeadBucket,
-    GetBucketLocation,
-    GetBucketVersioning,
-    PutBucketVersioning,
-    GetSetting(Setting),
-    PutSetting(Setting),
-    DeleteSetting(Setting),
-    ListObjects,
-    ListObjectsV2,
-    ListObjectVersions,
-    DeleteObjects,
-    CreateMultipartUpload,
-    UploadPart,
-    CompleteMultipartUpload,
-    AbortMultipartUpload,
-    ListParts,
-    ListMultipartUploads,
-    PutObject,
-    CopyObject,
-    GetObject,
-    HeadObject,
-    DeleteObject,
-}
-
-impl Operation {
-    /// AWS's name of it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::ListBuckets => "ListBuckets",
-            Self::CreateBucket => "CreateBucket",
-            Self::DeleteBucket => "DeleteBucket",
-            Self::HeadBucket => "HeadBucket",
-            Self::GetBucketLocation => "GetBucketLocation",
-            Self::GetBucketVersioning => "GetBucketVersioning",
-            Self::PutBucketVersioning => "PutBucketVersioning",
-            Self::GetSetting(Setting::Policy) => "GetBucketPolicy",
-            Self::GetSetting(Setting::Lifecycle) => "GetBucketLifecycleConfiguration",
-            Self::GetSetting(Setting::PublicAccessBlock) => "GetPublicAccessBlock",
-            Self::GetSetting(Setting::Encryption) => "GetBucketEncryption",
-            Self::PutSetting(Setting::Policy) => "PutBucketPolicy",
-            Self::PutSetting(Setting::Lifecycle) => "PutBucketLifecycleConfiguration",
-            Self::PutSetting(Setting::PublicAccessBlock) => "PutPublicAccessBlock",
-            Self::PutSetting(Setting::Encryption) => "PutBucketEncryption",
-            Self::DeleteSetting(Setting::Policy) => "DeleteBucketPolicy",
-            Self::DeleteSetting(Setting::Lifecycle) => "DeleteBucketLifecycle",
-            Self::DeleteSetting(Setting::PublicAccessBlock) => "DeletePublicAccessBlock",
-            Self::DeleteSetting(Setting::Encryption) => "DeleteBucketEncryption",
-            Self::ListObjects => "ListObjects",
-            Self::ListObjectsV2 => "ListObjectsV2",
-            Self::CreateMultipartUpload => "CreateMultipartUpload",
-            Self::UploadPart => "UploadPart",
-            Self::CompleteMultipartUpload => "CompleteMultipartUpload",
-            Self::AbortMultipartUpload => "AbortMultipartUpload",
-            Self::ListParts => "ListParts",
-            Self::ListMultipartUploads => "ListMultipartUploads",
-            Self::ListObjectVersions => "ListObjectVersions",
-            Self::DeleteObjects => "DeleteObjects",
-            Self::PutObject => "PutObject",
-            Self::CopyObject => "CopyObject",
-            Self::GetObject => "GetObject",
-            Self::HeadObject => "HeadObject",
-            Self::DeleteObject => "DeleteObject",
-        }
-    }
-}
 
 /// The query fields that choose an operation; all of them, so that none is mistaken for an ordinary request.
 const SUBRESOURCES: &[&str] = &[
@@ -442,6 +333,7 @@ pub(super) fn check_key(key: &str) -> Outcome<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::operation::OPERATIONS;
     use super::*;
 
     #[test]

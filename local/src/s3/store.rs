@@ -5,6 +5,9 @@
 //! last, both written in `incoming/` before, so a process that is killed never leaves half an object. What such a process
 //! left lying is cleared at the next open. A power cut is not guarded against: nothing is synced.
 
+mod disk;
+mod records;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
@@ -14,9 +17,11 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use anyhow::Context;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use serde::Serialize;
 
+use self::disk::{folder_name, read_key, remove_files};
+use self::records::{About, Record};
+pub(super) use self::records::{ObjectInfo, Version};
 use super::conditions::WriteCondition;
 use super::error::{Outcome, Refused};
 use super::{Setting, Versioning};
@@ -24,52 +29,6 @@ use crate::world::World;
 
 /// The version id of an object that was written while versioning was off or suspended.
 pub(super) const NULL: &str = "null";
-
-/// How much of a key is to be read in its folder's name.
-const READABLE: usize = 80;
-
-/// What is kept of an object beside its bytes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct ObjectInfo {
-    pub(super) size: u64,
-    /// The MD5 in hex, without quotes.
-    pub(super) etag: String,
-    /// Headers that go back as they came: `content-type`, `x-amz-meta-*`, encryption.
-    pub(super) headers: BTreeMap<String, String>,
-    /// The header and the value of the checksum that is kept.
-    pub(super) checksum: (String, String),
-}
-
-/// One version of a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Version {
-    /// Grows within a bucket: the order of versions.
-    sequence: u64,
-    /// What `x-amz-version-id` says; [`NULL`] outside versioning.
-    pub(super) id: String,
-    pub(super) modified: Timestamp,
-    /// The object; a delete marker has none.
-    pub(super) object: Option<ObjectInfo>,
-}
-
-/// A version's JSON file.
-#[derive(Debug, Serialize, Deserialize)]
-struct Record {
-    key: String,
-    #[serde(flatten)]
-    version: Version,
-}
-
-/// `bucket.json`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct About {
-    created: Timestamp,
-    /// Where it was made; one from before there were several is the home region's.
-    #[serde(default)]
-    region: Option<String>,
-    versioning: Versioning,
-    settings: BTreeMap<Setting, String>,
-}
 
 /// What a bucket knows; versions newest first.
 #[derive(Debug)]
@@ -471,82 +430,6 @@ impl State {
     fn current_etag(&self, key: &str) -> Option<&str> {
         self.keys.get(key)?.first()?.object.as_ref().map(|object| object.etag.as_str())
     }
-}
-
-/// A folder's name for a key: to be read by a person at its start, and never the same for two keys on any file system.
-fn folder_name(key: &str) -> String {
-    let readable: String = key
-        .chars()
-        .take(READABLE)
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' })
-        .collect();
-    format!("{readable}-{}", hex::encode(Sha256::digest(key)))
-}
-
-/// The JSON goes first: data without it is not there.
-fn remove_files(folder: &Path, sequence: u64) -> Outcome<()> {
-    for kind in ["json", "data"] {
-        let path = folder.join(format!("{sequence}.{kind}"));
-        match fs::remove_file(&path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Refused::internal("remove", &path, &error)),
-        }
-    }
-    Ok(())
-}
-
-/// Reads the versions of one key and clears what a killed process left.
-fn read_key(folder: &Path, state: &mut State) -> anyhow::Result<()> {
-    let mut records: Vec<Record> = Vec::new();
-    let mut data = Vec::new();
-    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
-        let path = entry?.path();
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("json") => {
-                let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-                records.push(
-                    serde_json::from_slice(&bytes)
-                        .with_context(|| format!("{} does not describe an object; move it away", path.display()))?,
-                );
-            }
-            Some("data") => data.push(path),
-            _ => {}
-        }
-    }
-    records.sort_by_key(|record| std::cmp::Reverse(record.version.sequence));
-    let mut null_seen = false;
-    records.retain(|record| {
-        // Replaced by a newer null version; its process ended before it could remove it.
-        let replaced = record.version.id == NULL && std::mem::replace(&mut null_seen, true);
-        if replaced && let Err(refused) = remove_files(folder, record.version.sequence) {
-            tracing::warn!(%refused, "an old version is still there");
-        }
-        !replaced
-    });
-    for record in &records {
-        let path = folder.join(format!("{}.data", record.version.sequence));
-        if let Some(object) = &record.version.object {
-            let length = fs::metadata(&path).map(|about| about.len()).ok();
-            anyhow::ensure!(
-                length == Some(object.size),
-                "{} is not the {} bytes that were written; move {} away",
-                path.display(),
-                object.size,
-                folder.display()
-            );
-        }
-    }
-    for path in data {
-        if !path.with_extension("json").exists() && path.exists() {
-            fs::remove_file(&path).with_context(|| format!("cannot clear {}", path.display()))?;
-        }
-    }
-    for Record { key, version } in records {
-        state.next = state.next.max(version.sequence + 1);
-        state.keys.entry(key).or_default().push(version);
-    }
-    Ok(())
 }
 
 pub(super) fn json(value: &impl Serialize) -> Outcome<Vec<u8>> {

@@ -2,11 +2,15 @@
 
 mod address;
 mod attributes;
+mod batches;
+mod inputs;
 mod journal;
 mod message;
 mod moves;
 mod operations;
 mod queue;
+mod queues;
+mod sending;
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::pin;
@@ -22,12 +26,12 @@ pub use self::message::{Message, MessageAttribute};
 pub use self::operations::OPERATIONS;
 pub(crate) use self::operations::query_code;
 pub use self::queue::Counts;
+pub(crate) use self::sending::{Extras, Unwritten};
+pub use self::sending::{Sent, Undeliverable};
 
-use self::attributes::Attributes;
 use self::journal::Journal;
-use self::queue::{Queue, ReceiptProblem, Stored};
+use self::queue::{Queue, ReceiptProblem};
 use crate::error::{Answer, ServiceError};
-use crate::iam::Need;
 use crate::kept::Kept;
 use crate::world::World;
 
@@ -57,64 +61,6 @@ struct State {
     queues: BTreeMap<String, Queue>,
     #[serde(default)]
     moves: Vec<moves::MoveTask>,
-}
-
-/// A message that was accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sent {
-    /// The message's id.
-    pub id: String,
-    /// The MD5 digest of the body, in hex.
-    pub md5: String,
-}
-
-/// Why a service's message did not get into a queue.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Undeliverable {
-    /// There is no such queue.
-    #[error("the queue {queue} does not exist")]
-    NoSuchQueue {
-        /// The ARN that was meant.
-        queue: String,
-    },
-    /// The queue's policy does not let the service send.
-    #[error("{reason}")]
-    NotAllowed {
-        /// Which statement is missing or in the way.
-        reason: String,
-    },
-    /// The queue does not take this message.
-    #[error("the queue refused the message: {reason}")]
-    Refused {
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The queue could not take it now; it may later.
-    #[error("the queue could not take the message: {reason}")]
-    Failed {
-        /// What went wrong.
-        reason: String,
-    },
-}
-
-/// What is sent beside a message's body.
-#[derive(Debug, Default)]
-pub(crate) struct Extras {
-    pub(crate) attributes: BTreeMap<String, MessageAttribute>,
-    /// Instead of the queue's own.
-    pub(crate) delay: Option<Duration>,
-    pub(crate) trace_header: Option<String>,
-    pub(crate) unwritten: Unwritten,
-}
-
-/// What becomes of a message that the journal cannot take, as on a full disk.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum Unwritten {
-    /// Its sender is told, and sends it again.
-    #[default]
-    Refused,
-    /// It stays, for whoever sent it cannot send it again: an event is told once. The next state that is written has it.
-    Kept,
 }
 
 fn no_such_queue(queue: &str) -> ServiceError {
@@ -177,98 +123,6 @@ impl Sqs {
         now
     }
 
-    /// Makes a queue and gives its ARN; the same queue once more is no error.
-    ///
-    /// # Errors
-    /// A name or an attribute that AWS refuses; a queue of that name with other attributes.
-    pub fn create_queue(&self, name: &str, attributes: &BTreeMap<String, String>) -> Answer<String> {
-        check_queue_name(name)?;
-        let mut set = Attributes::default();
-        set.set(attributes)?;
-        let arn = self.arn(name);
-        let now = self.now();
-        self.state.change(|state| {
-            check_redrive(state, &arn, &set)?;
-            if let Some(queue) = state.queues.get(name) {
-                return match queue.attributes.differs_from(attributes) {
-                    None => Ok(()),
-                    Some(attribute) => Err(ServiceError::bad(
-                        "QueueNameExists",
-                        format!("A queue named {name} exists with another value for attribute {attribute}."),
-                    )),
-                };
-            }
-            state.queues.insert(name.to_owned(), Queue::new(self.world.hex(32), set, now));
-            Ok(())
-        })?;
-        self.save_now()?;
-        Ok(arn)
-    }
-
-    /// Makes a queue with exactly these attributes, or gives them to the one that is there; gives its ARN.
-    ///
-    /// # Errors
-    /// A name or an attribute that AWS refuses.
-    pub fn ensure_queue(&self, name: &str, attributes: &BTreeMap<String, String>) -> Answer<String> {
-        check_queue_name(name)?;
-        let mut set = Attributes::default();
-        set.set(attributes)?;
-        let arn = self.arn(name);
-        let now = self.now();
-        self.state.change(|state| {
-            check_redrive(state, &arn, &set)?;
-            match state.queues.get_mut(name) {
-                Some(queue) if queue.attributes == set => {}
-                Some(queue) => {
-                    queue.attributes = set;
-                    queue.modified = now;
-                }
-                None => drop(state.queues.insert(name.to_owned(), Queue::new(self.world.hex(32), set, now))),
-            }
-            Ok::<_, ServiceError>(())
-        })?;
-        self.save_now()?;
-        Ok(arn)
-    }
-
-    /// Changes some attributes of a queue, all or none.
-    ///
-    /// # Errors
-    /// No such queue; an attribute that AWS refuses.
-    pub fn set_attributes(&self, queue: &str, attributes: &BTreeMap<String, String>) -> Answer<()> {
-        let name = self.name(queue)?;
-        let arn = self.arn(&name);
-        let now = self.now();
-        self.state.change(|state| {
-            let mut set = state.queues.get(&name).ok_or_else(|| no_such_queue(queue))?.attributes.clone();
-            set.set(attributes)?;
-            check_redrive(state, &arn, &set)?;
-            if let Some(queue) = state.queues.get_mut(&name) {
-                queue.attributes = set;
-                queue.modified = now;
-            }
-            Ok::<_, ServiceError>(())
-        })?;
-        self.ring(&name);
-        self.save_now()
-    }
-
-    /// Takes a queue away with all its messages; whoever waits for it is told.
-    ///
-    /// # Errors
-    /// No such queue.
-    pub fn delete_queue(&self, queue: &str) -> Answer<()> {
-        let name = self.name(queue)?;
-        self.state.change(|state| state.queues.remove(&name)).ok_or_else(|| no_such_queue(queue))?;
-        self.ring(&name);
-        self.save_now()
-    }
-
-    /// The names of all queues, sorted.
-    pub fn queue_names(&self) -> Vec<String> {
-        self.state.read(|state| state.queues.keys().cloned().collect())
-    }
-
     /// The ARN of a queue by its name, whether or not it exists.
     pub fn arn(&self, name: &str) -> String {
         self.world.arn("sqs", name)
@@ -277,99 +131,6 @@ impl Sqs {
     /// The URL of a queue by its name, whether or not it exists.
     pub fn url(&self, name: &str) -> String {
         format!("{}/{}/{name}", self.world.endpoint(), self.world.account)
-    }
-
-    /// Sends a message.
-    ///
-    /// # Errors
-    /// No such queue; a body or an attribute that AWS refuses.
-    pub fn send(&self, queue: &str, body: &str, attributes: BTreeMap<String, MessageAttribute>) -> Answer<Sent> {
-        self.send_as(queue, body, "signalbox", Extras { attributes, ..Extras::default() })
-    }
-
-    fn send_as(&self, queue: &str, body: &str, sender: &str, extras: Extras) -> Answer<Sent> {
-        let name = self.name(queue)?;
-        let now = self.now();
-        let id = self.world.uuid();
-        self.state.change(|state| {
-            let queue = state.queues.get_mut(&name).ok_or_else(|| no_such_queue(queue))?;
-            message::check_message(body, &extras.attributes, queue.attributes.number("MaximumMessageSize"))?;
-            let delay = extras.delay.map_or_else(|| queue.attributes.milliseconds("DelaySeconds"), milliseconds);
-            let mut stored = Stored::new(id.clone(), body.to_owned(), sender.to_owned(), now);
-            stored.attributes = extras.attributes;
-            stored.trace_header = extras.trace_header;
-            let ticket = queue.push(stored, delay, now);
-            match self.journal.add(&name, queue, ticket) {
-                Err(error) if extras.unwritten == Unwritten::Refused => {
-                    queue.take_back(ticket);
-                    Err(ServiceError::internal(format!("{error:#}")))
-                }
-                Err(error) => {
-                    tracing::error!(queue = name, error = format!("{error:#}"), "a message is in memory only");
-                    Ok(())
-                }
-                Ok(()) => Ok(()),
-            }
-        })?;
-        self.ring(&name);
-        Ok(Sent { id, md5: message::md5_of_body(body) })
-    }
-
-    /// Whether the queue's policy lets an AWS service send for one of its resources.
-    ///
-    /// # Errors
-    /// There is no such queue, or the reason why not.
-    pub fn may_send(&self, queue_arn: &str, service: &str, source_arn: &str) -> Result<(), Undeliverable> {
-        let missing = || Undeliverable::NoSuchQueue { queue: queue_arn.to_owned() };
-        let name = self.name(queue_arn).map_err(|_| missing())?;
-        let policy = self
-            .state
-            .read(|state| state.queues.get(&name).map(|queue| queue.attributes.get("Policy")))
-            .ok_or_else(missing)?;
-        let need = Need::new("sqs:SendMessage", queue_arn);
-        let checked = self.world.iam.check_service(service, source_arn, &need, policy.as_deref());
-        checked.map_err(|refusal| Undeliverable::NotAllowed { reason: refusal.to_string() })
-    }
-
-    /// A queue's policy, if there is such a queue and it has one.
-    pub(crate) fn policy(&self, queue: &str) -> Option<String> {
-        let name = self.name(queue).ok()?;
-        self.state.read(|state| state.queues.get(&name).and_then(|queue| queue.attributes.get("Policy")))
-    }
-
-    /// Sends a message as an AWS service does it: only if the queue's policy lets it.
-    ///
-    /// # Errors
-    /// No such queue, no permission, or a message that the queue does not take, or not now.
-    pub fn send_for_service(
-        &self,
-        queue_arn: &str,
-        service: &str,
-        source_arn: &str,
-        body: &str,
-        attributes: BTreeMap<String, MessageAttribute>,
-    ) -> Result<Sent, Undeliverable> {
-        self.send_for(queue_arn, (service, source_arn), body, Extras { attributes, ..Extras::default() })
-    }
-
-    /// [`Sqs::send_for_service`] with whatever can be sent beside a body.
-    ///
-    /// # Errors
-    /// The same.
-    pub(crate) fn send_for(
-        &self,
-        queue_arn: &str,
-        (service, source_arn): (&str, &str),
-        body: &str,
-        extras: Extras,
-    ) -> Result<Sent, Undeliverable> {
-        self.may_send(queue_arn, service, source_arn)?;
-        let extras = Extras { unwritten: Unwritten::Kept, ..extras };
-        self.send_as(queue_arn, body, service, extras).map_err(|refused| match refused.code.as_str() {
-            "QueueDoesNotExist" => Undeliverable::NoSuchQueue { queue: queue_arn.to_owned() },
-            _ if refused.status >= 500 => Undeliverable::Failed { reason: refused.message },
-            _ => Undeliverable::Refused { reason: refused.message },
-        })
     }
 
     /// Receives up to `most` messages with the queue's own visibility; waits up to `wait` for the first.
@@ -554,45 +315,6 @@ impl Sqs {
             bell.notify_waiters();
         }
     }
-}
-
-fn check_queue_name(name: &str) -> Answer<()> {
-    if name.ends_with(".fifo") {
-        return Err(ServiceError::bad(
-            "UnsupportedOperation",
-            format!("the local cloud has standard queues only, and {name} names a FIFO queue"),
-        ));
-    }
-    let good =
-        (1..=80).contains(&name.len()) && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
-    if good {
-        return Ok(());
-    }
-    Err(invalid(
-        "QueueName",
-        name,
-        "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
-    ))
-}
-
-/// Whether the dead-letter queue that a queue names exists and takes its messages.
-fn check_redrive(state: &State, source_arn: &str, attributes: &Attributes) -> Answer<()> {
-    let Some(redrive) = attributes.redrive() else { return Ok(()) };
-    let refused = |reason: &str| invalid("RedrivePolicy", &redrive.target, reason);
-    if redrive.target == source_arn {
-        return Err(refused("A queue cannot be its own dead letter target."));
-    }
-    let account_of = |arn: &str| arn.rsplit_once(':').map(|(account, _)| account.to_owned());
-    let name = redrive.target.rsplit(':').next().unwrap_or_default();
-    let target = state
-        .queues
-        .get(name)
-        .filter(|_| account_of(&redrive.target) == account_of(source_arn))
-        .ok_or_else(|| refused("Dead letter target does not exist. Make it first."))?;
-    if !target.attributes.allows_redrive_from(source_arn) {
-        return Err(refused("The RedriveAllowPolicy of the dead letter target does not permit this source queue."));
-    }
-    Ok(())
 }
 
 fn refuse_receipt(problem: ReceiptProblem, receipt: &str) -> ServiceError {

@@ -2,15 +2,17 @@
 //!
 //! Every input is a struct that knows all members it honours; one that it does not know is refused, never ignored.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeSet;
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::address::name_in_url;
-use super::message::{self, MessageAttribute};
+use super::inputs::{
+    CancelMove, ChangeEntry, ChangeVisibility, CreateQueue, DeleteMessage, GetQueueAttributes, GetQueueUrl, ListMoves,
+    ListQueues, ListSources, MessageAttributes, OnlyQueue, ReceiveMessage, SendEntry, SendMessage, SetQueueAttributes,
+    StartMove, Texts, between, parse, required, seconds,
+};
+use super::message;
 use super::{Extras, Message, Sqs, Unwritten, attributes, invalid};
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
@@ -39,15 +41,6 @@ pub const OPERATIONS: &[&str] = &[
     "StartMessageMoveTask",
 ];
 
-/// The largest page of queues, as on AWS.
-const LARGEST_PAGE: usize = 1000;
-
-/// The most entries of a batch, as on AWS.
-const MOST_ENTRIES: usize = 10;
-
-/// The largest batch of messages in bytes, as on AWS.
-const LARGEST_BATCH: usize = 1_048_576;
-
 /// The system attributes of a message that can be asked for; the last three belong to FIFO queues and are never there.
 const SYSTEM_ATTRIBUTES: [&str; 9] = [
     "ApproximateFirstReceiveTimestamp",
@@ -60,6 +53,9 @@ const SYSTEM_ATTRIBUTES: [&str; 9] = [
     "MessageGroupId",
     "SequenceNumber",
 ];
+
+/// The largest page of queues, as on AWS.
+const LARGEST_PAGE: usize = 1000;
 
 /// An error's shape in the service model, and its code in the older Query protocol, which SDKs still go by.
 ///
@@ -78,216 +74,6 @@ pub(crate) fn query_code(code: &str) -> &str {
         "UnsupportedOperation" => "AWS.SimpleQueueService.UnsupportedOperation",
         same => same,
     }
-}
-
-type Texts = BTreeMap<String, String>;
-type MessageAttributes = BTreeMap<String, MessageAttribute>;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct CreateQueue {
-    queue_name: Option<String>,
-    #[serde(default)]
-    attributes: Texts,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct GetQueueUrl {
-    queue_name: Option<String>,
-    #[serde(rename = "QueueOwnerAWSAccountId")]
-    owner: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct ListQueues {
-    #[serde(default)]
-    queue_name_prefix: String,
-    max_results: Option<i64>,
-    next_token: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct OnlyQueue {
-    queue_url: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct ListSources {
-    queue_url: Option<String>,
-    max_results: Option<i64>,
-    next_token: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct GetQueueAttributes {
-    queue_url: Option<String>,
-    #[serde(default)]
-    attribute_names: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct SetQueueAttributes {
-    queue_url: Option<String>,
-    attributes: Option<Texts>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct SendMessage {
-    queue_url: Option<String>,
-    message_body: Option<String>,
-    delay_seconds: Option<i64>,
-    #[serde(default)]
-    message_attributes: MessageAttributes,
-    #[serde(default)]
-    message_system_attributes: MessageAttributes,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Batch<E> {
-    queue_url: Option<String>,
-    entries: Option<Vec<E>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct SendEntry {
-    id: Option<String>,
-    message_body: Option<String>,
-    delay_seconds: Option<i64>,
-    #[serde(default)]
-    message_attributes: MessageAttributes,
-    #[serde(default)]
-    message_system_attributes: MessageAttributes,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct ReceiveMessage {
-    queue_url: Option<String>,
-    #[serde(default)]
-    attribute_names: Vec<String>,
-    #[serde(default)]
-    message_system_attribute_names: Vec<String>,
-    #[serde(default)]
-    message_attribute_names: Vec<String>,
-    max_number_of_messages: Option<i64>,
-    visibility_timeout: Option<i64>,
-    wait_time_seconds: Option<i64>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct DeleteMessage {
-    queue_url: Option<String>,
-    receipt_handle: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct DeleteEntry {
-    id: Option<String>,
-    receipt_handle: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct ChangeVisibility {
-    queue_url: Option<String>,
-    receipt_handle: Option<String>,
-    visibility_timeout: Option<i64>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct ChangeEntry {
-    id: Option<String>,
-    receipt_handle: Option<String>,
-    visibility_timeout: Option<i64>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct StartMove {
-    source_arn: Option<String>,
-    destination_arn: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct CancelMove {
-    task_handle: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct ListMoves {
-    source_arn: Option<String>,
-    max_results: Option<i64>,
-}
-
-/// An entry of a batch. One that lacks a member that the model requires fails the batch; anything else only itself.
-trait BatchEntry {
-    fn id(&self) -> Option<String>;
-    fn check(&self) -> Answer<()>;
-}
-
-impl BatchEntry for SendEntry {
-    fn id(&self) -> Option<String> {
-        self.id.clone()
-    }
-
-    fn check(&self) -> Answer<()> {
-        required(self.message_body.as_ref(), "MessageBody").map(drop)
-    }
-}
-
-impl BatchEntry for DeleteEntry {
-    fn id(&self) -> Option<String> {
-        self.id.clone()
-    }
-
-    fn check(&self) -> Answer<()> {
-        required(self.receipt_handle.as_ref(), "ReceiptHandle").map(drop)
-    }
-}
-
-impl BatchEntry for ChangeEntry {
-    fn id(&self) -> Option<String> {
-        self.id.clone()
-    }
-
-    fn check(&self) -> Answer<()> {
-        required(self.receipt_handle.as_ref(), "ReceiptHandle").map(drop)
-    }
-}
-
-fn parse<T: DeserializeOwned>(input: Value) -> Answer<T> {
-    crate::input::read(input, "SerializationException")
-}
-
-fn required<T>(value: Option<T>, name: &str) -> Answer<T> {
-    value
-        .ok_or_else(|| ServiceError::bad("MissingParameter", format!("The request must contain the parameter {name}.")))
-}
-
-/// A number that must lie between two others, both allowed.
-fn between(name: &str, value: i64, least: u32, most: u32) -> Answer<u32> {
-    u32::try_from(value)
-        .ok()
-        .filter(|number| (least..=most).contains(number))
-        .ok_or_else(|| invalid(name, value, &format!("Must be between {least} and {most}, if provided.")))
-}
-
-fn seconds(name: &str, value: Option<i64>, most: u32) -> Answer<Option<Duration>> {
-    value.map(|value| between(name, value, 0, most).map(|seconds| Duration::from_secs(seconds.into()))).transpose()
 }
 
 fn page_size(value: Option<i64>) -> Answer<usize> {
@@ -332,7 +118,7 @@ impl Sqs {
     }
 
     /// The queue that a request is about.
-    fn queue(&self, url: Option<String>) -> Answer<String> {
+    pub(super) fn queue(&self, url: Option<String>) -> Answer<String> {
         let url = required(url, "QueueUrl")?;
         name_in_url(&self.world, &url).map(str::to_owned)
     }
@@ -450,7 +236,7 @@ impl Sqs {
         self.send_entry(&name, entry, caller).map(Value::Object)
     }
 
-    fn send_entry(&self, queue: &str, entry: SendEntry, caller: &Caller) -> Answer<Map<String, Value>> {
+    pub(super) fn send_entry(&self, queue: &str, entry: SendEntry, caller: &Caller) -> Answer<Map<String, Value>> {
         let body = required(entry.message_body, "MessageBody")?;
         let delay = seconds("DelaySeconds", entry.delay_seconds, 900)?;
         let system = entry.message_system_attributes;
@@ -485,30 +271,9 @@ impl Sqs {
         Ok(output)
     }
 
-    fn send_message_batch(&self, input: Batch<SendEntry>, caller: &Caller) -> Answer<Value> {
-        let size = |entry: &SendEntry| {
-            message::size(entry.message_body.as_deref().unwrap_or_default(), &entry.message_attributes)
-        };
-        let total: usize = input.entries.iter().flatten().map(size).sum();
-        if total > LARGEST_BATCH {
-            return Err(ServiceError::bad(
-                "BatchRequestTooLong",
-                format!("Batch requests cannot be longer than {LARGEST_BATCH} bytes. You have sent {total} bytes."),
-            ));
-        }
-        self.batch(input, |queue, entry| self.send_entry(queue, entry, caller))
-    }
-
     fn delete_message(&self, input: DeleteMessage) -> Answer<Value> {
         let name = self.queue(input.queue_url)?;
         self.delete(&name, &required(input.receipt_handle, "ReceiptHandle")?).map(|()| json!({}))
-    }
-
-    fn delete_message_batch(&self, input: Batch<DeleteEntry>) -> Answer<Value> {
-        self.batch(input, |queue, entry: DeleteEntry| {
-            self.delete(queue, &required(entry.receipt_handle, "ReceiptHandle")?)?;
-            Ok(Map::new())
-        })
     }
 
     fn change_message_visibility(&self, input: ChangeVisibility) -> Answer<Value> {
@@ -521,68 +286,11 @@ impl Sqs {
         self.change_entry(&name, entry).map(Value::Object)
     }
 
-    fn change_entry(&self, queue: &str, entry: ChangeEntry) -> Answer<Map<String, Value>> {
+    pub(super) fn change_entry(&self, queue: &str, entry: ChangeEntry) -> Answer<Map<String, Value>> {
         let receipt = required(entry.receipt_handle, "ReceiptHandle")?;
         let visibility = seconds("VisibilityTimeout", entry.visibility_timeout, 43_200)?;
         self.change_visibility(queue, &receipt, required(visibility, "VisibilityTimeout")?)?;
         Ok(Map::new())
-    }
-
-    fn change_message_visibility_batch(&self, input: Batch<ChangeEntry>) -> Answer<Value> {
-        self.batch(input, |queue, entry| self.change_entry(queue, entry))
-    }
-
-    /// Does a batch entry by entry; one that fails does not keep the others from going through.
-    fn batch<E: BatchEntry>(
-        &self,
-        input: Batch<E>,
-        mut act: impl FnMut(&str, E) -> Answer<Map<String, Value>>,
-    ) -> Answer<Value> {
-        let name = self.queue(input.queue_url)?;
-        self.with(&name, |_| ())?;
-        let entries = required(input.entries, "Entries")?;
-        if entries.is_empty() {
-            return Err(ServiceError::bad("EmptyBatchRequest", "There should be at least one entry in the request."));
-        }
-        if entries.len() > MOST_ENTRIES {
-            return Err(ServiceError::bad(
-                "TooManyEntriesInBatchRequest",
-                format!("Maximum number of entries per request are {MOST_ENTRIES}. You have sent {}.", entries.len()),
-            ));
-        }
-        let mut ids = BTreeSet::new();
-        for entry in &entries {
-            let id = required(entry.id(), "Id")?;
-            entry.check()?;
-            let good =
-                (1..=80).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
-            if !good {
-                return Err(ServiceError::bad(
-                    "InvalidBatchEntryId",
-                    format!("The batch entry id {id:?} may hold 1 to 80 of letters, digits, - and _ only."),
-                ));
-            }
-            if let Some(twice) = ids.replace(id) {
-                return Err(ServiceError::bad("BatchEntryIdsNotDistinct", format!("Id {twice} repeated.")));
-            }
-        }
-        let (mut successful, mut failed) = (Vec::new(), Vec::new());
-        for entry in entries {
-            let id = entry.id().unwrap_or_default();
-            match act(&name, entry) {
-                Ok(mut done) => {
-                    done.insert("Id".to_owned(), json!(id));
-                    successful.push(done);
-                }
-                Err(refused) => failed.push(json!({
-                    "Id": id,
-                    "Code": query_code(&refused.code),
-                    "Message": refused.message,
-                    "SenderFault": refused.status < 500,
-                })),
-            }
-        }
-        Ok(json!({ "Successful": successful, "Failed": failed }))
     }
 
     async fn receive_message(&self, input: ReceiveMessage) -> Answer<Value> {

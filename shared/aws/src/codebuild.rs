@@ -132,26 +132,35 @@ impl CodeBuild {
         Ok(found)
     }
 
-    /// The newest builds of a project, newest first, at most 100: as many as one page of AWS's.
+    /// The newest build of a project that is `wanted`, of those that were started at or after `since`.
+    ///
+    /// Reads the project's builds page by page, newest first, until one is older.
     ///
     /// # Errors
     /// As [`Failure`] sorts them.
-    pub async fn newest(&self, project: &ProjectName) -> Result<Vec<BuildId>, Failure> {
+    pub async fn find(
+        &self,
+        project: &ProjectName,
+        since: Timestamp,
+        wanted: impl Fn(&Build) -> bool + Send,
+    ) -> Result<Option<Build>, Failure> {
         let doing = format!("codebuild:ListBuildsForProject on {project}");
-        let (mut newest, mut token) = (Vec::new(), None);
+        let mut token = None;
         loop {
             let request = self.client.list_builds_for_project().project_name(project.as_str()).set_next_token(token);
             let answer = request.send().await.map_err(|error| sort(&doing, error))?;
-            for id in answer.ids.unwrap_or_default() {
-                newest.push(
-                    BuildId::parse(id)
-                        .map_err(|error| Failure::refused(&doing, format!("the answer cannot be read: {error}")))?,
-                );
+            let ids = answer.ids.unwrap_or_default().into_iter().map(BuildId::parse);
+            let ids = ids.collect::<Result<Vec<_>, _>>();
+            let ids = ids.map_err(|error| Failure::refused(&doing, format!("the answer cannot be read: {error}")))?;
+            // Asked for at once, they come in no promised order.
+            let builds = self.builds(&ids).await?;
+            let is_past_it = builds.iter().any(|build| build.start.is_some_and(|start| start < since));
+            if let Some(found) = builds.into_iter().find(&wanted) {
+                return Ok(Some(found));
             }
             token = answer.next_token.filter(|token| !token.is_empty());
-            if token.is_none() || newest.len() >= BUILDS_AT_ONCE {
-                newest.truncate(BUILDS_AT_ONCE);
-                return Ok(newest);
+            if is_past_it || token.is_none() {
+                return Ok(None);
             }
         }
     }

@@ -50,11 +50,18 @@ impl Bucket {
             Err(error) if error.raw_response().is_some_and(|raw| matches!(raw.status().as_u16(), 404 | 409 | 412)) => {
                 match sort(self.doing("PutObject", key), error) {
                     failure if failure.code() == Some("NoSuchBucket") => Err(failure),
-                    _ => Ok(Replaced::Lost),
+                    _ => self.was_ours(key, text, writer).await,
                 }
             }
             Err(error) => Err(sort(self.doing("PutObject", key), error)),
         }
+    }
+
+    /// Whether a write that S3 says came too late was this very one: its answer was cut off, and the SDK sent it again.
+    async fn was_ours(&self, key: &str, text: &str, writer: &str) -> Result<Replaced, Failure> {
+        let there = self.get(key).await?;
+        let ours = there.filter(|there| there.bytes == text.as_bytes() && there.writer.as_deref() == Some(writer));
+        Ok(ours.map_or(Replaced::Lost, |there| Replaced::Written { version: there.version }))
     }
 
     /// Whether the bucket is there.

@@ -18,7 +18,7 @@ pub struct Envelope {
     pub region: Region,
     /// When it happened, to the second; for a build phase, when the phase began.
     ///
-    /// A time that is absent or no date is `None` and no reason to lose the event.
+    /// Whatever is ordered by it must do without: a time that is absent or no date is `None` and no reason to lose the event.
     pub time: Option<Timestamp>,
     /// The resources it is about; in no promised order, and none at all for some kinds.
     pub resources: Vec<Arn>,

@@ -2,8 +2,7 @@
 
 use jiff::Timestamp;
 use signalbox_aws::Failure;
-use signalbox_events::EventId;
-use signalbox_ledger::{Claim, Ledger, Outcome, Report};
+use signalbox_ledger::{Claim, Ledger, Outcome, Report, Turn};
 
 use crate::batch::Invocation;
 use crate::run::Handled;
@@ -67,14 +66,14 @@ pub trait Apply<A>: Sync {
 pub async fn carry_out<A: Sync>(
     function: &impl Apply<A>,
     ledger: &Ledger,
-    event: &EventId,
+    turn: Turn<'_>,
     invocation: Invocation,
     ending: Ending,
     actions: &[A],
     report: impl Fn(Vec<String>) -> Report + Send,
 ) -> Result<Handled, Failure> {
     in_time("claiming the event", invocation)?;
-    let mut held = match ledger.claim(event, invocation.lease(), invocation.now).await? {
+    let mut held = match ledger.claim(turn, invocation.lease(), invocation.now).await? {
         Claim::Held(held) => held,
         Claim::Finished(_) => return Ok(Handled::Before),
         Claim::Busy { until } => return Err(Failure::busy("claiming the event", until)),

@@ -10,8 +10,8 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use signalbox_aws::{Aws, AwsEnvironment, Bucket, Failure, Queue};
-use signalbox_events::EventId;
-use signalbox_ledger::{Ledger, Report, State};
+use signalbox_events::{AGAIN, EventId};
+use signalbox_ledger::{Ledger, Report, State, Turn};
 
 use crate::batch::{Answer, Delivery, Invocation, answer_payload, deliveries, wait_before_retry};
 use crate::logging;
@@ -203,7 +203,8 @@ async fn refuse(setup: &Setup, delivery: &Delivery, failure: &Failure, now: Time
         actions: Vec::new(),
         replay: serde_json::json!({ "received": received(&delivery.body) }),
     };
-    setup.ledger.refuse(&event_id(&delivery.body), report.clone(), now).await?;
+    let event = event_id(&delivery.body);
+    setup.ledger.refuse(Turn::after(&event, round(&delivery.body)), report.clone(), now).await?;
     Ok(report)
 }
 
@@ -253,6 +254,13 @@ fn take_values_of_variables(variables: &mut Value) {
             None => *variable = Value::Null,
         }
     }
+}
+
+/// How often the event was finished before, where it says so.
+fn round(body: &[u8]) -> u32 {
+    let read = serde_json::from_slice::<Value>(body).ok();
+    let round = read.as_ref().and_then(|event| event.get(AGAIN)).and_then(Value::as_u64);
+    round.and_then(|round| u32::try_from(round).ok()).unwrap_or_default()
 }
 
 /// The event's own id, or one made from its content where it has none.

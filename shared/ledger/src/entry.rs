@@ -42,6 +42,11 @@ pub struct Round {
 }
 
 impl Entry {
+    /// How often it was finished and opened again.
+    pub fn rounds(&self) -> u32 {
+        u32::try_from(self.earlier.len()).unwrap_or(u32::MAX)
+    }
+
     /// The event as it came, as far as the last report kept it; nothing for what was no event.
     pub fn received(&self) -> Option<&Value> {
         let reports = self.report.iter().chain(self.earlier.iter().rev().filter_map(|round| round.report.as_ref()));

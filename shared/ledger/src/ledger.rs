@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use signalbox_aws::{Bucket, Failure, Object, Put};
-use signalbox_events::EventId;
+use signalbox_events::{Envelope, EventId};
 
 use crate::entry::{Entry, Outcome, Phase, Report, Round};
 
@@ -14,6 +14,43 @@ use crate::entry::{Entry, Outcome, Phase, Report, Round};
 pub struct Ledger {
     bucket: Bucket,
     function: String,
+}
+
+/// One time that an event is run: the first, or once more after it was finished.
+///
+/// A delivery says which time it is for. One of an earlier time finds the event finished, though it was opened again: a late
+/// copy of the event shall not take the place of the delivery that somebody wished for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn<'a> {
+    event: &'a EventId,
+    round: u32,
+}
+
+impl<'a> Turn<'a> {
+    /// The first time.
+    pub fn first(event: &'a EventId) -> Self {
+        Self { event, round: 0 }
+    }
+
+    /// The time after the event was finished so often.
+    pub fn after(event: &'a EventId, round: u32) -> Self {
+        Self { event, round }
+    }
+
+    /// The time that the event itself says.
+    pub fn of(envelope: &'a Envelope) -> Self {
+        Self { event: &envelope.id, round: envelope.again.as_ref().map_or(0, |again| again.round) }
+    }
+
+    /// The event.
+    pub fn event(&self) -> &'a EventId {
+        self.event
+    }
+
+    /// Whether the entry has been opened again since.
+    fn is_over(&self, entry: &Entry) -> bool {
+        entry.rounds() > self.round
+    }
 }
 
 /// What a claim came to.
@@ -87,11 +124,11 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Failure::Retry`] where a race was lost or S3 is away; [`Failure::Refused`] where the entry cannot be read.
-    pub async fn claim(&self, event: &EventId, lease: SignedDuration, now: Timestamp) -> Result<Claim, Failure> {
-        let key = self.key(event);
+    pub async fn claim(&self, turn: Turn<'_>, lease: SignedDuration, now: Timestamp) -> Result<Claim, Failure> {
+        let key = self.key(turn.event);
         let mut entry = Entry {
             function: self.function.clone(),
-            event: event.clone(),
+            event: turn.event.clone(),
             writer: draw(&key)?,
             phase: Phase::Claimed { until: now.saturating_add(lease).unwrap_or(Timestamp::MAX) },
             attempts: 1,
@@ -115,6 +152,7 @@ impl Ledger {
         let there = decode(&key, &object)?;
         match there.phase {
             Phase::Done | Phase::Refused => Ok(Claim::Finished(Box::new(there))),
+            Phase::Claimed { .. } if turn.is_over(&there) => Ok(Claim::Finished(Box::new(there))),
             Phase::Claimed { until } if until > now => Ok(Claim::Busy { until }),
             Phase::Claimed { .. } => {
                 entry.attempts = there.attempts.saturating_add(1);
@@ -130,16 +168,16 @@ impl Ledger {
     ///
     /// # Errors
     /// As S3 fails; [`Failure::busy`] where another invocation holds the claim.
-    pub async fn note(&self, event: &EventId, report: Report, now: Timestamp) -> Result<Noted, Failure> {
-        self.write_finished(event, Phase::Done, report, now).await
+    pub async fn note(&self, turn: Turn<'_>, report: Report, now: Timestamp) -> Result<Noted, Failure> {
+        self.write_finished(turn, Phase::Done, report, now).await
     }
 
     /// Records that an event can never be done, unless it is finished already.
     ///
     /// # Errors
     /// As [`Ledger::note`].
-    pub async fn refuse(&self, event: &EventId, report: Report, now: Timestamp) -> Result<Noted, Failure> {
-        self.write_finished(event, Phase::Refused, report, now).await
+    pub async fn refuse(&self, turn: Turn<'_>, report: Report, now: Timestamp) -> Result<Noted, Failure> {
+        self.write_finished(turn, Phase::Refused, report, now).await
     }
 
     /// An event's entry; `None` where there is none.
@@ -175,26 +213,24 @@ impl Ledger {
             };
             entry.earlier.push(ended);
             entry.phase = Phase::Claimed { until: Timestamp::UNIX_EPOCH };
-            match self.bucket.put_over(&key, encode(&key, &entry)?, &object.etag).await? {
-                Put::Written { .. } => {}
-                Put::Lost => return Err(lost(&key)),
-            }
+            entry.writer = draw(&key)?;
+            self.put_over(&key, encode(&key, &entry)?, &object.etag).await?;
         }
-        Ok(Reopened::Open { round: u32::try_from(entry.earlier.len()).unwrap_or(u32::MAX), received })
+        Ok(Reopened::Open { round: entry.rounds(), received })
     }
 
     async fn write_finished(
         &self,
-        event: &EventId,
+        turn: Turn<'_>,
         phase: Phase,
         report: Report,
         now: Timestamp,
     ) -> Result<Noted, Failure> {
-        let key = self.key(event);
+        let key = self.key(turn.event);
         let function = self.function.clone();
         let mut entry = Entry {
             function,
-            event: event.clone(),
+            event: turn.event.clone(),
             writer: draw(&key)?,
             phase,
             attempts: 1,
@@ -211,6 +247,7 @@ impl Ledger {
             // Our own write, whose answer was cut off.
             Phase::Done | Phase::Refused if there.writer == entry.writer => return Ok(Noted::Written),
             Phase::Done | Phase::Refused => return Ok(Noted::Before),
+            Phase::Claimed { .. } if turn.is_over(&there) => return Ok(Noted::Before),
             Phase::Claimed { until } if until > now => return Err(Failure::busy(format!("writing {key}"), until)),
             Phase::Claimed { .. } => {}
         }

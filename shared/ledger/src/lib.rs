@@ -8,5 +8,5 @@ mod ledger;
 mod state;
 
 pub use entry::{Entry, Outcome, Phase, Report, Round};
-pub use ledger::{Claim, Held, Ledger, Noted, Reopened};
+pub use ledger::{Claim, Held, Ledger, Noted, Reopened, Turn};
 pub use state::{Kept, State};

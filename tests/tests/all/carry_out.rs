@@ -7,7 +7,7 @@ use serde_json::json;
 use signalbox_aws::Failure;
 use signalbox_events::EventId;
 use signalbox_glue::{Apply, Ending, Handled, Invocation, Order, Step, carry_out};
-use signalbox_ledger::{Claim, Ledger, Report};
+use signalbox_ledger::{Claim, Ledger, Report, Turn};
 use signalbox_tests::Ground;
 
 /// An action of the tests: its key, what it waits for, and how it ends in each invocation.
@@ -64,7 +64,7 @@ async fn carried_in(
         replay: json!({}),
     };
     let event = EventId::parse("e-1").unwrap();
-    carry_out(actor, ledger, &event, invocation, Ending::Done, actions, report).await
+    carry_out(actor, ledger, Turn::first(&event), invocation, Ending::Done, actions, report).await
 }
 
 async fn ground() -> (Ground, Ledger, Actor) {
@@ -96,7 +96,7 @@ async fn an_event_that_another_invocation_works_on_comes_again_when_that_ones_le
     let (ground, ledger, actor) = ground().await;
     let (event, now) = (EventId::parse("e-1").unwrap(), ground.invocation().now);
     let lease = SignedDuration::from_hours(1);
-    let Claim::Held(_held) = ledger.claim(&event, lease, now).await.unwrap() else { panic!("no claim") };
+    let Claim::Held(_held) = ledger.claim(Turn::first(&event), lease, now).await.unwrap() else { panic!("no claim") };
     let busy = carried(&ground, &ledger, &actor, &[]).await.unwrap_err();
     assert!(matches!(busy, Failure::Retry(_)), "{busy}");
     assert_eq!(busy.problem().not_before, Some(now + lease));

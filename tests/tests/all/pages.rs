@@ -1,5 +1,6 @@
 //! A cloud whose listings hold one item a page: nothing of ours may take a page for the whole.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use signalbox_aws::{CodeBuild, CodeCommit, Logs};
 use signalbox_events::{CommitId, ProjectName, RepositoryName};
@@ -25,8 +26,15 @@ async fn what_the_functions_read_is_read_to_its_end() {
         started.push(build.pointer("/build/id").and_then(Value::as_str).unwrap().to_owned());
     }
     started.reverse();
-    let newest = CodeBuild::new(&ground.aws("trigger")).newest(&ProjectName::parse("unit").unwrap()).await.unwrap();
-    assert_eq!(newest.iter().map(ToString::to_string).collect::<Vec<_>>(), started);
+    let (codebuild, unit) = (CodeBuild::new(&ground.aws("trigger")), ProjectName::parse("unit").unwrap());
+    for (what, since, place, is_found) in [
+        ("the newest", Timestamp::MAX, 0, true),
+        ("one behind the first that is too old", Timestamp::MAX, 2, false),
+        ("the oldest", Timestamp::UNIX_EPOCH, 2, true),
+    ] {
+        let found = codebuild.find(&unit, since, |build| build.id.as_str() == started[place]).await.unwrap();
+        assert_eq!(found.is_some(), is_found, "{what}");
+    }
     assert_eq!(ground.builds("unit").await.unwrap(), started);
 
     let cloud = ground.cloud();

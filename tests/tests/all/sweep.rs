@@ -1,18 +1,20 @@
 //! The trigger's sweep over the local cloud: what a lost event left undone is done, and once.
 
+mod gate;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use signalbox_aws::{Aws, AwsEnvironment, Failure};
-use signalbox_glue::{Handle, Handled, Setup};
+use signalbox_aws::Failure;
+use signalbox_glue::{Handle, Handled};
 use signalbox_ledger::Report;
 use signalbox_tests::Ground;
 use signalbox_trigger::Trigger;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+
+use self::gate::guarded;
 
 const QUICK: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"true\"]\n";
 const FAILING: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"false\"]\n";
@@ -219,7 +221,13 @@ async fn a_lost_branch_is_found_and_a_deleted_one_forgotten() {
 
 #[tokio::test]
 async fn a_lost_push_back_to_a_commit_whose_build_failed_is_another_push() {
-    let (mut ground, trigger) = ground(&policy("{ branches: [main] }", ""), FAILING).await;
+    for more in ["", "        supersede: true\n"] {
+        lost_push_back(&policy("{ branches: [main] }", more)).await;
+    }
+}
+
+async fn lost_push_back(policy: &str) {
+    let (mut ground, trigger) = ground(policy, FAILING).await;
     let mut commits = Vec::new();
     for text in ["one", "two"] {
         commits.push(ground.commit("demo", "main", text, &[("a", Some(text))]).await.unwrap());
@@ -260,13 +268,16 @@ async fn a_sweep_that_has_no_time_left_goes_on_where_it_stopped() {
     let hasty = trigger.with_sweep_time(Duration::ZERO);
     let lost = ground.commit("demo", "main", "lost", &[("b", Some("b"))]).await.unwrap();
     assert_eq!(sweep(&ground, &hasty).await.verdict, "swept");
-    let cursor = || ground.objects("state/sweep/cursor").unwrap()["state/sweep/cursor.json"].clone();
-    assert_eq!(cursor(), json!({ "repository": "demo", "behind": "b7" }));
+    let cursor = || {
+        let cursor = &ground.objects("state/sweep/cursor").unwrap()["state/sweep/cursor.json"];
+        json!([cursor["repository"], cursor["behind"]])
+    };
+    assert_eq!(cursor(), json!(["demo", "b7"]));
     assert_eq!(sweep(&ground, &hasty).await.verdict, "found");
     assert!(remembered(&ground).contains(&("main".to_owned(), Some(lost))));
-    assert_eq!(cursor(), json!({ "repository": "demo-2", "behind": null }));
+    assert_eq!(cursor(), json!(["demo-2", null]));
     assert_eq!(sweep(&ground, &hasty).await.verdict, "swept");
-    assert_eq!(cursor(), json!({ "repository": "demo", "behind": null }));
+    assert_eq!(cursor(), json!(["demo", null]));
     assert_eq!(built(&ground).await, before + 1);
 }
 
@@ -282,6 +293,15 @@ async fn a_start_that_must_be_tried_again_is_done_by_the_next_sweep() {
     let found = sweep(&ground, &trigger).await;
     assert!(found.actions[0].starts_with("main of demo: left for the next sweep"), "{:?}", found.actions);
     assert!(matches!(handle(&ground, &trigger, &late).await, Err(Failure::Retry(_))));
+    // Said aloud once, when a queue would have given it up; and tried on.
+    let memory = "state/sweep/repositories/demo.json";
+    let mut there = ground.objects(memory).unwrap().remove(memory).unwrap();
+    there["troubles"]["main"]["since"] = json!((Timestamp::now() - SignedDuration::from_hours(25)).to_string());
+    s3.put(bucket, memory, there.to_string().as_bytes()).unwrap();
+    let Handled::Refused(told) = swept(&ground, &trigger, "s-1").await else { panic!("not said") };
+    let said = "main of demo could not be swept: it has failed for 25 hours: ";
+    assert!(told.reasons.iter().any(|reason| reason.starts_with(said)), "{told:?}");
+    assert!(matches!(swept(&ground, &trigger, "s-2").await, Handled::Reported(_)));
     s3.put(bucket, key, br#"{"green":null,"starts":[]}"#).unwrap();
     assert_eq!(sweep(&ground, &trigger).await.verdict, "found");
     handle(&ground, &trigger, &late).await.unwrap();
@@ -319,45 +339,43 @@ async fn a_push_that_no_rule_let_through_is_built_by_the_programs_themselves() {
     ground.stage.clear().await.unwrap();
 }
 
-/// Stands before the cloud, and lets nobody list the branches of `demo-2`.
-async fn gatekeeper(ground: &Ground, closed: Arc<AtomicBool>) -> String {
-    let cloud = ground.cloud().world.endpoint().trim_start_matches("http://").to_owned();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            let (cloud, closed) = (cloud.clone(), closed.clone());
-            tokio::spawn(async move {
-                let mut request = Vec::new();
-                loop {
-                    client.read_buf(&mut request).await.unwrap();
-                    let text = String::from_utf8_lossy(&request);
-                    let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-                    let length = head
-                        .to_lowercase()
-                        .split_once("content-length: ")
-                        .map_or(0, |(_, rest)| rest.split("\r\n").next().unwrap().parse().unwrap());
-                    if body.len() >= length {
-                        break;
-                    }
-                }
-                let text = String::from_utf8_lossy(&request).into_owned();
-                if closed.load(Ordering::SeqCst) && text.contains(".ListBranches") && text.contains("\"demo-2\"") {
-                    let body = r#"{"__type":"AccessDeniedException","message":"not this one"}"#;
-                    let head = format!("HTTP/1.1 400 Bad Request\r\ncontent-length: {}\r\n", body.len());
-                    let answer =
-                        format!("{head}content-type: application/x-amz-json-1.1\r\nconnection: close\r\n\r\n{body}");
-                    client.write_all(answer.as_bytes()).await.unwrap();
-                } else {
-                    let mut upstream = TcpStream::connect(&cloud).await.unwrap();
-                    let last = text.replacen("\r\n", "\r\nconnection: close\r\n", 1);
-                    upstream.write_all(last.as_bytes()).await.unwrap();
-                    let _ended = tokio::io::copy(&mut upstream, &mut client).await;
-                }
-            });
-        }
-    });
-    endpoint
+#[tokio::test]
+async fn a_scheduled_event_that_waited_through_an_outage_finishes_as_answered() {
+    let (ground, trigger) = ground(&policy("{ branches: [main] }", ""), QUICK).await;
+    ground.commit("demo", "main", "lost", &[("a", Some("a"))]).await.unwrap();
+    let mut old = scheduled("old");
+    old["time"] = json!((Timestamp::now() - SignedDuration::from_mins(10)).to_string());
+    let answered = report(&ground, &trigger, &old).await;
+    assert!(answered.reasons[0].starts_with("a sweep that began later"), "{answered:?}");
+    assert_eq!(built(&ground).await, 0);
+    assert!(ground.objects("ledger/trigger/old").unwrap().is_empty());
+    assert_eq!(sweep(&ground, &trigger).await.verdict, "found");
+    assert_eq!(built(&ground).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_that_cannot_be_looked_at_is_left_by_itself_and_told_once() {
+    let (mut ground, trigger) = ground(&policy("{ branches: [\"**\"] }", "        skip_ci: ignore\n"), QUICK).await;
+    let tip = ground.commit("demo", "main", "one", &[("a", Some("a"))]).await.unwrap();
+    ground.push_event().await.unwrap();
+    for branch in ["first", "last"] {
+        ground.branch("demo", branch, &tip).await.unwrap();
+    }
+    sweep(&ground, &trigger).await;
+    assert_eq!(sweep(&ground, &trigger).await.verdict, "swept");
+    let before = built(&ground).await;
+    let closed = Arc::new(AtomicBool::new(true));
+    let guarded = guarded(&ground, closed.clone(), &[".GetBranch", "\"last\""]).await;
+    for branch in ["first", "last", "main"] {
+        ground.commit("demo", branch, "lost", &[("b", Some(branch))]).await.unwrap();
+    }
+    let Handled::Refused(told) = swept(&ground, &guarded, "s-1").await else { panic!("not refused") };
+    assert!(told.reasons.iter().any(|reason| reason.starts_with("last of demo could not be swept")), "{told:?}");
+    assert_eq!(built(&ground).await, before + 2, "its neighbours are swept");
+    assert!(matches!(swept(&ground, &guarded, "s-2").await, Handled::Reported(told) if told.verdict == "swept"));
+    closed.store(false, Ordering::SeqCst);
+    assert!(matches!(swept(&ground, &guarded, "s-3").await, Handled::Reported(told) if told.verdict == "found"));
+    assert_eq!(built(&ground).await, before + 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -370,17 +388,7 @@ async fn a_repository_that_may_not_be_read_is_refused_by_itself_and_told_once() 
     }
     assert_eq!(sweep(&ground, &trigger).await.verdict, "swept");
     let closed = Arc::new(AtomicBool::new(true));
-    let endpoint = gatekeeper(&ground, closed.clone()).await;
-    let keys = ground.keys("trigger");
-    let aws = Aws::new(AwsEnvironment {
-        region: "eu-west-1".to_owned(),
-        access_key_id: keys.access_key_id,
-        secret_access_key: keys.secret_access_key,
-        session_token: keys.session_token,
-        endpoint: Some(endpoint),
-    });
-    let settings = ground.setup("trigger").unwrap().settings;
-    let guarded = Trigger::new(&Setup::new(aws, settings));
+    let guarded = guarded(&ground, closed.clone(), &[".ListBranches", "\"demo-2\""]).await;
 
     for name in ["demo-1", "demo-2", "demo-3"] {
         ground.commit(name, "main", "lost", &[("a", Some("b"))]).await.unwrap();

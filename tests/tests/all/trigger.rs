@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use signalbox_aws::{CodeBuild, Failure, Start, Variable};
 use signalbox_events::ProjectName;
 use signalbox_glue::{Handle, Handled};
-use signalbox_ledger::Report;
+use signalbox_ledger::{Report, Turn};
 use signalbox_tests::Ground;
 use signalbox_trigger::Trigger;
 
@@ -167,6 +167,28 @@ async fn after_a_green_build_documentation_starts_nothing_and_the_reason_is_in_t
 }
 
 #[tokio::test]
+async fn a_late_event_of_an_older_commit_does_not_move_the_last_green_backwards() {
+    let paths = policy("{ branches: [main], paths: [\"src/**\"] }", "");
+    let (mut ground, trigger) = ground(&paths, QUICK).await;
+    let mut pushes = Vec::new();
+    let mut commits = Vec::new();
+    for name in ["src/a", "src/b"] {
+        commits.push(ground.commit("demo", "main", name, &[(name, Some("a"))]).await.unwrap());
+        pushes.push(ground.push_event().await.unwrap());
+    }
+    // The newer push is handled first, and its build passes first.
+    for push in pushes.iter().rev() {
+        assert_eq!(report(&ground, &trigger, push).await.verdict, "start");
+        ground.build_end().await.unwrap();
+    }
+    ground.commit("demo", "main", "docs", &[("docs/a", Some("a"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    let docs = report(&ground, &trigger, &push).await;
+    assert_eq!(docs.verdict, "nothing", "{:?}", docs.reasons);
+    assert!(docs.reasons[0].contains(&format!("since {}, the last green commit", &commits[1][..7])), "{docs:?}");
+}
+
+#[tokio::test]
 async fn a_new_branch_is_compared_with_where_it_left_the_default_branch() {
     let paths = policy("{ branches: [\"**\"], paths: [\"src/**\"] }", "");
     let (mut ground, trigger) = ground(&paths, QUICK).await;
@@ -293,7 +315,7 @@ async fn a_build_that_a_dead_invocation_started_is_found_by_its_token() {
     let id = signalbox_events::EventId::parse(push["id"].as_str().unwrap()).unwrap();
     let lease = jiff::SignedDuration::from_secs(1);
     let long_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(10);
-    let claim = setup.ledger.claim(&id, lease, long_ago).await.unwrap();
+    let claim = setup.ledger.claim(Turn::first(&id), lease, long_ago).await.unwrap();
     drop(claim);
     let start = Start {
         project: ProjectName::parse("unit").unwrap(),

@@ -8,10 +8,9 @@ use signalbox_events::{Again, Arn, BuildId, BuildStatus, CommitId, Event, EventI
 
 use crate::journal::Origin;
 use crate::needs::{Needs, push_of};
+use crate::state::RefState;
 use crate::sweep::Moved;
-
-/// At most this many starts are remembered for a trigger on a ref.
-const REMEMBERED: usize = 50;
+use crate::trouble::NotSwept;
 
 /// Everything that is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +32,9 @@ pub struct Facts {
     /// When it was pushed, to the second, where the event says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed_at: Option<Timestamp>,
+    /// For a push that the sweep found: the branch was elsewhere then; `None` for a branch that is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_since: Option<Timestamp>,
     /// What is known for each trigger that the push concerns, under its name.
     pub triggers: BTreeMap<String, TriggerFacts>,
     /// What changed between two commits, once for all triggers that ask for the same two.
@@ -44,8 +46,11 @@ pub struct Facts {
 pub struct SweepFacts {
     /// The branches that moved without an event that told of it.
     pub moved: Vec<Moved>,
-    /// Why repositories could not be looked at, and never will be.
-    pub refused: BTreeMap<RepositoryName, String>,
+    /// What could not be looked at or dealt with, and is told this time.
+    pub not_swept: Vec<NotSwept>,
+    /// When the sweep began that looked for this one, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<Timestamp>,
 }
 
 /// A report keeps at most this many paths of a difference.
@@ -78,6 +83,7 @@ impl Facts {
             again: event.envelope.again.clone(),
             id: Some(event.envelope.id.clone()),
             pushed_at: event.envelope.time,
+            moved_since: None,
             triggers: triggers.map(|(one, commit)| (one.name.clone(), known(commit))).collect(),
             differences: Vec::new(),
             sweep: needs.sweep.as_ref().map(|_| SweepFacts::default()),
@@ -158,109 +164,4 @@ pub enum Base {
     MergeBase(CommitId),
     /// Nothing: every file counts.
     Nothing,
-}
-
-/// What the trigger remembers of one of its triggers on one ref (all tags together count as one).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RefState {
-    /// The last green build: the newest *start* that succeeded, in whatever order the builds ended.
-    pub green: Option<Green>,
-    /// The builds that were started, oldest first.
-    pub starts: Vec<PastStart>,
-}
-
-/// A commit that passed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Green {
-    /// The commit.
-    pub commit: CommitId,
-    /// The build that proves it.
-    pub build: BuildId,
-}
-
-/// A build that was started earlier.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PastStart {
-    /// The build.
-    pub build: BuildId,
-    /// What it builds.
-    pub commit: CommitId,
-    /// The branch or tag it was started for.
-    pub reference: RefName,
-    /// Which try of this commit it is.
-    pub attempt: u32,
-    /// How it stands, as far as was asked.
-    pub status: BuildStatus,
-    /// When it was started.
-    pub at: Timestamp,
-    /// The wish that it was started for, where somebody had a finished event run once more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub again: Option<Again>,
-    /// The id of the push that started it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<EventId>,
-}
-
-impl PastStart {
-    /// Whether this start is the answer to the push that is decided on: then a build that failed is no reason for another.
-    ///
-    /// It is if this very push started it, before the invocation died; and, where pushes start the branch's tip whatever it
-    /// is by then, if the tip was started after the push. A build that was stopped answers nobody else's push; nothing
-    /// answers somebody who wants the event run once more.
-    pub fn answers(&self, facts: &Facts, starts_tip: bool) -> bool {
-        if facts.again.is_some() {
-            return false;
-        }
-        if self.id.is_some() && self.id == facts.id {
-            return true;
-        }
-        // What the sweep finds was pushed some time ago.
-        let is_later = facts.origin == Origin::Sweep || facts.pushed_at.is_some_and(|pushed| self.at >= pushed);
-        starts_tip && is_later && self.status != BuildStatus::Stopped
-    }
-}
-
-impl RefState {
-    /// The builds whose end is not known yet.
-    pub fn unsettled(&self) -> impl Iterator<Item = &BuildId> {
-        self.starts.iter().filter(|start| !start.status.is_terminal()).map(|start| &start.build)
-    }
-
-    /// The state with what was learned of its builds. A build that ended stays as it ended.
-    #[must_use]
-    pub fn settle(&self, settled: &BTreeMap<BuildId, BuildStatus>) -> Self {
-        let mut next = self.clone();
-        for start in &mut next.starts {
-            if let (false, Some(status)) = (start.status.is_terminal(), settled.get(&start.build)) {
-                start.status = *status;
-            }
-        }
-        if let Some(newest) = next.starts.iter().rev().find(|start| start.status.is_success()) {
-            next.green = Some(Green { commit: newest.commit.clone(), build: newest.build.clone() });
-        }
-        next
-    }
-
-    /// The state with one build stopped: it was asked to, and does not count as running any more.
-    #[must_use]
-    pub fn with_stopped(&self, build: &BuildId) -> Self {
-        self.settle(&BTreeMap::from([(build.clone(), BuildStatus::Stopped)]))
-    }
-
-    /// The state with one more start; one that is already there is not added again.
-    #[must_use]
-    pub fn with_start(&self, start: PastStart) -> Self {
-        let mut next = self.clone();
-        if next.starts.iter().all(|there| there.build != start.build) {
-            next.starts.push(start);
-        }
-        let surplus = next.starts.len().saturating_sub(REMEMBERED);
-        next.starts.drain(..surplus);
-        next
-    }
-
-    /// The newest start of a commit on a ref.
-    pub fn newest_of(&self, commit: &CommitId, reference: &RefName) -> Option<&PastStart> {
-        self.starts.iter().rev().find(|start| start.commit == *commit && start.reference == *reference)
-    }
 }

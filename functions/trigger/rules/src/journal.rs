@@ -72,6 +72,16 @@ pub enum Known {
     MovedSince(Option<Timestamp>),
 }
 
+impl Known {
+    /// Who knows it.
+    pub fn origin(&self) -> Origin {
+        match self {
+            Self::Pushed(_) => Origin::Event,
+            Self::MovedSince(_) => Origin::Sweep,
+        }
+    }
+}
+
 impl Journal {
     /// Where the journal of the pushed branch lies.
     pub fn key(push: &Push) -> String {
@@ -99,10 +109,7 @@ impl Journal {
     pub fn with(&self, arrival: &Arrival) -> Self {
         let mut next = self.clone();
         if self.entry(arrival).is_none() {
-            let by = match arrival.known {
-                Known::Pushed(_) => Origin::Event,
-                Known::MovedSince(_) => Origin::Sweep,
-            };
+            let by = arrival.known.origin();
             next.pushes.push(TakenUp { commit: arrival.commit.clone(), id: arrival.id.clone(), at: arrival.at, by });
         }
         let surplus = next.pushes.len().saturating_sub(REMEMBERED);

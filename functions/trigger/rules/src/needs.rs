@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use signalbox_events::{Detail, Event, RefChange, RefKind, RefName};
 use signalbox_policy::{Policy, Start, Supersede, Trigger};
 
-use crate::decide::Idle;
+use crate::decision::Idle;
 use crate::facts::Push;
 use crate::sweep::sections;
 

@@ -1,7 +1,9 @@
 //! Every sentence that the trigger says, in one place.
 
-use crate::decide::{Action, Because, Idle, Reason};
+use crate::action::Action;
+use crate::decision::{Because, Idle, Reason};
 use crate::facts::{Base, Push};
+use crate::trouble::NotSwept;
 
 /// A reason as a sentence.
 pub fn render_reason(reason: &Reason) -> String {
@@ -14,7 +16,15 @@ pub fn render_reason(reason: &Reason) -> String {
             format!("the sweep looks for pushes that no event told of, in {}", repositories.join(" and "))
         }
         Reason::Missed { push } => format!("{}; no event told of it, the sweep found it", render_push(push)),
-        Reason::NotSwept { repository, why } => format!("{repository} could not be swept: {why}"),
+        Reason::NotSwept(NotSwept { repository, branch: None, why }) => {
+            format!("{repository} could not be swept: {why}")
+        }
+        Reason::NotSwept(NotSwept { repository, branch: Some(branch), why }) => {
+            format!("{branch} of {repository} could not be swept: {why}")
+        }
+        Reason::SweptSince { began } => {
+            format!("a sweep that began later than this one was due, at {began}, has looked")
+        }
         Reason::SweptBefore { id } => {
             format!("the sweep found this push before its event came: what came of it is in the ledger under {id}")
         }

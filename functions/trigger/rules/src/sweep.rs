@@ -16,12 +16,16 @@ use signalbox_policy::{Policy, Trigger};
 use crate::facts::Push;
 use crate::journal::{Arrival, Known};
 use crate::needs::not_yet;
+use crate::trouble::Trouble;
 
 /// A memory that nobody has looked at for this long tells nothing: the repository begins anew.
 const STALE: SignedDuration = SignedDuration::from_hours(48);
 
 /// A memory in which nothing changes is written this often all the same, so that it does not go stale.
 const REFRESH: SignedDuration = SignedDuration::from_hours(24);
+
+/// A scheduled event that is this much older than a sweep was waiting when that one began.
+const OVERDUE: SignedDuration = SignedDuration::from_mins(1);
 
 /// Where the next sweep goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,11 +34,27 @@ pub struct Cursor {
     pub repository: Option<RepositoryName>,
     /// The branch behind which it goes on there; `None` begins with the first.
     pub behind: Option<String>,
+    /// When the last sweep began that came to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<Timestamp>,
 }
 
 impl Cursor {
     /// Where it lies in the bucket.
     pub const KEY: &str = "state/sweep/cursor.json";
+
+    /// When the sweep began that looked for this scheduled event, too; `None` where it must sweep itself.
+    ///
+    /// After an outage many wait in the queue. Whichever comes first looks at everything that the others would look at.
+    pub fn answers(&self, due: Option<Timestamp>) -> Option<Timestamp> {
+        self.began.filter(|began| due.is_some_and(|due| began.duration_since(due) > OVERDUE))
+    }
+
+    /// The cursor over what is there by now, which a later sweep may have written.
+    #[must_use]
+    pub fn over(&self, there: Option<&Self>) -> Self {
+        Self { began: self.began.max(there.and_then(|there| there.began)), ..self.clone() }
+    }
 }
 
 /// What the sweep remembers of one repository.
@@ -46,9 +66,12 @@ pub struct Memory {
     pub written: Timestamp,
     /// Every branch by its short name; `None` for one that no trigger wants, or that nobody has looked at yet.
     pub branches: BTreeMap<String, Option<Seen>>,
-    /// Why the repository could not be looked at: told once, not at every sweep.
+    /// Why the repository could not be looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refused: Option<String>,
+    pub trouble: Option<Trouble>,
+    /// Why branches could not be looked at or dealt with, by their short names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub troubles: BTreeMap<String, Trouble>,
 }
 
 /// Where a branch was seen.
@@ -73,10 +96,21 @@ pub struct Look {
     pub listed: BTreeSet<String>,
     /// Those of them that a trigger wants.
     pub wanted: BTreeSet<String>,
-    /// Where those are that were looked at; `None` for one that is gone since it was listed.
-    pub tips: BTreeMap<String, Option<CommitId>>,
+    /// Where those are that were looked at.
+    pub tips: BTreeMap<String, Tip>,
     /// What was remembered before.
     pub memory: Option<Memory>,
+}
+
+/// Where a branch is, as one call told. It was there at some moment between the question and the answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tip {
+    /// The commit; `None` for a branch that is gone since it was listed.
+    pub commit: Option<CommitId>,
+    /// When it was asked for: whatever is seen of the branch later happened behind it.
+    pub asked: Timestamp,
+    /// When the answer was there: a push that led to this place happened before it.
+    pub answered: Timestamp,
 }
 
 /// A branch that moved, as far as the sweep can tell.
@@ -90,7 +124,7 @@ pub struct Moved {
     pub commit: CommitId,
     /// Where it was, and since when; `None` for a new branch.
     pub from: Option<Seen>,
-    /// When the sweep looked.
+    /// When the sweep had seen it there.
     pub at: Timestamp,
 }
 
@@ -137,11 +171,17 @@ impl Memory {
         self.repository_id == look.repository_id && look.at.duration_since(self.written) < STALE
     }
 
-    /// A memory of nothing but a refusal, or the one that is there with the refusal.
+    /// A memory of nothing but why the repository could not be looked at, or the one that is there with that.
     #[must_use]
-    pub fn refused(there: Option<&Self>, why: &str, at: Timestamp) -> Self {
-        let empty = || Self { repository_id: None, written: at, branches: BTreeMap::new(), refused: None };
-        Self { refused: Some(why.to_owned()), ..there.cloned().unwrap_or_else(empty) }
+    pub fn troubled(there: Option<&Self>, trouble: &Trouble) -> Self {
+        let empty = || Self {
+            repository_id: None,
+            written: trouble.since,
+            branches: BTreeMap::new(),
+            trouble: None,
+            troubles: BTreeMap::new(),
+        };
+        Self { trouble: Some(trouble.clone()), ..there.cloned().unwrap_or_else(empty) }
     }
 }
 
@@ -155,7 +195,7 @@ impl Look {
     pub fn moved(&self) -> Vec<Moved> {
         let Some(memory) = self.remembered() else { return Vec::new() };
         let moved = self.tips.iter().filter_map(|(name, tip)| {
-            let commit = tip.clone()?;
+            let (commit, at) = (tip.commit.clone()?, tip.answered);
             let from = match memory.branches.get(name) {
                 // Seen for the first time, as a trigger wants it only now.
                 Some(None) => return None,
@@ -163,16 +203,16 @@ impl Look {
                 Some(Some(seen)) => Some(seen.clone()),
                 None => None,
             };
-            Some(Moved { repository: self.repository.clone(), reference: branch(name)?, commit, from, at: self.at })
+            Some(Moved { repository: self.repository.clone(), reference: branch(name)?, commit, from, at })
         });
         moved.collect()
     }
 
     /// What is remembered after this look, over what is there now, which another sweep may have changed meanwhile.
     ///
-    /// `open` are the moved branches, by short name, that could not be dealt with: the next sweep shall find them again.
+    /// `open` are the branches, by short name, that could not be looked at or dealt with: the next sweep shall find them again.
     #[must_use]
-    pub fn remember(&self, there: Option<&Memory>, open: &BTreeSet<String>) -> Memory {
+    pub fn remember(&self, there: Option<&Memory>, open: &BTreeMap<String, Trouble>) -> Memory {
         let before = self.remembered();
         let kept = there.filter(|memory| memory.holds(self));
         let mut branches = kept.map(|memory| memory.branches.clone()).unwrap_or_default();
@@ -186,25 +226,29 @@ impl Look {
                 branches.entry(name.clone()).or_insert(None);
             }
         }
-        for (name, tip) in self.tips.iter().filter(|(name, _)| !open.contains(*name)) {
+        for (name, tip) in self.tips.iter().filter(|(name, _)| !open.contains_key(*name)) {
             let is_as_compared = match before {
                 Some(_) => kept.is_none_or(|memory| memory.branches.get(name) == known(name)),
                 None => matches!(branches.get(name), None | Some(None)),
             };
-            match tip {
+            match &tip.commit {
                 _ if !is_as_compared => {}
                 None => {
                     branches.remove(name);
                 }
                 Some(commit) if known(name).and_then(Option::as_ref).is_some_and(|seen| seen.commit == *commit) => {}
                 Some(commit) => {
-                    branches.insert(name.clone(), Some(Seen { commit: commit.clone(), since: self.at }));
+                    branches.insert(name.clone(), Some(Seen { commit: commit.clone(), since: tip.asked }));
                 }
             }
         }
-        let next = Memory { repository_id: self.repository_id.clone(), written: self.at, branches, refused: None };
+        let mut troubles = kept.map(|memory| memory.troubles.clone()).unwrap_or_default();
+        troubles.retain(|name, _| self.wanted.contains(name) && !self.tips.contains_key(name));
+        troubles.extend(open.iter().map(|(name, trouble)| (name.clone(), trouble.clone())));
+        let repository_id = self.repository_id.clone();
+        let next = Memory { repository_id, written: self.at, branches, trouble: None, troubles };
         match kept {
-            Some(there) if there.branches == next.branches && there.refused.is_none() => {
+            Some(there) if *there == (Memory { written: there.written, ..next.clone() }) => {
                 let is_due = self.at.duration_since(there.written) > REFRESH;
                 Memory { written: if is_due { self.at } else { there.written }, ..next }
             }

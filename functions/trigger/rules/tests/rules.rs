@@ -80,6 +80,8 @@ fn past(project: &str, number: u32, commit_id: char, status: BuildStatus) -> Pas
         attempt: 1,
         status,
         at: Timestamp::UNIX_EPOCH,
+        pushed_at: None,
+        previous: None,
         again: None,
         id: None,
     }
@@ -382,6 +384,8 @@ fn deciding_again_after_the_start_gives_nothing_to_start() {
         attempt: start.attempt,
         status: BuildStatus::InProgress,
         at: Timestamp::UNIX_EPOCH,
+        pushed_at: None,
+        previous: None,
         again: None,
         id: None,
     });
@@ -397,51 +401,6 @@ fn facts_and_decisions_can_be_written_to_a_file_and_read_back() {
     let decision = decide(&facts, &policy());
     let read: Decision = serde_json::from_str(&serde_json::to_string(&decision).unwrap()).unwrap();
     assert_eq!(read, decision);
-}
-
-mod memory {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn status() -> impl Strategy<Value = BuildStatus> {
-        prop::sample::select(BuildStatus::ALL)
-    }
-
-    proptest! {
-        #[test]
-        fn in_whatever_order_builds_end_the_newest_green_start_is_green(
-            statuses in prop::collection::vec(status(), 1..8),
-            order in any::<prop::sample::Index>(),
-        ) {
-            let starts: Vec<PastStart> = (0_u32..)
-                .zip(&statuses)
-                .map(|(n, _)| past("p", n, char::from_digit(n, 16).unwrap(), BuildStatus::InProgress))
-                .collect();
-            let ends: Vec<_> = starts.iter().map(|start| start.build.clone()).zip(statuses.iter().copied()).collect();
-            let state = RefState { green: None, starts };
-            let together = state.settle(&ends.iter().cloned().collect());
-            let mut one_by_one = state;
-            let first = order.index(ends.len());
-            for (build, status) in ends.iter().cycle().skip(first).take(ends.len()) {
-                one_by_one = one_by_one.settle(&BTreeMap::from([(build.clone(), *status)]));
-            }
-            prop_assert_eq!(&one_by_one, &together);
-            let newest = (0..statuses.len()).rev().find(|n| statuses[*n].is_success());
-            let expected = newest.map(|n| commit(char::from_digit(u32::try_from(n).unwrap(), 16).unwrap()));
-            prop_assert_eq!(together.green.map(|green| green.commit), expected);
-        }
-
-        #[test]
-        fn memory_is_bounded_and_a_start_is_kept_once(count in 1_u32..120) {
-            let mut state = RefState::default();
-            for n in 0..count {
-                let start = past("p", n, 'b', BuildStatus::Failed);
-                state = state.with_start(start.clone()).with_start(start);
-            }
-            prop_assert_eq!(state.starts.len(), usize::try_from(count.min(50)).unwrap());
-        }
-    }
 }
 
 #[test]

@@ -26,8 +26,17 @@ fn memory(id: &str, written: i64, branches: &[(&str, Option<&str>)]) -> Memory {
         repository_id: Some(id.to_owned()),
         written: at(written),
         branches: branches.iter().map(|(name, tip)| ((*name).to_owned(), tip.map(seen))).collect(),
-        refused: None,
+        trouble: None,
+        troubles: BTreeMap::new(),
     }
+}
+
+fn at_tip(name: &str) -> Tip {
+    Tip { commit: Some(commit(name)), asked: at(NOW + 1), answered: at(NOW + 3) }
+}
+
+fn trouble(since: i64) -> Trouble {
+    Trouble { since: at(since), why: "throttled".to_owned(), told: false }
 }
 
 /// A look at branches that are all wanted, but for those that begin with `x`.
@@ -39,7 +48,7 @@ fn look(tips: &[(&str, &str)], memory: Option<Memory>) -> Look {
         repository: RepositoryName::parse("demo").unwrap(),
         repository_id: Some("id".to_owned()),
         at: at(NOW),
-        tips: tips.map(|(name, tip)| ((*name).to_owned(), Some(commit(tip)))).collect(),
+        tips: tips.map(|(name, tip)| ((*name).to_owned(), at_tip(tip))).collect(),
         listed,
         wanted,
         memory,
@@ -73,7 +82,7 @@ fn what_moved_is_what_was_seen_elsewhere_and_what_was_never_there() {
         let expected: Vec<_> =
             expected.into_iter().map(|(name, from)| (name.to_owned(), from.map(str::to_owned))).collect();
         assert_eq!(moved(&look), expected, "{what}");
-        let after = look.remember(look.memory.as_ref(), &BTreeSet::new());
+        let after = look.remember(look.memory.as_ref(), &BTreeMap::new());
         assert_eq!(remembered(&after), [("main", Some("bb")), ("x", None)], "{what}");
     }
 }
@@ -82,7 +91,7 @@ fn what_moved_is_what_was_seen_elsewhere_and_what_was_never_there() {
 fn what_could_not_be_dealt_with_is_found_again_under_the_same_id() {
     let before = memory("id", NOW, &[("main", Some("aa"))]);
     let first = look(&[("feature", "cc"), ("main", "bb")], Some(before));
-    let open = BTreeSet::from(["main".to_owned(), "feature".to_owned()]);
+    let open = ["main", "feature"].map(|name| (name.to_owned(), trouble(NOW))).into();
     let after = first.remember(first.memory.as_ref(), &open);
     let second = Look { at: at(NOW + 900), memory: Some(after), ..first.clone() };
     let ids = |look: &Look| look.moved().iter().map(|moved| moved.id().unwrap()).collect::<Vec<_>>();
@@ -95,7 +104,7 @@ fn a_look_that_stopped_half_way_forgets_nothing_and_starts_nothing() {
     // The first look of all, which saw one of two branches; then the rest.
     let mut half = look(&[("a", "aa"), ("b", "bb")], None);
     half.tips.remove("b");
-    let after = half.remember(None, &BTreeSet::new());
+    let after = half.remember(None, &BTreeMap::new());
     assert_eq!(remembered(&after), [("a", Some("aa")), ("b", None)]);
     let rest = look(&[("a", "aa"), ("b", "bb")], Some(after));
     assert_eq!(moved(&rest), []);
@@ -103,8 +112,47 @@ fn a_look_that_stopped_half_way_forgets_nothing_and_starts_nothing() {
     let known = memory("id", NOW, &[("a", Some("aa"))]);
     let mut half = look(&[("a", "aa"), ("b", "bb")], Some(known));
     half.tips.remove("b");
-    let after = half.remember(half.memory.as_ref(), &BTreeSet::new());
+    let after = half.remember(half.memory.as_ref(), &BTreeMap::new());
     assert_eq!(moved(&look(&[("a", "aa"), ("b", "bb")], Some(after))), [("b".to_owned(), None)]);
+}
+
+#[test]
+fn a_branch_is_seen_at_a_place_from_the_question_on_and_had_got_there_when_the_answer_came() {
+    let moved = look(&[("main", "bb")], Some(memory("id", NOW, &[("main", Some("aa"))])));
+    assert_eq!(moved.moved()[0].at, at(NOW + 3), "its push is older than the answer");
+    let after = moved.remember(moved.memory.as_ref(), &BTreeMap::new());
+    let seen = after.branches["main"].as_ref().unwrap();
+    assert_eq!(seen.since, at(NOW + 1), "whatever happens to it later is younger than the question");
+}
+
+#[test]
+fn a_branch_in_trouble_keeps_its_place_and_since_when_until_it_goes_well() {
+    let before = memory("id", NOW, &[("main", Some("aa")), ("other", Some("cc"))]);
+    let mut failing = look(&[("main", "bb"), ("other", "dd")], Some(before));
+    failing.tips.remove("main");
+    let open = BTreeMap::from([("main".to_owned(), trouble(NOW))]);
+    let after = failing.remember(failing.memory.as_ref(), &open);
+    assert_eq!(remembered(&after), [("main", Some("aa")), ("other", Some("dd"))]);
+    assert_eq!(after.troubles, open);
+    let well = look(&[("main", "bb"), ("other", "dd")], Some(after));
+    assert_eq!(moved(&well), [("main".to_owned(), Some("aa".to_owned()))]);
+    assert!(well.remember(well.memory.as_ref(), &BTreeMap::new()).troubles.is_empty());
+}
+
+#[test]
+fn a_scheduled_event_that_waited_while_another_sweep_began_is_answered() {
+    let cursor = |began: Option<i64>| Cursor { began: began.map(at), ..Cursor::default() };
+    for (what, began, due, expected) in [
+        ("the first sweep of all", None, Some(NOW), None),
+        ("the next in its turn", Some(NOW - 900), Some(NOW), None),
+        ("two at nearly the same time", Some(NOW + 30), Some(NOW), None),
+        ("one that waited through an outage", Some(NOW + 7200), Some(NOW), Some(NOW + 7200)),
+        ("one that does not say when it was due", Some(NOW), None, None),
+    ] {
+        assert_eq!(cursor(began).answers(due.map(at)), expected.map(at), "{what}");
+    }
+    let written = cursor(Some(NOW)).over(Some(&cursor(Some(NOW + 1))));
+    assert_eq!(written.began, Some(at(NOW + 1)), "a slow sweep does not take back what a later one wrote");
 }
 
 #[test]
@@ -112,7 +160,7 @@ fn what_another_sweep_learned_meanwhile_stays() {
     let before = memory("id", NOW, &[("main", Some("aa"))]);
     let slow = look(&[("main", "bb")], Some(before));
     let there = memory("id", NOW, &[("main", Some("cc")), ("new", Some("dd"))]);
-    let after = slow.remember(Some(&there), &BTreeSet::new());
+    let after = slow.remember(Some(&there), &BTreeMap::new());
     assert_eq!(remembered(&after), [("main", Some("cc")), ("new", Some("dd"))]);
 }
 
@@ -120,9 +168,9 @@ fn what_another_sweep_learned_meanwhile_stays() {
 fn a_quiet_look_changes_nothing_until_the_memory_is_a_day_old() {
     let before = memory("id", NOW, &[("main", Some("bb"))]);
     let quiet = look(&[("main", "bb")], Some(before.clone()));
-    assert_eq!(quiet.remember(Some(&before), &BTreeSet::new()), before);
+    assert_eq!(quiet.remember(Some(&before), &BTreeMap::new()), before);
     let later = Look { at: at(NOW) + SignedDuration::from_hours(25), ..quiet };
-    assert_eq!(later.remember(Some(&before), &BTreeSet::new()).written, later.at);
+    assert_eq!(later.remember(Some(&before), &BTreeMap::new()).written, later.at);
 }
 
 #[test]
@@ -149,7 +197,7 @@ proptest! {
         });
         let tips: Vec<(&str, &str)> = tips.iter().map(|(name, tip)| (name.as_str(), tip.as_str())).collect();
         let first = look(&tips, before);
-        let after = first.remember(first.memory.as_ref(), &BTreeSet::new());
+        let after = first.remember(first.memory.as_ref(), &BTreeMap::new());
         prop_assert!(look(&tips, Some(after.clone())).moved().is_empty());
         prop_assert_eq!(after.branches.len(), tips.len());
     }
