@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::path::Path;
 use std::pin::Pin;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -59,6 +59,8 @@ pub(crate) struct Host {
     pub(crate) folder: tempfile::TempDir,
     address: String,
     seen: Arc<Mutex<Vec<Seen>>>,
+    /// Held by everything that still runs for a request.
+    running: Arc<()>,
 }
 
 impl Host {
@@ -72,7 +74,9 @@ impl Host {
         let scheme = if tls.is_some() { "https://localhost" } else { "http://127.0.0.1" };
         let address = format!("{scheme}:{}", listener.local_addr().unwrap().port());
         let seen = Arc::<Mutex<Vec<Seen>>>::default();
-        let server = Server { root: folder.path().into(), ways, seen: Arc::clone(&seen) };
+        let running = Arc::new(());
+        let server =
+            Server { root: folder.path().into(), ways, seen: Arc::clone(&seen), running: Arc::downgrade(&running) };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (server, tls) = (server.clone(), tls.clone());
@@ -88,7 +92,7 @@ impl Host {
                 });
             }
         });
-        Self { folder, address, seen }
+        Self { folder, address, seen, running }
     }
 
     /// A bare repository on this host.
@@ -113,6 +117,14 @@ impl Host {
         Remote::new(&client(), self.url(name), authorization)
     }
 
+    /// Waits until a request in chunks has come, if one must, and until no git runs any more.
+    pub(crate) async fn is_done(&self, chunked: bool) {
+        let has_come = || self.seen.lock().unwrap().iter().any(|seen| seen.chunked);
+        while (chunked && !has_come()) || Arc::strong_count(&self.running) > 1 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// What it was asked since the last call.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut *self.seen.lock().unwrap())
@@ -134,6 +146,7 @@ struct Server {
     root: Arc<Path>,
     ways: Ways,
     seen: Arc<Mutex<Vec<Seen>>>,
+    running: Weak<()>,
 }
 
 type Answer = Response<Pieces>;
@@ -151,6 +164,7 @@ impl Server {
     async fn answer(self, request: Request<Incoming>) -> Answer {
         let text = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
         let authorization = text("authorization");
+        let running = self.running.upgrade();
         self.seen.lock().unwrap().push(Seen {
             line: format!("{} {}", request.method(), request.uri()),
             authorization: authorization.clone(),
@@ -225,6 +239,7 @@ impl Server {
                 }
             }
             let _how_it_ended = child.wait().await;
+            drop(running);
         });
         let mut answer = Response::new(Pieces(pieces));
         for line in head.lines().filter(|line| !line.is_empty()) {

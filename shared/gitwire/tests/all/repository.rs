@@ -36,6 +36,8 @@ impl Repository {
         let made = git(root).args(["init", "-q", "-b", "main"]).args(options).arg(&dir).output().unwrap();
         assert!(made.status.success(), "{made:?}");
         let repository = Self { dir };
+        // Thousands of refs are written here, and no power fails.
+        repository.git(&["config", "core.fsync", "none"]);
         repository.git(&["config", "gc.auto", "0"]);
         repository.git(&["config", "receive.autogc", "false"]);
         for setting in settings {
