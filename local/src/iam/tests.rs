@@ -273,6 +273,7 @@ fn the_operations_that_are_offered_and_those_that_have_their_actions_are_the_sam
         include_str!("actions/events.rs"),
         include_str!("actions/logs.rs"),
         include_str!("actions/mod.rs"),
+        include_str!("actions/secretsmanager.rs"),
         include_str!("actions/sns.rs"),
         include_str!("actions/sqs.rs"),
     ];
