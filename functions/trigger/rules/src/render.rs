@@ -100,6 +100,7 @@ fn render_changed(count: usize, base: &Base) -> String {
 /// An action as a sentence.
 pub fn render_action(action: &Action) -> String {
     match action {
+        Action::Settle { settled, .. } if settled.is_empty() => "remember the last green build".to_owned(),
         Action::Settle { settled, .. } => {
             let builds: Vec<String> =
                 settled.iter().map(|(build, status)| format!("{build} ended as {status}")).collect();
