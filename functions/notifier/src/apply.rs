@@ -1,7 +1,7 @@
 //! Does what was decided, and chooses nothing.
 
 use signalbox_aws::{Attribute, Failure};
-use signalbox_glue::{Apply, Invocation, Order, Step};
+use signalbox_glue::{Apply, Came, Invocation, Order, Step};
 use signalbox_notifier_rules::{Action, History, Mail, render_action};
 
 use crate::Notifier;
@@ -16,16 +16,16 @@ impl Apply<Action> for Notifier {
         Step { key: Some(action.key().to_owned()), told: render_action(action), order }
     }
 
-    async fn apply(&self, action: &Action, _attempts: u32, _invocation: Invocation) -> Result<String, Failure> {
+    async fn apply(&self, action: &Action, _attempts: u32, _invocation: Invocation) -> Result<Came, Failure> {
         match action {
-            Action::Mail(mail) => publish(self, mail).await,
+            Action::Mail(mail) => publish(self, mail).await.map(Came::Done),
             Action::History { key, finished, older } => {
                 let remembering = |there: Option<&History>| match there {
                     Some(there) => there.with(finished, older),
                     None => History::default().with(finished, older),
                 };
                 self.state.change(key, remembering).await?;
-                Ok("done".to_owned())
+                Ok(Came::Done("done".to_owned()))
             }
         }
     }

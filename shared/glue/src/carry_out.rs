@@ -25,8 +25,26 @@ pub enum Order {
     Free,
     /// Every action before it, done or refused: if one must be tried again, this one waits with it.
     AfterOthers,
-    /// It makes no sense any more if the action of this key was refused.
-    UnlessRefused(String),
+    /// The action of this key, and that it was done: if that was refused, or left, it makes no sense.
+    OnlyIfDone(String),
+}
+
+/// What came of an action that went well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Came {
+    /// It is done, and so.
+    Done(String),
+    /// There was no need for it any more, and why.
+    Left(String),
+}
+
+impl From<Came> for Outcome {
+    fn from(came: Came) -> Self {
+        match came {
+            Came::Done(what) => Self::Done(what),
+            Came::Left(why) => Self::Left(why),
+        }
+    }
 }
 
 /// How an event ends if all its actions go well.
@@ -51,7 +69,7 @@ pub trait Apply<A>: Sync {
         action: &A,
         attempts: u32,
         invocation: Invocation,
-    ) -> impl Future<Output = Result<String, Failure>> + Send;
+    ) -> impl Future<Output = Result<Came, Failure>> + Send;
 }
 
 /// Claims the event, does every action that no earlier invocation did, and closes the claim with the report.
@@ -86,11 +104,19 @@ pub async fn carry_out<A: Sync>(
         let Step { key, told, order } = function.step(action);
         match &order {
             Order::AfterOthers if later.is_some() => continue,
-            Order::UnlessRefused(other) if matches!(held.outcome(other), Some(Outcome::Refused(_))) => {
-                lines.push(format!("{told}: left, as its counterpart was refused"));
-                continue;
-            }
-            _ => {}
+            Order::OnlyIfDone(other) => match held.outcome(other) {
+                Some(Outcome::Done(_)) => {}
+                Some(Outcome::Refused(_)) => {
+                    lines.push(format!("{told}: left, as its counterpart was refused"));
+                    continue;
+                }
+                Some(Outcome::Left(_)) => {
+                    lines.push(format!("{told}: left, as its counterpart was"));
+                    continue;
+                }
+                None => continue,
+            },
+            Order::Free | Order::AfterOthers => {}
         }
         let before = key.as_deref().and_then(|key| held.outcome(key)).cloned();
         let outcome = match before {
@@ -104,7 +130,7 @@ pub async fn carry_out<A: Sync>(
                     continue;
                 }
                 let outcome = match function.apply(action, held.attempts(), invocation).await {
-                    Ok(what) => Outcome::Done(what),
+                    Ok(came) => came.into(),
                     Err(failure @ Failure::Refused(_)) => Outcome::Refused(failure.chain()),
                     Err(failure) => {
                         later = later.or(Some(failure));

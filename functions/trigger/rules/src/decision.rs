@@ -194,3 +194,10 @@ pub enum Idle {
     /// The facts say nothing of this trigger: they were gathered for another policy.
     FactsMissing,
 }
+
+impl Idle {
+    /// Whether the target has the build already that takes the place of older ones.
+    pub(crate) fn has_a_build(&self) -> bool {
+        matches!(self, Self::Green { .. } | Self::Running { .. } | Self::StartedAgain { .. } | Self::Answered { .. })
+    }
+}
