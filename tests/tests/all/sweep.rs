@@ -171,7 +171,8 @@ async fn what_is_seen_for_the_first_time_starts_nothing() {
     ground.repository("demo").await.unwrap();
     let tip = ground.commit("demo", "main", "of another repository", &[("b", Some("b"))]).await.unwrap();
     ground.branch("demo", "feature", &tip).await.unwrap();
-    assert_eq!(sweep(&ground, &trigger).await.verdict, "swept");
+    let anew = sweep(&ground, &trigger).await;
+    assert!(anew.reasons.iter().any(|reason| reason.starts_with("demo was deleted and made again")), "{anew:?}");
     assert_eq!(built(&ground).await, 0);
     // From then on it is swept like any other.
     ground.commit("demo", "feature", "lost", &[("c", Some("c"))]).await.unwrap();
@@ -267,17 +268,19 @@ async fn a_sweep_that_has_no_time_left_goes_on_where_it_stopped() {
     // One step a sweep: eight branches, or what is left of a repository.
     let hasty = trigger.with_sweep_time(Duration::ZERO);
     let lost = ground.commit("demo", "main", "lost", &[("b", Some("b"))]).await.unwrap();
+    let whole = ground.objects("state/sweep/cursor").unwrap()["state/sweep/cursor.json"].clone();
     assert_eq!(sweep(&ground, &hasty).await.verdict, "swept");
-    let cursor = || {
-        let cursor = &ground.objects("state/sweep/cursor").unwrap()["state/sweep/cursor.json"];
-        json!([cursor["repository"], cursor["behind"]])
-    };
+    let whole_cursor = || ground.objects("state/sweep/cursor").unwrap()["state/sweep/cursor.json"].clone();
+    let cursor = || json!([whole_cursor()["repository"], whole_cursor()["behind"]]);
     assert_eq!(cursor(), json!(["demo", "b7"]));
+    assert_eq!(whole_cursor()["began"], whole["began"], "it answers for no other sweep");
+    let round = whole_cursor()["round"].clone();
     assert_eq!(sweep(&ground, &hasty).await.verdict, "found");
     assert!(remembered(&ground).contains(&("main".to_owned(), Some(lost))));
     assert_eq!(cursor(), json!(["demo-2", null]));
     assert_eq!(sweep(&ground, &hasty).await.verdict, "swept");
     assert_eq!(cursor(), json!(["demo", null]));
+    assert_eq!(whole_cursor()["began"], round, "the round came around");
     assert_eq!(built(&ground).await, before + 1);
 }
 
@@ -416,4 +419,63 @@ async fn a_repository_out_of_the_templates_reach_is_not_looked_at() {
     let seen = ground.objects("state/sweep/repositories/demo-2").unwrap();
     assert_eq!(seen.len(), 1, "its neighbour is looked at");
     assert_eq!(sweep(&ground, &trigger).await.verdict, "found");
+}
+
+/// What is to be told is remembered as told only when it is: here the sweep fails before that, or right behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sweep_could_not_tell_is_told_when_it_comes_again_and_then_no_more() {
+    let words: [&'static [&'static str]; 2] = [&["PUT", "ledger/trigger/s-1"], &["PUT", "state/sweep/cursor.json"]];
+    for words in words {
+        told_when_it_comes_again(words).await;
+    }
+}
+
+async fn told_when_it_comes_again(words: &'static [&'static str]) {
+    let (mut ground, trigger) = ground(&policy("{ branches: [main] }", ""), QUICK).await;
+    ground.repository("demo-2").await.unwrap();
+    ground.commit("demo-2", "main", "first", &[("a", Some("a"))]).await.unwrap();
+    ground.push_event().await.unwrap();
+    assert_eq!(sweep(&ground, &trigger).await.verdict, "swept");
+    // One repository has been in trouble for more than a day ...
+    ground.commit("demo-2", "main", "lost", &[("a", Some("b"))]).await.unwrap();
+    let (s3, bucket) = (&ground.cloud().s3, ground.stage.bucket().unwrap());
+    s3.put(bucket, "state/triggers/demo-2/unit/refs/heads/main.json", b"spoilt").unwrap();
+    swept(&ground, &trigger, "s-0").await;
+    let memory = "state/sweep/repositories/demo-2.json";
+    let mut there = ground.objects(memory).unwrap().remove(memory).unwrap();
+    there["troubles"]["main"]["since"] = json!((Timestamp::now() - SignedDuration::from_hours(25)).to_string());
+    s3.put(bucket, memory, there.to_string().as_bytes()).unwrap();
+    // ... and what the other's lost push asks for is refused.
+    ground.policy(&policy("{ branches: [main] }", "").replace("build: unit", "build: nowhere")).unwrap();
+    ground.commit("demo", "main", "lost", &[("a", Some("b"))]).await.unwrap();
+
+    let closed = Arc::new(AtomicBool::new(true));
+    let guarded = guarded(&ground, closed.clone(), words).await;
+    handle(&ground, &guarded, &scheduled("s-1")).await.unwrap_err();
+    closed.store(false, Ordering::SeqCst);
+    for _ in 0..2 {
+        let Handled::Refused(told) = swept(&ground, &guarded, "s-1").await else { panic!("not told: {words:?}") };
+        for branch in ["main of demo could not be swept: ", "main of demo-2 could not be swept: "] {
+            assert!(told.reasons.iter().any(|reason| reason.starts_with(branch)), "{words:?}: {told:?}");
+        }
+    }
+    let entry = &ground.objects("ledger/trigger/s-1").unwrap()["ledger/trigger/s-1"];
+    assert_eq!(entry["phase"], "refused");
+    assert!(matches!(swept(&ground, &guarded, "s-2").await, Handled::Reported(_)), "{words:?}");
+}
+
+#[tokio::test]
+async fn a_known_repository_that_begins_anew_says_so_once() {
+    let (ground, trigger) = ground(&policy("{ branches: [main] }", ""), QUICK).await;
+    let memory = "state/sweep/repositories/demo.json";
+    let mut there = ground.objects(memory).unwrap().remove(memory).unwrap();
+    there["written"] = json!((Timestamp::now() - SignedDuration::from_hours(49)).to_string());
+    ground.cloud().s3.put(ground.stage.bucket().unwrap(), memory, there.to_string().as_bytes()).unwrap();
+    ground.commit("demo", "main", "lost", &[("a", Some("a"))]).await.unwrap();
+    let Handled::Reported(told) = swept(&ground, &trigger, "s-1").await else { panic!("refused") };
+    assert!(told.reasons.iter().any(|reason| reason.starts_with("no sweep has looked at demo since ")), "{told:?}");
+    assert_eq!(ground.objects("ledger/trigger/s-1").unwrap().len(), 1);
+    swept(&ground, &trigger, "s-2").await;
+    assert!(ground.objects("ledger/trigger/s-2").unwrap().is_empty());
+    assert_eq!(built(&ground).await, 0);
 }

@@ -96,6 +96,7 @@ fn decide_sweep(sweep: &SweepFacts, policy: &Policy, decision: &mut Decision) {
     decision.verdict = if sweep.moved.is_empty() { Verdict::Nothing } else { Verdict::Found };
     decision.reasons.push(Reason::Sweeps { repositories });
     decision.reasons.extend(sweep.moved.iter().map(|moved| Reason::Missed { push: moved.push() }));
+    decision.reasons.extend(sweep.anew.iter().cloned().map(Reason::BeginsAnew));
     decision.reasons.extend(sweep.not_swept.iter().cloned().map(Reason::NotSwept));
 }
 

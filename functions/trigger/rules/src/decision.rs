@@ -7,6 +7,7 @@ use signalbox_policy::Mode;
 
 use crate::action::Action;
 use crate::facts::{Base, Push};
+use crate::sweep::BeginsAnew;
 use crate::trouble::NotSwept;
 
 /// What is to be done, and why.
@@ -67,6 +68,8 @@ pub enum Reason {
     },
     /// The sweep could not look at a repository or a branch, or not deal with what it found there.
     NotSwept(NotSwept),
+    /// The sweep only remembers where the branches of a known repository are.
+    BeginsAnew(BeginsAnew),
     /// A sweep that began after this one was due has looked for it, too.
     SweptSince {
         /// When that one began.

@@ -18,11 +18,11 @@ use crate::journal::{Arrival, Known};
 use crate::needs::not_yet;
 use crate::trouble::Trouble;
 
-/// A memory that nobody has looked at for this long tells nothing: the repository begins anew.
+/// A memory that nobody has looked at for this long before the last whole round tells nothing: the repository begins anew.
 const STALE: SignedDuration = SignedDuration::from_hours(48);
 
 /// A memory in which nothing changes is written this often all the same, so that it does not go stale.
-const REFRESH: SignedDuration = SignedDuration::from_hours(24);
+const REFRESH: SignedDuration = SignedDuration::from_hours(12);
 
 /// A scheduled event that is this much older than a sweep was waiting when that one began.
 const OVERDUE: SignedDuration = SignedDuration::from_mins(1);
@@ -34,20 +34,39 @@ pub struct Cursor {
     pub repository: Option<RepositoryName>,
     /// The branch behind which it goes on there; `None` begins with the first.
     pub behind: Option<String>,
-    /// When the last sweep began that came to its end.
+    /// When the last round began in which every repository was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began: Option<Timestamp>,
+    /// When the round began that goes on there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<Timestamp>,
 }
 
 impl Cursor {
     /// Where it lies in the bucket.
     pub const KEY: &str = "state/sweep/cursor.json";
 
-    /// When the sweep began that looked for this scheduled event, too; `None` where it must sweep itself.
+    /// When the round began that looked for this scheduled event, too; `None` where it must sweep itself.
     ///
-    /// After an outage many wait in the queue. Whichever comes first looks at everything that the others would look at.
+    /// After an outage many wait in the queue. When they have come around, everything was looked at for the others, too.
     pub fn answers(&self, due: Option<Timestamp>) -> Option<Timestamp> {
         self.began.filter(|began| due.is_some_and(|due| began.duration_since(due) > OVERDUE))
+    }
+
+    /// The cursor behind a sweep that began where this one says, at that time, and stopped before a repository, or behind a
+    /// branch of it; `None` where it came around.
+    #[must_use]
+    pub fn after(&self, began: Timestamp, stopped: Option<(RepositoryName, Option<String>)>) -> Self {
+        let round = self.round.filter(|_| self.repository.is_some()).unwrap_or(began);
+        let Some((repository, behind)) = stopped else {
+            // A sweep that went on within a repository saw the rest of it in the sweeps before.
+            let whole = if self.behind.is_some() { round } else { began };
+            return Self { began: Some(whole), ..Self::default() };
+        };
+        // Past the last repository the next round begins with the first.
+        let is_next = self.repository.as_ref().is_some_and(|from| repository < *from);
+        let (began, round) = if is_next { (Some(round), began) } else { (self.began, round) };
+        Self { repository: Some(repository), behind, began, round: Some(round) }
     }
 
     /// The cursor over what is there by now, which a later sweep may have written.
@@ -100,6 +119,18 @@ pub struct Look {
     pub tips: BTreeMap<String, Tip>,
     /// What was remembered before.
     pub memory: Option<Memory>,
+    /// When the last round began in which every repository was looked at, as far as is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<Timestamp>,
+}
+
+/// A repository that is known, and looked at as if for the first time all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BeginsAnew {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// When it was last looked at, where that is too long ago; `None` where it was deleted and made again.
+    pub stale_since: Option<Timestamp>,
 }
 
 /// Where a branch is, as one call told. It was there at some moment between the question and the answer.
@@ -167,8 +198,11 @@ impl Memory {
     }
 
     /// Whether it is of this very repository, and fresh enough to tell what moved.
+    ///
+    /// Rounds may be slow: a repository that the last whole round looked at is known, however long ago that was.
     fn holds(&self, look: &Look) -> bool {
-        self.repository_id == look.repository_id && look.at.duration_since(self.written) < STALE
+        let until = look.round.map_or(look.at, |round| round.min(look.at));
+        self.repository_id == look.repository_id && until.duration_since(self.written) < STALE
     }
 
     /// A memory of nothing but why the repository could not be looked at, or the one that is there with that.
@@ -189,6 +223,14 @@ impl Look {
     /// The memory, if it tells anything.
     fn remembered(&self) -> Option<&Memory> {
         self.memory.as_ref().filter(|memory| memory.holds(self))
+    }
+
+    /// Whether the repository begins anew, though something is remembered of it: a push that was lost there stays lost.
+    pub fn begins_anew(&self) -> Option<BeginsAnew> {
+        // Without its UUID nothing was ever seen of it but that it could not be looked at.
+        let memory = self.memory.as_ref().filter(|memory| !memory.holds(self) && memory.repository_id.is_some())?;
+        let is_same = memory.repository_id == self.repository_id;
+        Some(BeginsAnew { repository: self.repository.clone(), stale_since: is_same.then_some(memory.written) })
     }
 
     /// The branches that moved or are new, in order. Pure: whether an event told of them, the journals know.
