@@ -59,6 +59,7 @@ pub(crate) fn supersedes(push: &Push, trigger: &Trigger) -> bool {
 }
 
 /// What takes the place of older builds.
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Newer<'a> {
     /// A build that is yet to start.
     Starts(&'a StartBuild),
