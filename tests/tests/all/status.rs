@@ -233,7 +233,7 @@ async fn a_log_too_long_to_be_searched_is_not_known_to_hold_nothing() {
     for n in 0..200 {
         log(
             &ground,
-            ago(200_000 - n * 500),
+            ago(80_000 - n * 400),
             &json!({ "message": "received again", "event.id": "e-1", "by": "refused" }),
         );
     }
@@ -316,7 +316,9 @@ async fn what_could_not_be_looked_at_is_told_and_ends_with_3() {
         assert_eq!((ran.code, status.pointer(field)), (Some(3), Some(&Value::Null)), "{field}: {status}");
     }
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let output = desk.command(&["status"]).await.stdout(full).output().await.unwrap();
+    let mut command = desk.command(&["status"]).await;
+    command.stdout(full).stderr(std::process::Stdio::piped());
+    let output = command.spawn().unwrap().wait_with_output().await.unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "nothing is known to need anybody: {error}");
     assert!(error.contains("standard output cannot be written"), "{error}");
