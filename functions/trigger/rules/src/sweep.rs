@@ -27,6 +27,12 @@ const REFRESH: SignedDuration = SignedDuration::from_hours(12);
 /// A scheduled event that is this much older than a sweep was waiting when that one began.
 const OVERDUE: SignedDuration = SignedDuration::from_mins(1);
 
+/// The verdict of a sweep that found nothing, while nothing is open of any sweep before it.
+pub const SWEPT: &str = "swept";
+
+/// The verdict of a sweep while something is open that could not be looked at or dealt with, told of before or not.
+pub const SWEPT_IN_PART: &str = "swept in part";
+
 /// Where the next sweep goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
@@ -40,6 +46,9 @@ pub struct Cursor {
     /// When the round began that goes on there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round: Option<Timestamp>,
+    /// The repositories of which something is open: a sweep that has no time to look there again must not pass for whole.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub troubled: BTreeSet<RepositoryName>,
 }
 
 impl Cursor {
@@ -66,7 +75,7 @@ impl Cursor {
         // Past the last repository the next round begins with the first.
         let is_next = self.repository.as_ref().is_some_and(|from| repository < *from);
         let (began, round) = if is_next { (Some(round), began) } else { (self.began, round) };
-        Self { repository: Some(repository), behind, began, round: Some(round) }
+        Self { repository: Some(repository), behind, began, round: Some(round), ..Self::default() }
     }
 
     /// The cursor over what is there by now, which a later sweep may have written.
