@@ -39,7 +39,11 @@ impl Apply<Action> for Trigger {
 }
 
 async fn start(with: &Trigger, start: &StartBuild, attempts: u32) -> Result<String, Failure> {
+    let mut seen = None;
     if start.only_if == OnlyIf::StillTip {
+        // The tip was this commit when the decision was made. If it still is, it was so at this moment, however long the
+        // answer takes; the moment of the answer may be one at which the branch has moved on.
+        seen = Some(Timestamp::now());
         let tip = with.codecommit.branch_tip(&start.repository, start.reference.short()).await?;
         if tip.as_ref() != Some(&start.commit) {
             return Ok("not started: the branch has moved on".to_owned());
@@ -65,6 +69,7 @@ async fn start(with: &Trigger, start: &StartBuild, attempts: u32) -> Result<Stri
         attempt: start.attempt,
         at,
         pushed: start.pushed,
+        seen,
         superseded_by: None,
     };
     // Two events that meet in one tip may differ in the pusher; the first word stands.

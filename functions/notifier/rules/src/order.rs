@@ -1,6 +1,6 @@
 //! The order of builds: that in which their commits came to the ref, whenever they were started or ended.
 //!
-//! The trigger records when a ref was moved and from where, so a push whose event came late is known to be an older one, and
+//! The trigger records when a ref was moved and from where, or when it was seen at a branch's tip, so a push whose event came late is known to be an older one, and
 //! a ref that was forced back to an older commit has it as its newest. Of a build that somebody wanted only its start is
 //! known: it stands beside the push of its commit; where no push of that is known, git says whether the commit is older.
 
@@ -24,12 +24,13 @@ pub struct Forebear {
     pub newer: CommitId,
 }
 
-/// By what builds are ordered before anything else is looked at: the second in which the ref was moved, then the start.
-type Moment<'a> = (i64, Timestamp, Option<u64>, &'a BuildId);
+/// By what builds are ordered before anything else is looked at: when the ref was there; then by their starts, which order
+/// only builds of one push.
+type Moment<'a> = (Timestamp, Timestamp, Option<u64>, &'a BuildId);
 
 impl Finished {
     pub(crate) fn moment(&self) -> Moment<'_> {
-        (self.pushed.unwrap_or(self.started).as_second(), self.started, self.number, &self.build)
+        (self.pushed.unwrap_or(self.started), self.started, self.number, &self.build)
     }
 
     /// Whether the trigger started it for a push.
@@ -44,10 +45,10 @@ pub(crate) fn in_order(builds: &[Finished]) -> Vec<&Finished> {
     rest.sort_by(|(first, one), (other_first, other)| {
         (first.moment(), one.moment()).cmp(&(other_first.moment(), other.moment()))
     });
-    // Pushes are told to the second: of those of one second each tells which commit it came after.
+    // Events tell of pushes to the second: of those of one second each tells which commit it came after.
     let mut ordered = Vec::with_capacity(rest.len());
-    while let Some(second) = rest.first().map(|(first, _)| first.moment().0) {
-        let same = rest.iter().take_while(|(first, _)| first.moment().0 == second);
+    while let Some(second) = rest.first().map(|(first, _)| first.moment().0.as_second()) {
+        let same = rest.iter().take_while(|(first, _)| first.moment().0.as_second() == second);
         let is_next = |first: &Finished| {
             !same.clone().any(|(other, _)| {
                 first.previous.is_some() && first.previous == other.commit && first.commit != other.commit
