@@ -306,8 +306,7 @@ async fn a_tip_is_recorded_with_when_it_was_seen_and_not_with_the_push_that_foun
     let before = jiff::Timestamp::now();
     report(&ground, &trigger, &first).await;
     let starts = ground.objects("state/starts/").unwrap();
-    let start: signalbox_events::BuildStart =
-        serde_json::from_value(starts.values().next().unwrap().clone()).unwrap();
+    let start: signalbox_events::BuildStart = serde_json::from_value(starts.values().next().unwrap().clone()).unwrap();
     assert_eq!((start.commit.as_str(), start.pushed), (tip.as_str(), None));
     // Before the branch is looked at once more, and so before the build is asked for.
     assert!(start.seen.is_some_and(|seen| before <= seen && seen < start.at), "{start:?}");

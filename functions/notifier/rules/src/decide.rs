@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use signalbox_events::{Arn, BuildId, BuildStart, BuildStatus, CommitId, Detail, ProjectName, RefKind, RefName, RepositoryName};
+use signalbox_events::{
+    Arn, BuildId, BuildStart, BuildStatus, CommitId, Detail, ProjectName, RefKind, RefName, RepositoryName,
+};
 use signalbox_policy::{Mode, Policy, Topic};
 
 use crate::facts::{BuildFacts, Facts, Known, Origin};
@@ -240,7 +242,12 @@ impl<'a> Case<'a> {
         Finished {
             build: self.build.build.clone(),
             number: self.build.number,
-            started: self.build.start.or(recorded.map(|start| start.at)).or(self.build.end).unwrap_or(Timestamp::UNIX_EPOCH),
+            started: self
+                .build
+                .start
+                .or(recorded.map(|start| start.at))
+                .or(self.build.end)
+                .unwrap_or(Timestamp::UNIX_EPOCH),
             pushed: recorded.map(BuildStart::there),
             // The push that found a tip may have begun far before it.
             previous: recorded.filter(|start| start.seen.is_none()).and_then(|start| start.previous.clone()),

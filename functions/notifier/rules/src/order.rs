@@ -7,22 +7,10 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use signalbox_events::{BuildId, CommitId};
+use signalbox_events::BuildId;
 
+use crate::forebears::Forebear;
 use crate::history::{Finished, StartedFor};
-
-/// At most this many questions are asked about one event.
-const QUESTIONS: usize = 4;
-
-/// Two commits, of which one is part of the other's history, or may be.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Forebear {
-    /// The older one.
-    pub older: CommitId,
-    /// The newer one, which has it in its history.
-    pub newer: CommitId,
-}
 
 /// By what builds are ordered before anything else is looked at: when the ref was there; then by their starts, which order
 /// only builds of one push.
@@ -78,19 +66,25 @@ pub(crate) fn counts(builds: &[Finished], one: &Finished) -> bool {
     one.is_result() && (one.started_for != StartedFor::Older || first_of(builds, one).is_of_a_push())
 }
 
-/// What only git knows about the build that ended and those that somebody wanted.
+/// What only git knows: whether the build that ended is of an older commit than the newest result before it, and whether those
+/// that somebody wanted since, and that ended first, are of an older commit than this one.
 ///
-/// A commit that is part of some push is part of the pushes after it, so of those only the newest is asked about.
+/// Commits that are part of an older result are part of the newest one: nothing else is asked about.
 pub(crate) fn questions(builds: &[Finished], finished: &Finished) -> Vec<Forebear> {
-    let mut unknown: Vec<(&Finished, &Finished)> =
-        pairs(builds, finished).filter(|(one, earlier)| of_pushes(builds, one, earlier).is_none()).collect();
-    unknown.sort_by(|one, other| (other.1.moment(), other.0.moment()).cmp(&(one.1.moment(), one.0.moment())));
-    let newest = unknown.iter().find(|(_, earlier)| earlier.is_of_a_push()).map(|(_, earlier)| earlier.build.clone());
-    unknown.retain(|(_, earlier)| !earlier.is_of_a_push() || Some(&earlier.build) == newest.as_ref());
-    let question = |(one, earlier): &(&Finished, &Finished)| {
+    let mut open: Vec<(&Finished, &Finished)> = pairs(builds, finished)
+        .filter(|(one, earlier)| {
+            one.started_for != StartedFor::Older && counts(builds, earlier) && of_pushes(builds, one, earlier).is_none()
+        })
+        .collect();
+    let order = in_order(builds);
+    let newest = order.iter().rfind(|earlier| counts(builds, earlier) && earlier.moment() < finished.moment());
+    open.retain(|(_, earlier)| {
+        earlier.build == finished.build || newest.is_some_and(|newest| newest.build == earlier.build)
+    });
+    let question = |(one, earlier): (&Finished, &Finished)| {
         Some(Forebear { older: one.commit.clone()?, newer: earlier.commit.clone()? })
     };
-    unknown.iter().filter_map(question).take(QUESTIONS).collect()
+    open.into_iter().filter_map(question).collect()
 }
 
 /// Which builds that somebody wanted are of an older commit than what was built before them, seen from the one that ended.

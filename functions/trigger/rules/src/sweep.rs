@@ -298,7 +298,8 @@ impl Moved {
             merge: None,
             caller: None,
         });
-        let envelope = Envelope { id, time: Some(self.asked), resources: Vec::new(), replay_name: None, ..sweep.clone() };
+        let envelope =
+            Envelope { id, time: Some(self.asked), resources: Vec::new(), replay_name: None, ..sweep.clone() };
         Event { envelope, detail }
     }
 

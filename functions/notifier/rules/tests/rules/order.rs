@@ -185,6 +185,28 @@ fn git_tells_of_an_older_commit_whose_push_nobody_remembers() {
     assert_eq!(needs_forebears(&Built::wanted(3, 100, false).facts(&pushed)), None);
 }
 
+/// A project that is built by a schedule or by hand asks one question, against the newest result.
+#[test]
+fn git_is_asked_of_the_newest_result_alone_and_of_nothing_that_was_told_before() {
+    let nights: Vec<Built> = (1..9).map(|night| Built::wanted(night, i64::from(night) * 100, true)).collect();
+    let (said, history) = told(&nights);
+    assert_eq!(said, ["it is green"].iter().chain(["nothing changed"; 7].iter()).copied().collect::<Vec<_>>());
+    let asked = |built: &Built| {
+        let wanted = needs_forebears(&built.facts(&history));
+        wanted.map(|wanted| wanted.pairs.into_iter().map(|pair| (pair.older, pair.newer)).collect::<Vec<_>>())
+    };
+    assert_eq!(asked(&Built::wanted(9, 900, true)), Some(vec![(commit(9), commit(8))]));
+    // The same commit once more is neither older nor newer.
+    assert_eq!(asked(&Built::wanted(8, 900, true)), None);
+    assert_eq!(asked(&nights[7]), None);
+    // What is known to be older is passed over.
+    let older = Built::wanted(3, 900, true);
+    let (said, history) = told(&[nights.clone(), vec![older]].concat());
+    assert_eq!(said[8], "it builds an older commit again");
+    let wanted = needs_forebears(&Built::wanted(4, 1_000, false).facts(&history)).unwrap();
+    assert_eq!(wanted.pairs, [Forebear { older: commit(4), newer: commit(8) }]);
+}
+
 /// Eight commits pushed within seconds, of which some were seen as the branch's tip and built, and some that people wanted.
 fn tips() -> impl Strategy<Value = Vec<Built>> {
     // How long the branch stays at the commit, after which part of that it is seen, how late its build begins, and from which
