@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use signalbox_aws::{Build, Failure, Start, Variable};
 use signalbox_events::{BuildId, BuildStart, BuildStatus};
-use signalbox_glue::{Apply, Invocation, Order, Step};
+use signalbox_glue::{Apply, Invocation, Order, Step, Twice};
 use signalbox_policy::EnvironmentValue;
 use signalbox_trigger_rules::{Action, OnlyIf, PastStart, RefState, StartBuild, StopBuild, render_action};
 
@@ -22,7 +22,8 @@ impl Apply<Action> for Trigger {
             Action::Stop(stop) => Order::UnlessRefused(stop.for_start.clone()),
             Action::Start(_) | Action::Settle { .. } => Order::Free,
         };
-        Step { key: action.key(), told: render_action(action), order }
+        // A build that was started is found by its token; one that was asked to stop may be asked again.
+        Step { key: action.key(), told: render_action(action), order, twice: Twice::Harmless }
     }
 
     async fn apply(&self, action: &Action, attempts: u32, _invocation: Invocation) -> Result<String, Failure> {
