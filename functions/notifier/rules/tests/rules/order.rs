@@ -201,7 +201,7 @@ fn git_is_asked_of_the_newest_result_alone_and_of_nothing_that_was_told_before()
     assert_eq!(asked(&nights[7]), None);
     // What is known to be older is passed over.
     let older = Built::wanted(3, 900, true);
-    let (said, history) = told(&[nights.clone(), vec![older]].concat());
+    let (said, history) = told(&[nights, vec![older]].concat());
     assert_eq!(said[8], "it builds an older commit again");
     let wanted = needs_forebears(&Built::wanted(4, 1_000, false).facts(&history)).unwrap();
     assert_eq!(wanted.pairs, [Forebear { older: commit(4), newer: commit(8) }]);
