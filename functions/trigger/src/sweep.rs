@@ -13,8 +13,8 @@ use signalbox_events::{Event, RepositoryName};
 use signalbox_glue::{Handled, InForce, Invocation};
 use signalbox_ledger::{Report, Turn};
 use signalbox_trigger_rules::{
-    Cursor, Facts, Failed, Look, Memory, Moved, NotSwept, SweepFacts, Tip, Trouble, decide, may_start, needs,
-    render_reason, wanted,
+    Cursor, Facts, Failed, Look, Memory, Moved, NotSwept, SWEPT, SWEPT_IN_PART, SweepFacts, Tip, Trouble, decide,
+    may_start, needs, render_reason, wanted,
 };
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -36,6 +36,8 @@ struct Swept {
     facts: SweepFacts,
     /// Each push that was found with what came of it, and what was left for the next sweep.
     told: Vec<String>,
+    /// The repositories of which something is open, since this sweep or an earlier one.
+    troubled: BTreeSet<RepositoryName>,
     repositories: usize,
     branches: usize,
 }
@@ -79,7 +81,11 @@ impl Trigger {
     ) -> Result<Handled, Failure> {
         let mut swept = Swept::default();
         if needs(event, &in_force.policy).sweep.is_some() {
-            self.sweep_all(event, in_force, invocation, &mut swept).await?;
+            match self.sweep_all(event, in_force, invocation, &mut swept).await {
+                Ok(()) => {}
+                Err(failure @ Failure::Refused(_)) => return self.refuse(event, in_force, invocation, &failure).await,
+                Err(failure) => return Err(failure),
+            }
         }
         tracing::info!(repositories = swept.repositories, branches = swept.branches, "swept");
         let is_quiet = swept.facts.moved.is_empty() && swept.facts.not_swept.is_empty();
@@ -90,8 +96,13 @@ impl Trigger {
             at: invocation.now,
             policy_version: in_force.version.clone(),
             mode: decision.mode.name().to_owned(),
-            // Its own word, so that who looks for events can pass it over.
-            verdict: if is_quiet && answered.is_none() { "swept" } else { verdict(decision.verdict) }.to_owned(),
+            // Words of its own, so that who looks for events can pass a sweep over, and knows when all is well again.
+            verdict: match answered {
+                None if !swept.troubled.is_empty() => SWEPT_IN_PART,
+                None if is_quiet => SWEPT,
+                _ => verdict(decision.verdict),
+            }
+            .to_owned(),
             reasons: decision.reasons.iter().map(render_reason).collect(),
             actions: swept.told,
             replay: json!({ "event": event, "facts": facts, "decision": decision }),
@@ -106,6 +117,27 @@ impl Trigger {
             return Ok(Handled::Reported(Box::new(report)));
         }
         self.ledger.refuse(turn, report.clone(), invocation.now).await?;
+        Ok(Handled::Refused(Box::new(report)))
+    }
+
+    /// Records that a sweep could not even begin; the next one comes by itself.
+    async fn refuse(
+        &self,
+        event: &Event,
+        in_force: &InForce,
+        invocation: Invocation,
+        failure: &Failure,
+    ) -> Result<Handled, Failure> {
+        let report = Report {
+            at: invocation.now,
+            policy_version: in_force.version.clone(),
+            mode: in_force.policy.mode.name().to_owned(),
+            verdict: SWEPT_IN_PART.to_owned(),
+            reasons: vec![failure.chain()],
+            actions: Vec::new(),
+            replay: json!({ "event": event }),
+        };
+        self.ledger.refuse(Turn::of(&event.envelope), report.clone(), invocation.now).await?;
         Ok(Handled::Refused(Box::new(report)))
     }
 
@@ -126,6 +158,9 @@ impl Trigger {
         let mut found = self.codecommit.repositories().await?;
         found.retain(|(name, _)| self.may_read(name) && may_start(name, &in_force.policy));
         found.sort();
+        swept.troubled = cursor.troubled;
+        swept.troubled.retain(|troubled| found.iter().any(|(name, _)| name == troubled));
+        let mut unseen = swept.troubled.clone();
         // Begins where the last one stopped, and goes around once.
         if let Some(there) = &cursor.repository {
             let begin = found.partition_point(|(name, _)| name < there);
@@ -139,12 +174,15 @@ impl Trigger {
                 next.repository = Some(repository);
                 break;
             }
+            unseen.remove(&repository);
             let behind = cursor.behind.clone().filter(|_| cursor.repository.as_ref() == Some(&repository));
             let step = self.sweep_one(event, in_force, invocation, (&repository, id), behind, until, swept).await;
             match step {
                 Ok(Reach::All) => {}
                 // Deleted since it was listed.
-                Err(gone) if gone.code() == Some("RepositoryDoesNotExistException") => {}
+                Err(gone) if gone.code() == Some("RepositoryDoesNotExistException") => {
+                    swept.troubled.remove(&repository);
+                }
                 Ok(Reach::UpTo(behind)) => {
                     next = Cursor { repository: Some(repository), behind, ..next };
                     break;
@@ -154,6 +192,9 @@ impl Trigger {
             }
             swept.repositories += 1;
         }
+        let left = unseen.iter().map(|name| format!("{name}: left by an earlier sweep, and not looked at by this one"));
+        swept.told.extend(left);
+        next.troubled = swept.troubled.clone();
         if let Some(repository) = &next.repository {
             tracing::info!(repo.name = repository.as_str(), "the time of a sweep is over: the next one goes on there");
         }
@@ -203,7 +244,15 @@ impl Trigger {
             }
         }
         let open = self::troubles(&look, &failed, swept);
-        self.state.change(&key, |there: Option<&Memory>| look.remember(there, &open)).await?;
+        let memory = self.state.change(&key, |there: Option<&Memory>| look.remember(there, &open)).await?;
+        if memory.troubles.is_empty() {
+            swept.troubled.remove(&look.repository);
+        } else {
+            swept.troubled.insert(look.repository.clone());
+        }
+        for (branch, trouble) in memory.troubles.iter().filter(|(branch, _)| !open.contains_key(*branch)) {
+            swept.told.push(format!("{branch} of {}: left by an earlier sweep: {}", look.repository, trouble.why));
+        }
         Ok(reach)
     }
 
@@ -288,6 +337,7 @@ impl Trigger {
 
     /// Remembers that a repository cannot be looked at; where not even that goes well, it is said at every sweep.
     async fn not_swept(&self, repository: &RepositoryName, failure: &Failure, now: Timestamp, swept: &mut Swept) {
+        swept.troubled.insert(repository.clone());
         let key = Memory::key(repository);
         let remembered = match self.state.read::<Memory>(&key).await {
             Ok(kept) => {

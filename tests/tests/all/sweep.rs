@@ -372,7 +372,11 @@ async fn a_branch_that_cannot_be_looked_at_is_left_by_itself_and_told_once() {
     let Handled::Refused(told) = swept(&ground, &guarded, "s-1").await else { panic!("not refused") };
     assert!(told.reasons.iter().any(|reason| reason.starts_with("last of demo could not be swept")), "{told:?}");
     assert_eq!(built(&ground).await, before + 2, "its neighbours are swept");
-    assert!(matches!(swept(&ground, &guarded, "s-2").await, Handled::Reported(told) if told.verdict == "swept"));
+    for again in ["s-2", "s-2b"] {
+        let Handled::Reported(told) = swept(&ground, &guarded, again).await else { panic!("told twice") };
+        assert_eq!(told.verdict, "swept in part", "nothing is new, and all is not well");
+        assert!(told.actions.iter().any(|left| left.starts_with("last of demo: left for the next sweep")), "{told:?}");
+    }
     closed.store(false, Ordering::SeqCst);
     assert!(matches!(swept(&ground, &guarded, "s-3").await, Handled::Reported(told) if told.verdict == "found"));
     assert_eq!(built(&ground).await, before + 3);
@@ -399,10 +403,31 @@ async fn a_repository_that_may_not_be_read_is_refused_by_itself_and_told_once() 
     let entry = &ground.objects("ledger/trigger/s-1").unwrap()["ledger/trigger/s-1"];
     assert_eq!(entry["phase"], "refused");
     // Told once, not at every sweep; and once it may be read again nothing is lost.
-    assert!(matches!(swept(&ground, &guarded, "s-2").await, Handled::Reported(_)));
+    let part = |handled: Handled| matches!(handled, Handled::Reported(told) if told.verdict == "swept in part");
+    assert!(part(swept(&ground, &guarded, "s-2").await));
+    // Neither is a sweep whole that had no time to look there again.
+    let hasty = guarded.with_sweep_time(Duration::ZERO);
+    for again in 0..6 {
+        assert!(part(swept(&ground, &hasty, &format!("hasty-{again}")).await), "{again}");
+    }
     closed.store(false, Ordering::SeqCst);
-    assert!(matches!(swept(&ground, &guarded, "s-3").await, Handled::Reported(told) if told.verdict == "found"));
+    let trigger = hasty.with_sweep_time(Duration::from_secs(30));
+    assert!(matches!(swept(&ground, &trigger, "s-3").await, Handled::Reported(told) if told.verdict == "found"));
+    assert_eq!(sweep(&ground, &trigger).await.verdict, "swept");
     assert_eq!(built(&ground).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_may_not_even_list_the_repositories_is_refused_as_one_that_left_something() {
+    let (ground, _) = ground(&policy("{ branches: [main] }", ""), QUICK).await;
+    let closed = Arc::new(AtomicBool::new(true));
+    let guarded = guarded(&ground, closed.clone(), &[".ListRepositories"]).await;
+    let Handled::Refused(told) = swept(&ground, &guarded, "s-1").await else { panic!("not refused") };
+    assert_eq!(told.verdict, "swept in part");
+    assert!(told.reasons[0].contains("codecommit:ListRepositories"), "{told:?}");
+    assert_eq!(ground.objects("ledger/trigger/s-1").unwrap()["ledger/trigger/s-1"]["phase"], "refused");
+    closed.store(false, Ordering::SeqCst);
+    assert_eq!(sweep(&ground, &guarded).await.verdict, "swept");
 }
 
 #[tokio::test]
