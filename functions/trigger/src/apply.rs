@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use signalbox_aws::{Build, Failure, Start, Variable};
 use signalbox_events::{BuildId, BuildStart, BuildStatus};
-use signalbox_glue::{Apply, Came, Invocation, Order, Step};
+use signalbox_glue::{Apply, Came, Invocation, Order, Step, Twice};
 use signalbox_policy::EnvironmentValue;
 use signalbox_trigger_rules::{Action, OnlyIf, PastStart, RefState, StartBuild, StopBuild, render_action};
 
@@ -22,7 +22,8 @@ impl Apply<Action> for Trigger {
             Action::Stop(stop) => stop.for_start.clone().map_or(Order::Free, Order::OnlyIfDone),
             Action::Start(_) | Action::Settle { .. } => Order::Free,
         };
-        Step { key: action.key(), told: render_action(action), order }
+        // A build that was started is found by its token; one that was asked to stop may be asked again.
+        Step { key: action.key(), told: render_action(action), order, twice: Twice::Harmless }
     }
 
     async fn apply(&self, action: &Action, attempts: u32, _invocation: Invocation) -> Result<Came, Failure> {
@@ -39,7 +40,11 @@ impl Apply<Action> for Trigger {
 }
 
 async fn start(with: &Trigger, start: &StartBuild, attempts: u32) -> Result<Came, Failure> {
+    let mut seen = None;
     if start.only_if == OnlyIf::StillTip {
+        // The tip was this commit when the decision was made. If it still is, it was so at this moment, however long the
+        // answer takes; the moment of the answer may be one at which the branch has moved on.
+        seen = Some(Timestamp::now());
         let tip = with.codecommit.branch_tip(&start.repository, start.reference.short()).await?;
         if tip.as_ref() != Some(&start.commit) {
             return Ok(Came::Left("not started: the branch has moved on".to_owned()));
@@ -65,6 +70,7 @@ async fn start(with: &Trigger, start: &StartBuild, attempts: u32) -> Result<Came
         attempt: start.attempt,
         at,
         pushed: start.pushed,
+        seen,
         superseded_by: None,
     };
     // Two events that meet in one tip may differ in the pusher; the first word stands.

@@ -16,6 +16,17 @@ pub struct Step {
     pub told: String,
     /// What it waits for.
     pub order: Order,
+    /// What a second try does, where the first was cut off before it was recorded.
+    pub twice: Twice,
+}
+
+/// What a second try of an action does whose first was cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Twice {
+    /// Nothing more: it finds what was done. It may be begun as long as there is any time.
+    Harmless,
+    /// The same once more: it is begun only with time for it and its record.
+    Doubled,
 }
 
 /// What an action waits for among those before it.
@@ -75,8 +86,8 @@ pub trait Apply<A>: Sync {
 /// Claims the event, does every action that no earlier invocation did, and closes the claim with the report.
 ///
 /// One action that fails does not keep the others from being done, beside those that wait for it. What is refused is recorded and not tried again; what
-/// may go better later brings the event back, and only that is done then. So does an action for which too little time is left
-/// to be recorded, too: it is not begun.
+/// may go better later brings the event back, and only that is done then. So does an action that a second try would double, and for
+/// which too little time is left to be recorded, too: it is not begun.
 ///
 /// # Errors
 /// [`Failure::Retry`]: another invocation holds the claim, and until when; an action must be tried again; or time is nearly
@@ -90,7 +101,6 @@ pub async fn carry_out<A: Sync>(
     actions: &[A],
     report: impl Fn(Vec<String>) -> Report + Send,
 ) -> Result<Handled, Failure> {
-    in_time("claiming the event", invocation)?;
     let mut held = match ledger.claim(turn, invocation.lease(), invocation.now).await? {
         Claim::Held(held) => held,
         Claim::Finished(_) => return Ok(Handled::Before),
@@ -101,7 +111,7 @@ pub async fn carry_out<A: Sync>(
     let mut ending = ending;
     let mut later = None;
     for action in actions {
-        let Step { key, told, order } = function.step(action);
+        let Step { key, told, order, twice } = function.step(action);
         match &order {
             Order::AfterOthers if later.is_some() => continue,
             Order::OnlyIfDone(other) => match held.outcome(other) {
@@ -125,7 +135,9 @@ pub async fn carry_out<A: Sync>(
                 outcome
             }
             None => {
-                if let Err(failure) = in_time(&told, invocation) {
+                if twice == Twice::Doubled
+                    && let Err(failure) = in_time(&told, invocation)
+                {
                     later = later.or(Some(failure));
                     continue;
                 }

@@ -362,6 +362,22 @@ async fn a_late_event_of_a_superseding_trigger_builds_the_tip_once() {
 }
 
 #[tokio::test]
+async fn a_tip_is_recorded_with_when_it_was_seen_and_not_with_the_push_that_found_it() {
+    let supersede = policy("{ branches: [main] }", "        supersede: true\n");
+    let (mut ground, trigger) = ground(&supersede, SLOW).await;
+    ground.commit("demo", "main", "one", &[("a", Some("1"))]).await.unwrap();
+    let first = ground.push_event().await.unwrap();
+    let tip = ground.commit("demo", "main", "two", &[("a", Some("2"))]).await.unwrap();
+    let before = jiff::Timestamp::now();
+    report(&ground, &trigger, &first).await;
+    let starts = ground.objects("state/starts/").unwrap();
+    let start: signalbox_events::BuildStart = serde_json::from_value(starts.values().next().unwrap().clone()).unwrap();
+    assert_eq!((start.commit.as_str(), start.pushed), (tip.as_str(), None));
+    // Before the branch is looked at once more, and so before the build is asked for.
+    assert!(start.seen.is_some_and(|seen| before <= seen && seen < start.at), "{start:?}");
+}
+
+#[tokio::test]
 async fn a_build_that_a_dead_invocation_started_is_found_by_its_token() {
     let (mut ground, trigger) = ground(&policy("{ branches: [main] }", ""), SLOW).await;
     let commit = ground.commit("demo", "main", "one", &[("a", Some("a"))]).await.unwrap();

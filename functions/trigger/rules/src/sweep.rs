@@ -164,6 +164,9 @@ pub struct Moved {
     pub commit: CommitId,
     /// Where it was, and since when; `None` for a new branch.
     pub from: Option<Seen>,
+    /// When the sweep asked where it is: a later push happened behind it.
+    #[serde(default)]
+    pub asked: Timestamp,
     /// When the sweep had seen it there.
     pub at: Timestamp,
 }
@@ -246,7 +249,7 @@ impl Look {
     pub fn moved(&self) -> Vec<Moved> {
         let Some(memory) = self.remembered() else { return Vec::new() };
         let moved = self.tips.iter().filter_map(|(name, tip)| {
-            let (commit, at) = (tip.commit.clone()?, tip.answered);
+            let (commit, asked, at) = (tip.commit.clone()?, tip.asked, tip.answered);
             let from = match memory.branches.get(name) {
                 // Seen for the first time, as a trigger wants it only now.
                 Some(None) => return None,
@@ -254,7 +257,7 @@ impl Look {
                 Some(Some(seen)) => Some(seen.clone()),
                 None => None,
             };
-            Some(Moved { repository: self.repository.clone(), reference: branch(name)?, commit, from, at })
+            Some(Moved { repository: self.repository.clone(), reference: branch(name)?, commit, from, asked, at })
         });
         moved.collect()
     }
@@ -330,6 +333,8 @@ impl Moved {
     }
 
     /// The push as an event would have told of it.
+    ///
+    /// Its time is when the sweep asked: what was pushed while the answer was on its way is newer.
     pub fn event(&self, id: EventId, sweep: &Envelope) -> Event {
         let new = self.commit.clone();
         let change = match &self.from {
@@ -344,7 +349,8 @@ impl Moved {
             merge: None,
             caller: None,
         });
-        let envelope = Envelope { id, time: Some(self.at), resources: Vec::new(), replay_name: None, ..sweep.clone() };
+        let envelope =
+            Envelope { id, time: Some(self.asked), resources: Vec::new(), replay_name: None, ..sweep.clone() };
         Event { envelope, detail }
     }
 

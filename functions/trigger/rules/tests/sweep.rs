@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use signalbox_events::{CommitId, RepositoryName};
+use signalbox_events::{AccountId, CommitId, Envelope, EventId, Region, RepositoryName};
 use signalbox_policy::parse_policy;
 use signalbox_trigger_rules::*;
 
@@ -64,6 +64,25 @@ fn moved(look: &Look) -> Vec<(String, Option<String>)> {
 fn remembered(memory: &Memory) -> Vec<(&str, Option<&str>)> {
     let all = memory.branches.iter();
     all.map(|(name, seen)| (name.as_str(), seen.as_ref().map(|seen| seen.commit.as_str()))).collect()
+}
+
+/// What is pushed while an answer is on its way, and has an event of its own, is newer than what the answer tells.
+#[test]
+fn a_push_that_the_sweep_finds_is_as_old_as_the_question() {
+    let look = look(&[("main", "bb")], Some(memory("id", NOW, &[("main", Some("aa"))])));
+    let moved = look.moved().remove(0);
+    let sweep = Envelope {
+        id: EventId::parse("sweep").unwrap(),
+        time: Some(at(NOW - 60)),
+        region: Region::parse("eu-central-1").unwrap(),
+        account: AccountId::parse("111122223333").unwrap(),
+        resources: Vec::new(),
+        replay_name: None,
+        again: None,
+    };
+    assert_eq!(moved.event(moved.id().unwrap(), &sweep).envelope.time, Some(at(NOW + 1)));
+    // For the journal it is what was there when the answer came: an event of a push before that is the same push.
+    assert_eq!(moved.arrival(moved.id().unwrap()).at, at(NOW + 3));
 }
 
 #[test]
