@@ -1,6 +1,7 @@
 //! What happens in all regions, in one stream: for whoever tells it to a person.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
@@ -10,6 +11,9 @@ use crate::cloud::{Cloud, Regions};
 use crate::eventbridge::Published;
 use crate::logs::LogLine;
 use crate::sns::Mail;
+
+/// So many things wait for whoever listens; behind them each source keeps its newest, and counts what it has to drop.
+const BACKLOG: usize = 256;
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
@@ -25,43 +29,59 @@ pub enum News {
 /// Everything from now on, of every region; dropped, nobody listens any more.
 #[derive(Debug)]
 pub struct Listener {
-    news: mpsc::UnboundedReceiver<(Arc<Cloud>, News)>,
+    news: mpsc::Receiver<(Arc<Cloud>, News)>,
+    missed: Arc<AtomicU64>,
     _listening: JoinSet<()>,
 }
 
 impl Listener {
     /// Begins to listen.
     pub fn new(regions: &Regions) -> Self {
-        let (sender, news) = mpsc::unbounded_channel();
+        let (sender, news) = mpsc::channel(BACKLOG);
+        let missed = Arc::new(AtomicU64::new(0));
+        let to =
+            |cloud: &Arc<Cloud>| To { cloud: Arc::clone(cloud), news: sender.clone(), missed: Arc::clone(&missed) };
         let mut listening = JoinSet::new();
         for cloud in regions.iter() {
-            listening.spawn(pass_on(cloud.eventbridge.subscribe(), News::Event, Arc::clone(cloud), sender.clone()));
-            listening.spawn(pass_on(cloud.sns.subscribe_mail(), News::Mail, Arc::clone(cloud), sender.clone()));
-            listening.spawn(pass_on(cloud.logs.subscribe(), News::Line, Arc::clone(cloud), sender.clone()));
+            listening.spawn(pass_on(cloud.eventbridge.subscribe(), News::Event, to(cloud)));
+            listening.spawn(pass_on(cloud.sns.subscribe_mail(), News::Mail, to(cloud)));
+            listening.spawn(pass_on(cloud.logs.subscribe(), News::Line, to(cloud)));
         }
-        Self { news, _listening: listening }
+        drop(sender);
+        Self { news, missed, _listening: listening }
     }
 
     /// The next thing, and where it happened; none when there are no regions any more.
     pub async fn next(&mut self) -> Option<(Arc<Cloud>, News)> {
         self.news.recv().await
     }
+
+    /// How many things were dropped since this was asked last, because nobody took them in time.
+    pub fn missed(&self) -> u64 {
+        self.missed.swap(0, Ordering::Relaxed)
+    }
 }
 
-async fn pass_on<T: Clone>(
-    mut from: broadcast::Receiver<T>,
-    news: fn(T) -> News,
+/// Where news of one region goes.
+#[derive(Debug)]
+struct To {
     cloud: Arc<Cloud>,
-    to: mpsc::UnboundedSender<(Arc<Cloud>, News)>,
-) {
+    news: mpsc::Sender<(Arc<Cloud>, News)>,
+    missed: Arc<AtomicU64>,
+}
+
+async fn pass_on<T: Clone>(mut from: broadcast::Receiver<T>, news: fn(T) -> News, to: To) {
     loop {
         let one = match from.recv().await {
             Ok(one) => one,
-            // Whoever lags misses some and goes on.
-            Err(RecvError::Lagged(_)) => continue,
+            // Whoever lags misses the oldest and goes on.
+            Err(RecvError::Lagged(some)) => {
+                to.missed.fetch_add(some, Ordering::Relaxed);
+                continue;
+            }
             Err(RecvError::Closed) => return,
         };
-        if to.send((Arc::clone(&cloud), news(one))).is_err() {
+        if to.news.send((Arc::clone(&to.cloud), news(one))).await.is_err() {
             return;
         }
     }
@@ -104,6 +124,29 @@ mod tests {
             .into_iter()
             .flat_map(|region| [(region.to_owned(), format!("\"{region}\"")), (region.to_owned(), "hello".to_owned())]);
         assert_eq!(heard, expected.collect::<Vec<_>>());
+        running.stop().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_keeps_a_bounded_number_waiting_and_learns_what_was_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let running = Cloud::start(Settings::new(dir.path())).await.unwrap();
+        let cloud = running.regions.iter().next().unwrap();
+        let mut listener = Listener::new(&running.regions);
+        let all = 20_000;
+        for n in 0..all {
+            cloud.logs.append("group", "stream", cloud.world.now(), &n.to_string());
+            // Whoever would pass on more than a bounded number has all the time for it.
+            tokio::task::yield_now().await;
+        }
+        let (mut heard, mut missed) = (0, 0);
+        while heard + missed < all {
+            let (_, news) = listener.next().await.unwrap();
+            assert!(matches!(news, News::Line(_)));
+            heard += 1;
+            missed += listener.missed();
+        }
+        assert!(missed > all / 2, "{missed} of {all} were dropped");
         running.stop().await.unwrap();
     }
 }

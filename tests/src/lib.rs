@@ -213,10 +213,10 @@ impl Ground {
         Ok(Setup::new(self.aws(function), settings))
     }
 
-    /// An invocation that begins now and has a minute.
+    /// An invocation that begins now and has the template's two minutes.
     pub fn invocation(&self) -> Invocation {
         let now = Timestamp::now();
-        Invocation::new(now, now + SignedDuration::from_mins(1))
+        Invocation::new(now, now + SignedDuration::from_mins(2))
     }
 
     /// Puts a policy into force.

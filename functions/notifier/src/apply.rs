@@ -1,31 +1,31 @@
 //! Does what was decided, and chooses nothing.
 
 use signalbox_aws::{Attribute, Failure};
-use signalbox_glue::{Apply, Invocation, Order, Step};
+use signalbox_glue::{Apply, Came, Invocation, Order, Step, Twice};
 use signalbox_notifier_rules::{Action, History, Mail, render_action};
 
 use crate::Notifier;
 
 impl Apply<Action> for Notifier {
     fn step(&self, action: &Action) -> Step {
-        let order = match action {
-            Action::Mail(_) => Order::Free,
+        let (order, twice) = match action {
+            Action::Mail(_) => (Order::Free, Twice::Doubled),
             // A history that knows of this build would keep the mail from being decided again.
-            Action::History { .. } => Order::AfterOthers,
+            Action::History { .. } => (Order::AfterOthers, Twice::Harmless),
         };
-        Step { key: Some(action.key().to_owned()), told: render_action(action), order }
+        Step { key: Some(action.key().to_owned()), told: render_action(action), order, twice }
     }
 
-    async fn apply(&self, action: &Action, _attempts: u32, _invocation: Invocation) -> Result<String, Failure> {
+    async fn apply(&self, action: &Action, _attempts: u32, _invocation: Invocation) -> Result<Came, Failure> {
         match action {
-            Action::Mail(mail) => publish(self, mail).await,
+            Action::Mail(mail) => publish(self, mail).await.map(Came::Done),
             Action::History { key, finished, older } => {
                 let remembering = |there: Option<&History>| match there {
                     Some(there) => there.with(finished, older),
                     None => History::default().with(finished, older),
                 };
                 self.state.change(key, remembering).await?;
-                Ok("done".to_owned())
+                Ok(Came::Done("done".to_owned()))
             }
         }
     }

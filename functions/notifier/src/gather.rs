@@ -1,13 +1,14 @@
 //! Reads what the decision wants: the build, why it ran, what was built before, and what mail quotes.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use signalbox_aws::{Build, Commit, Failure};
 use signalbox_events::{BuildId, BuildStart, CommitId, Detail, Event, RepositoryName};
 use signalbox_notifier_rules::{
     BuildFacts, CommitFacts, Commits, CommitsWanted, Console, Facts, Forebear, ForebearsWanted, History, Known,
-    LogWanted, Needs, Origin, Rest, log_lines, needs_forebears, needs_more, plain_phases, start_record_may_still_come,
+    LogWanted, Needs, Origin, Rest, Search, log_lines, needs_forebears, needs_more, plain_phases,
+    start_record_may_still_come,
 };
 use signalbox_policy::Policy;
 
@@ -42,7 +43,7 @@ pub(crate) async fn gather(
         };
     }
     if let Some(wanted) = needs_forebears(&facts) {
-        facts.forebears = gather_forebears(function, &wanted).await?;
+        facts.forebears = gather_forebears(function, wanted).await?;
     }
     let more = needs_more(&facts, policy);
     if let Some(wanted) = more.log {
@@ -129,22 +130,14 @@ async fn gather_commits(function: &Notifier, wanted: &CommitsWanted) -> Result<C
     Ok(commits)
 }
 
-/// Which of the pairs are what they may be: the older commit is found among those right before the newer one, or not at all.
-async fn gather_forebears(function: &Notifier, wanted: &ForebearsWanted) -> Result<Vec<Forebear>, Failure> {
-    let newer: BTreeSet<&CommitId> = wanted.pairs.iter().map(|pair| &pair.newer).collect();
-    let mut known = Vec::new();
-    for newer in newer {
-        let mut missing: Vec<&Forebear> = wanted.pairs.iter().filter(|pair| pair.newer == *newer).collect();
-        let mut seen = BTreeSet::from([newer.clone()]);
-        let mut next = VecDeque::from([newer.clone()]);
-        for _ in 0..wanted.most {
-            let Some(id) = next.pop_front().filter(|_| !missing.is_empty()) else { break };
-            let Some(commit) = commit_or_none(function, &wanted.repository, &id).await? else { continue };
-            next.extend(commit.parents.into_iter().filter(|parent| seen.insert(parent.clone())));
-            known.extend(missing.extract_if(.., |pair| seen.contains(&pair.older)).cloned());
-        }
+/// Which of the pairs are what they may be. A commit that is gone ends its history.
+async fn gather_forebears(function: &Notifier, wanted: ForebearsWanted) -> Result<Vec<Forebear>, Failure> {
+    let mut search = Search::new(wanted.pairs, wanted.most);
+    while let Some(id) = search.wanted() {
+        let commit = commit_or_none(function, &wanted.repository, &id).await?;
+        search.learn(id, commit.map(|commit| commit.parents).unwrap_or_default());
     }
-    Ok(known)
+    Ok(search.found())
 }
 
 /// A commit; `None` for one that is gone, and in a repository that may not be read.

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use signalbox_aws::{Build, Failure, Start, Variable};
 use signalbox_events::{BuildId, BuildStart, BuildStatus};
-use signalbox_glue::{Apply, Invocation, Order, Step};
+use signalbox_glue::{Apply, Came, Invocation, Order, Step, Twice};
 use signalbox_policy::EnvironmentValue;
 use signalbox_trigger_rules::{Action, OnlyIf, PastStart, RefState, StartBuild, StopBuild, render_action};
 
@@ -18,19 +18,20 @@ const SKEW: SignedDuration = SignedDuration::from_mins(1);
 impl Apply<Action> for Trigger {
     fn step(&self, action: &Action) -> Step {
         let order = match action {
-            // An older build is not stopped for a newer one that can never start.
-            Action::Stop(stop) => Order::UnlessRefused(stop.for_start.clone()),
+            // An older build is not stopped for a newer one that does not start.
+            Action::Stop(stop) => stop.for_start.clone().map_or(Order::Free, Order::OnlyIfDone),
             Action::Start(_) | Action::Settle { .. } => Order::Free,
         };
-        Step { key: action.key(), told: render_action(action), order }
+        // A build that was started is found by its token; one that was asked to stop may be asked again.
+        Step { key: action.key(), told: render_action(action), order, twice: Twice::Harmless }
     }
 
-    async fn apply(&self, action: &Action, attempts: u32, _invocation: Invocation) -> Result<String, Failure> {
+    async fn apply(&self, action: &Action, attempts: u32, _invocation: Invocation) -> Result<Came, Failure> {
         match action {
             Action::Settle { state_key, settled } => {
                 let change = |state: Option<&RefState>| state.cloned().unwrap_or_default().settle(settled);
                 self.state.change(state_key, change).await?;
-                Ok("done".to_owned())
+                Ok(Came::Done("done".to_owned()))
             }
             Action::Start(start) => self::start(self, start, attempts).await,
             Action::Stop(stop) => self::stop(self, stop).await,
@@ -38,11 +39,15 @@ impl Apply<Action> for Trigger {
     }
 }
 
-async fn start(with: &Trigger, start: &StartBuild, attempts: u32) -> Result<String, Failure> {
+async fn start(with: &Trigger, start: &StartBuild, attempts: u32) -> Result<Came, Failure> {
+    let mut seen = None;
     if start.only_if == OnlyIf::StillTip {
+        // The tip was this commit when the decision was made. If it still is, it was so at this moment, however long the
+        // answer takes; the moment of the answer may be one at which the branch has moved on.
+        seen = Some(Timestamp::now());
         let tip = with.codecommit.branch_tip(&start.repository, start.reference.short()).await?;
         if tip.as_ref() != Some(&start.commit) {
-            return Ok("not started: the branch has moved on".to_owned());
+            return Ok(Came::Left("not started: the branch has moved on".to_owned()));
         }
     }
     // Not before the tip was read: a push that moved it there is answered by this start, and sees so by the time.
@@ -65,6 +70,7 @@ async fn start(with: &Trigger, start: &StartBuild, attempts: u32) -> Result<Stri
         attempt: start.attempt,
         at,
         pushed: start.pushed,
+        seen,
         superseded_by: None,
     };
     // Two events that meet in one tip may differ in the pusher; the first word stands.
@@ -83,7 +89,7 @@ async fn start(with: &Trigger, start: &StartBuild, attempts: u32) -> Result<Stri
     };
     let change = |state: Option<&RefState>| state.cloned().unwrap_or_default().with_start(past.clone());
     with.state.change(&start.state_key, change).await?;
-    Ok(format!("build {build}"))
+    Ok(Came::Done(format!("build {build}")))
 }
 
 async fn request(with: &Trigger, start: &StartBuild) -> Result<BuildId, Failure> {
@@ -123,7 +129,14 @@ async fn earlier_build(with: &Trigger, start: &StartBuild) -> Result<Option<Buil
     Ok(with.codebuild.find(&start.project, since, ours).await?.map(|build| build.id))
 }
 
-async fn stop(with: &Trigger, stop: &StopBuild) -> Result<String, Failure> {
+async fn stop(with: &Trigger, stop: &StopBuild) -> Result<Came, Failure> {
+    // A start looks where the branch is right before it begins; where there is none, the stop does.
+    if stop.for_start.is_none() {
+        let tip = with.codecommit.branch_tip(&stop.repository, stop.reference.short()).await?;
+        if tip.as_ref() != Some(&stop.superseded_by) {
+            return Ok(Came::Left("not stopped: the branch has moved on".to_owned()));
+        }
+    }
     // Said first, so that whoever hears of the stop knows why.
     let superseded =
         |start: &BuildStart| BuildStart { superseded_by: Some(stop.superseded_by.clone()), ..start.clone() };
@@ -131,5 +144,5 @@ async fn stop(with: &Trigger, stop: &StopBuild) -> Result<String, Failure> {
     with.codebuild.stop(&stop.build).await?;
     let change = |state: Option<&RefState>| state.cloned().unwrap_or_default().with_stopped(&stop.build);
     with.state.change(&stop.state_key, change).await?;
-    Ok("asked to stop".to_owned())
+    Ok(Came::Done("asked to stop".to_owned()))
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use signalbox_aws::{CodeBuild, CodeCommit, Failure};
 use signalbox_events::{Arn, Detail, Event, EventId, Parsed, RefKind, RepositoryName, parse_event};
 use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
-use signalbox_ledger::{Ledger, Noted, Report, State, Turn};
+use signalbox_ledger::{Ledger, Noted, Outcome, Report, State, Turn};
 use signalbox_policy::{ArnPattern, Mode};
 use signalbox_trigger_rules::{
     Arrival, Decision, Facts, Journal, Known, Needs, Reason, Verdict, decide, needs, render_action, render_reason,
@@ -97,7 +97,7 @@ impl Trigger {
             // What may simply be done again needs no claim.
             let mut done = Vec::new();
             for action in &decision.actions {
-                let outcome = self.apply(action, 1, invocation).await?;
+                let outcome: Outcome = self.apply(action, 1, invocation).await?.into();
                 done.push(format!("{}: {outcome}", self.step(action).told));
             }
             let report = report(done);

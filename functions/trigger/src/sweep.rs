@@ -11,10 +11,10 @@ use serde_json::json;
 use signalbox_aws::Failure;
 use signalbox_events::{Event, RepositoryName};
 use signalbox_glue::{Handled, InForce, Invocation};
-use signalbox_ledger::{Report, Turn};
+use signalbox_ledger::{Entry, Phase, Report, Turn};
 use signalbox_trigger_rules::{
-    Cursor, Facts, Failed, Look, Memory, Moved, NotSwept, SweepFacts, Tip, Trouble, decide, may_start, needs,
-    render_reason, wanted,
+    Cursor, Facts, Failed, Look, Memory, Moved, NotSwept, SWEPT, SWEPT_IN_PART, SweepFacts, Tip, Trouble, decide,
+    may_start, needs, render_reason, wanted,
 };
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -36,8 +36,31 @@ struct Swept {
     facts: SweepFacts,
     /// Each push that was found with what came of it, and what was left for the next sweep.
     told: Vec<String>,
+    /// What is remembered only when the sweep's report is in the ledger: who remembers it says no more.
+    owed: Vec<Owed>,
+    /// The repositories of which something is open, since this sweep or an earlier one.
+    troubled: BTreeSet<RepositoryName>,
     repositories: usize,
     branches: usize,
+}
+
+/// What a sweep remembers of a repository of which it has something to tell.
+#[derive(Debug)]
+enum Owed {
+    /// A look, and the branches that stay open.
+    Look(Box<Look>, BTreeMap<String, Trouble>),
+    /// Why the repository could not be looked at.
+    Trouble(RepositoryName, Trouble),
+}
+
+/// Where a sweep goes on in a repository, and how long it may.
+#[derive(Debug, Clone)]
+struct Way {
+    /// The branch behind which it goes on.
+    behind: Option<String>,
+    /// When the last whole round began.
+    round: Option<Timestamp>,
+    until: Instant,
 }
 
 /// How far a look came.
@@ -77,12 +100,20 @@ impl Trigger {
         in_force: &InForce,
         invocation: Invocation,
     ) -> Result<Handled, Failure> {
+        let turn = Turn::of(&event.envelope);
+        // An invocation that died behind its report has told nobody.
+        let before = self.ledger.read(turn.event()).await?.filter(|entry| entry.phase == Phase::Refused);
         let mut swept = Swept::default();
+        let mut next = None;
         if needs(event, &in_force.policy).sweep.is_some() {
-            self.sweep_all(event, in_force, invocation, &mut swept).await?;
+            match self.sweep_all(event, in_force, invocation, &mut swept).await {
+                Ok(cursor) => next = cursor,
+                Err(failure @ Failure::Refused(_)) => return self.refuse(event, in_force, invocation, &failure).await,
+                Err(failure) => return Err(failure),
+            }
         }
         tracing::info!(repositories = swept.repositories, branches = swept.branches, "swept");
-        let is_quiet = swept.facts.moved.is_empty() && swept.facts.not_swept.is_empty();
+        let is_quiet = swept.facts.moved.is_empty() && swept.facts.news() == 0;
         let answered = swept.facts.answered;
         let facts = Facts { sweep: Some(swept.facts), ..Facts::default() };
         let decision = decide(&facts, &in_force.policy);
@@ -90,63 +121,118 @@ impl Trigger {
             at: invocation.now,
             policy_version: in_force.version.clone(),
             mode: decision.mode.name().to_owned(),
-            // Its own word, so that who looks for events can pass it over.
-            verdict: if is_quiet && answered.is_none() { "swept" } else { verdict(decision.verdict) }.to_owned(),
+            // Words of its own, so that who looks for events can pass a sweep over, and knows when all is well again.
+            verdict: match answered {
+                None if !swept.troubled.is_empty() => SWEPT_IN_PART,
+                None if is_quiet => SWEPT,
+                _ => verdict(decision.verdict),
+            }
+            .to_owned(),
             reasons: decision.reasons.iter().map(render_reason).collect(),
             actions: swept.told,
             replay: json!({ "event": event, "facts": facts, "decision": decision }),
         };
-        // Nothing found is the rule: a line in the log is enough for it.
-        if is_quiet {
-            return Ok(Handled::Reported(Box::new(report)));
-        }
-        let turn = Turn::of(&event.envelope);
-        if decision.is_complete() {
+        let is_complete = decision.is_complete();
+        if !is_complete {
+            self.ledger.refuse(turn, report.clone(), invocation.now).await?;
+        } else if !is_quiet {
+            // Nothing found is the rule: a line in the log is enough for it.
             self.ledger.note(turn, report.clone(), invocation.now).await?;
-            return Ok(Handled::Reported(Box::new(report)));
         }
-        self.ledger.refuse(turn, report.clone(), invocation.now).await?;
+        for owed in &swept.owed {
+            self.remember(owed).await?;
+        }
+        if let Some(next) = next {
+            self.state.change(Cursor::KEY, |there: Option<&Cursor>| next.over(there)).await?;
+        }
+        Ok(match before.and_then(|entry| entry.report) {
+            _ if !is_complete => Handled::Refused(Box::new(report)),
+            Some(before) => Handled::Refused(Box::new(before)),
+            None => Handled::Reported(Box::new(report)),
+        })
+    }
+
+    async fn remember(&self, owed: &Owed) -> Result<(), Failure> {
+        match owed {
+            Owed::Look(look, open) => {
+                let key = Memory::key(&look.repository);
+                self.state.change(&key, |there: Option<&Memory>| look.remember(there, open)).await?;
+            }
+            Owed::Trouble(repository, trouble) => {
+                let key = Memory::key(repository);
+                self.state.change(&key, |there: Option<&Memory>| Memory::troubled(there, trouble)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Records that a sweep could not even begin; the next one comes by itself.
+    async fn refuse(
+        &self,
+        event: &Event,
+        in_force: &InForce,
+        invocation: Invocation,
+        failure: &Failure,
+    ) -> Result<Handled, Failure> {
+        let report = Report {
+            at: invocation.now,
+            policy_version: in_force.version.clone(),
+            mode: in_force.policy.mode.name().to_owned(),
+            verdict: SWEPT_IN_PART.to_owned(),
+            reasons: vec![failure.chain()],
+            actions: Vec::new(),
+            replay: json!({ "event": event }),
+        };
+        self.ledger.refuse(Turn::of(&event.envelope), report.clone(), invocation.now).await?;
         Ok(Handled::Refused(Box::new(report)))
     }
 
+    /// Looks around; gives where the next sweep goes on, if there was anything left to look for.
     async fn sweep_all(
         &self,
         event: &Event,
         in_force: &InForce,
         invocation: Invocation,
         swept: &mut Swept,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<Cursor>, Failure> {
         let left = invocation.deadline.duration_since(invocation.now).saturating_sub(RESERVE);
         let until = Instant::now() + Duration::try_from(left).unwrap_or_default().min(self.sweep_time);
         let cursor = self.state.read::<Cursor>(Cursor::KEY).await?.map(|kept| kept.value).unwrap_or_default();
         swept.facts.answered = cursor.answers(event.envelope.time);
         if swept.facts.answered.is_some() {
-            return Ok(());
+            return Ok(None);
         }
         let mut found = self.codecommit.repositories().await?;
         found.retain(|(name, _)| self.may_read(name) && may_start(name, &in_force.policy));
         found.sort();
+        swept.troubled = cursor.troubled.clone();
+        swept.troubled.retain(|troubled| found.iter().any(|(name, _)| name == troubled));
+        let mut unseen = swept.troubled.clone();
         // Begins where the last one stopped, and goes around once.
         if let Some(there) = &cursor.repository {
             let begin = found.partition_point(|(name, _)| name < there);
             found.rotate_left(begin);
         }
 
-        let mut next = Cursor { began: Some(invocation.now), ..Cursor::default() };
+        let mut stopped = None;
         for (index, (repository, id)) in found.into_iter().enumerate() {
             // Whatever the time is, each sweep gets on by one step.
             if index > 0 && Instant::now() >= until {
-                next.repository = Some(repository);
+                stopped = Some((repository, None));
                 break;
             }
+            unseen.remove(&repository);
             let behind = cursor.behind.clone().filter(|_| cursor.repository.as_ref() == Some(&repository));
-            let step = self.sweep_one(event, in_force, invocation, (&repository, id), behind, until, swept).await;
+            let way = Way { behind, round: cursor.began, until };
+            let step = self.sweep_one(event, in_force, invocation, (&repository, id), way, swept).await;
             match step {
                 Ok(Reach::All) => {}
                 // Deleted since it was listed.
-                Err(gone) if gone.code() == Some("RepositoryDoesNotExistException") => {}
+                Err(gone) if gone.code() == Some("RepositoryDoesNotExistException") => {
+                    swept.troubled.remove(&repository);
+                }
                 Ok(Reach::UpTo(behind)) => {
-                    next = Cursor { repository: Some(repository), behind, ..next };
+                    stopped = Some((repository, behind));
                     break;
                 }
                 // The next sweep comes by itself, and finds the same again.
@@ -154,23 +240,22 @@ impl Trigger {
             }
             swept.repositories += 1;
         }
-        if let Some(repository) = &next.repository {
+        let left = unseen.iter().map(|name| format!("{name}: left by an earlier sweep, and not looked at by this one"));
+        swept.told.extend(left);
+        if let Some((repository, _)) = &stopped {
             tracing::info!(repo.name = repository.as_str(), "the time of a sweep is over: the next one goes on there");
         }
-        self.state.change(Cursor::KEY, |there: Option<&Cursor>| next.over(there)).await?;
-        Ok(())
+        Ok(Some(Cursor { troubled: swept.troubled.clone(), ..cursor.after(invocation.now, stopped) }))
     }
 
-    /// Looks at one repository, takes up what it finds, and remembers what it saw.
-    #[expect(clippy::too_many_arguments, reason = "one step of one loop, which has all of them at hand")]
+    /// Looks at one repository, takes up what it finds, and remembers what it saw, or owes that.
     async fn sweep_one(
         &self,
         event: &Event,
         in_force: &InForce,
         invocation: Invocation,
         (repository, id): (&RepositoryName, Option<String>),
-        behind: Option<String>,
-        until: Instant,
+        Way { behind, round, until }: Way,
         swept: &mut Swept,
     ) -> Result<Reach, Failure> {
         let key = Memory::key(repository);
@@ -181,7 +266,9 @@ impl Trigger {
         let Tips { tips, mut failed, reach } = self.tips(repository, &wanted, behind, until).await;
         swept.branches += tips.len();
         let repository = repository.clone();
-        let look = Look { repository, repository_id: id, at, listed, wanted, tips, memory };
+        let look = Look { repository, repository_id: id, at, listed, wanted, tips, memory, round };
+        let news = swept.facts.news();
+        swept.facts.anew.extend(look.begins_anew());
 
         for moved in look.moved() {
             match self.make_up_for(&moved, event, in_force, invocation).await {
@@ -203,7 +290,21 @@ impl Trigger {
             }
         }
         let open = self::troubles(&look, &failed, swept);
-        self.state.change(&key, |there: Option<&Memory>| look.remember(there, &open)).await?;
+        let memory = look.remember(look.memory.as_ref(), &open);
+        if memory.troubles.is_empty() {
+            swept.troubled.remove(&look.repository);
+        } else {
+            swept.troubled.insert(look.repository.clone());
+        }
+        for (branch, trouble) in memory.troubles.iter().filter(|(branch, _)| !open.contains_key(*branch)) {
+            swept.told.push(format!("{branch} of {}: left by an earlier sweep: {}", look.repository, trouble.why));
+        }
+        let owed = Owed::Look(Box::new(look), open);
+        if swept.facts.news() == news {
+            self.remember(&owed).await?;
+        } else {
+            swept.owed.push(owed);
+        }
         Ok(reach)
     }
 
@@ -279,7 +380,14 @@ impl Trigger {
         };
         match handled {
             Ok(Handled::Reported(report)) => Ok(MadeUp::Done(told(&report.actions.join("; ")))),
-            Ok(Handled::Before | Handled::NotOurs) => Ok(MadeUp::Done(told("done before"))),
+            Ok(Handled::Before) => match self.ledger.read(&id).await? {
+                // By a sweep that could not tell it any more.
+                Some(Entry { phase: Phase::Refused, report, .. }) => {
+                    Ok(MadeUp::Refused(told(&report.map(|report| report.actions.join("; ")).unwrap_or_default())))
+                }
+                _ => Ok(MadeUp::Done(told("done before"))),
+            },
+            Ok(Handled::NotOurs) => Ok(MadeUp::NotNeeded),
             Ok(Handled::Refused(report)) => Ok(MadeUp::Refused(told(&report.actions.join("; ")))),
             Err(failure @ Failure::Refused(_)) => Ok(MadeUp::Refused(format!("{place}: {}", failure.chain()))),
             Err(failure) => Err(failure),
@@ -288,12 +396,19 @@ impl Trigger {
 
     /// Remembers that a repository cannot be looked at; where not even that goes well, it is said at every sweep.
     async fn not_swept(&self, repository: &RepositoryName, failure: &Failure, now: Timestamp, swept: &mut Swept) {
-        let key = Memory::key(repository);
-        let remembered = match self.state.read::<Memory>(&key).await {
+        swept.troubled.insert(repository.clone());
+        let remembered = match self.state.read::<Memory>(&Memory::key(repository)).await {
             Ok(kept) => {
                 let before = kept.and_then(|kept| kept.value.trouble);
+                let news = swept.facts.news();
                 let trouble = swept.trouble((repository, None), before.as_ref(), failure, now);
-                self.state.change(&key, |there: Option<&Memory>| Memory::troubled(there, &trouble)).await
+                let owed = Owed::Trouble(repository.clone(), trouble);
+                if swept.facts.news() == news {
+                    self.remember(&owed).await
+                } else {
+                    swept.owed.push(owed);
+                    Ok(())
+                }
             }
             Err(unreadable) => Err(unreadable),
         };

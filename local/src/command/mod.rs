@@ -81,7 +81,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let command = cli.command.unwrap_or_else(|| Command::Demo(demo::Arguments::default()));
-    // To look is all that `status` does: where it cannot, nothing is known to be bad.
+    // To look and to tell is all that `status` does: where it cannot, nothing is known to be bad.
     let failed = if matches!(command, Command::Status(_)) { ExitCode::from(UNSEEN) } else { ExitCode::FAILURE };
     let outcome = match command {
         Command::Demo(arguments) => demo::run(&arguments),
@@ -119,7 +119,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(why) => {
             let error = Paint::for_stderr().bad("error:");
             complain(&format!("{error} standard output cannot be written, so the output is not whole: {why}"));
-            ExitCode::FAILURE
+            failed
         }
     }
 }

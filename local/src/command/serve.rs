@@ -186,7 +186,7 @@ fn greet(stage: &Stage, arguments: &Arguments, program: &Path) -> anyhow::Result
 /// Tells what happens until somebody ends it.
 async fn watch(stage: &Stage, arguments: &Arguments, policy: Option<String>) -> anyhow::Result<()> {
     let paint = Paint::for_stdout();
-    let mut news = Listener::new(stage.regions());
+    let mut listener = Listener::new(stage.regions());
     let mut save = tokio::time::interval(SAVE_EVERY);
     let mut unsaved = false;
     let mut policy = PolicyFile { in_force: policy, ..PolicyFile::default() };
@@ -213,11 +213,16 @@ async fn watch(stage: &Stage, arguments: &Arguments, policy: Option<String>) -> 
                     policy.look(stage, file, paint);
                 }
             }
-            Some((cloud, news)) = news.next() => {
+            Some((cloud, news)) = listener.next() => {
                 let is_home = cloud.world.region == stage.cloud().world.region;
                 let place = if is_home { String::new() } else { format!("{}: ", cloud.world.region) };
                 for line in told(&news, &place, &cloud.world.pages(), arguments.verbose, paint) {
                     tell(&line);
+                }
+                let missed = listener.missed();
+                if missed > 0 {
+                    let note = paint.notice("   left:");
+                    tell(&format!("{note} {missed} things that happened are not told, this terminal did not keep up"));
                 }
             }
         }

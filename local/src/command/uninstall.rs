@@ -22,14 +22,16 @@ const PATIENCE: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "It may be interrupted and run again: what is gone already is passed over, and the bucket of a stack that \
-                        was deleted within the last 90 days is found by the stack's record.\n\nNot touched: repositories, build \
+                        was deleted within the last 90 days is found by the stack's record.\n\nEnds with 0 when everything is removed, \
+                        with 1 when something failed or it is not known whether a bucket is left, and with 2 for wrong usage.\n\nNot touched: repositories, build \
                         projects and their builds and logs, other buckets (also the one that SAM keeps the code in)."
 )]
 pub(super) struct Arguments {
     /// Leave the bucket with the policy, the ledger and the state.
     #[arg(long)]
     keep_bucket: bool,
-    /// First download the policy in all its versions, the ledger and the state into this folder.
+    /// First download the policy in all its versions, the ledger and the state into this folder; nothing is deleted if
+    /// that fails.
     #[arg(long, value_name = "DIR")]
     backup: Option<PathBuf>,
     #[command(flatten)]
@@ -47,8 +49,27 @@ struct Remains {
     buckets: Vec<(Bucket, Origin)>,
     /// Buckets of deleted stacks that these credentials may not look at.
     closed: Vec<(String, Origin)>,
-    /// The log groups of its functions.
+    /// The log groups of its functions that go with it, or went: a function that ended late may make one again.
     log_groups: BTreeSet<String>,
+}
+
+impl Remains {
+    /// Says how far it is known that nothing is left, and how this ends.
+    fn ended(&self, told: &str) -> Outcome {
+        let paint = Paint::for_stdout();
+        if self.closed.is_empty() {
+            tell(&format!("{} {told}", paint.good("done:")));
+            return Outcome::Good;
+        }
+        let note = paint.notice("not known:");
+        for (name, _) in &self.closed {
+            tell(&format!(
+                "{note} whether the bucket {name} is left. Your credentials may not s3:ListBucket on it (docs/deploy.md has a \
+                 policy), or its name is somebody else's by now"
+            ));
+        }
+        Outcome::Bad
+    }
 }
 
 /// The stack that made a bucket: there may have been several of one name.
@@ -124,10 +145,7 @@ async fn find(entered: &Entered) -> anyhow::Result<Remains> {
             "there is no stack {stack} in {place}, and none of that name was deleted within 90 days; give --stack, --region or --profile"
         );
     }
-    let named = |kind: &str| -> BTreeSet<String> {
-        resources.iter().filter(|one| one.kind == kind).filter_map(|one| one.physical_id.clone()).collect()
-    };
-    let log_groups = named("AWS::Logs::LogGroup");
+    let log_groups = log_groups_of(&resources);
     let (mut buckets, mut closed) = (Vec::new(), Vec::new());
     for (name, origin) in names {
         let bucket = Bucket::new(&entered.aws, &name);
@@ -142,6 +160,24 @@ async fn find(entered: &Entered) -> anyhow::Result<Remains> {
     Ok(Remains { installed, buckets, closed, log_groups })
 }
 
+/// The log groups that the template makes beside its functions, but for those that outlive their stack because somebody
+/// wants them to; one that somebody added to the stack is theirs.
+fn log_groups_of(resources: &[StackResource]) -> BTreeSet<String> {
+    let functions: BTreeSet<&str> = resources
+        .iter()
+        .filter(|one| one.kind == "AWS::Lambda::Function")
+        .filter_map(|one| one.logical_id.strip_suffix("Function"))
+        .collect();
+    let ours = resources.iter().filter(|one| {
+        one.kind == "AWS::Logs::LogGroup"
+            && one.logical_id.strip_suffix("Logs").is_some_and(|block| functions.contains(block))
+    });
+    let (kept, gone): (Vec<_>, Vec<_>) = ours.partition(|one| one.status == "DELETE_SKIPPED");
+    let named = |all: Vec<&StackResource>| all.into_iter().filter_map(|one| one.physical_id.clone()).collect();
+    let (kept, gone): (BTreeSet<String>, BTreeSet<String>) = (named(kept), named(gone));
+    gone.difference(&kept).cloned().collect()
+}
+
 /// The bucket that the template makes; one that somebody added to the stack is theirs.
 fn bucket_of(resources: &[StackResource]) -> Option<String> {
     let ours = resources.iter().find(|one| one.kind == "AWS::S3::Bucket" && one.logical_id == "Bucket");
@@ -149,7 +185,6 @@ fn bucket_of(resources: &[StackResource]) -> Option<String> {
 }
 
 async fn uninstall(arguments: &Arguments, entered: &Entered, remains: &Remains) -> anyhow::Result<Outcome> {
-    let paint = Paint::for_stdout();
     let stack = &entered.stack;
     tell(&format!("stack {stack} in {}\n", entered.place()));
     announce(arguments, entered, remains).await?;
@@ -157,27 +192,36 @@ async fn uninstall(arguments: &Arguments, entered: &Entered, remains: &Remains) 
         tell("dry run: nothing was changed");
         return Ok(Outcome::Good);
     }
-    if remains.installed.is_none() && remains.buckets.is_empty() {
-        // Their stack is gone and so is what they told of.
-        sweep_logs(entered, remains).await?;
-        tell(&format!("{} nothing is left of {stack}", paint.good("done:")));
-        return Ok(Outcome::Good);
+    let nothing_left = format!("nothing is left of {stack}");
+    if remains.installed.is_none() && remains.buckets.is_empty() && remains.log_groups.is_empty() {
+        return Ok(remains.ended(&nothing_left));
     }
     let question = "This cannot be undone.";
     if !arguments.caution.yes && confirm_by_name(question, stack)? == Reply::No {
         tell("nothing was changed");
         return Ok(Outcome::Bad);
     }
-    if let Some(installed) = &remains.installed {
-        delete_stack(entered, installed).await?;
-    }
-    // Behind the stack, which keeps the bucket: the functions write into it until they are gone.
+    let mut backups = Vec::new();
     if let Some(dir) = &arguments.backup {
-        for (bucket, _) in &remains.buckets {
-            back_up(entered, bucket, dir).await?;
+        backups.extend(remains.buckets.iter().map(|(bucket, _)| Backup::new(bucket, dir)));
+    }
+    // Whatever keeps it from being saved keeps it from being deleted.
+    for backup in &mut backups {
+        backup.save(entered).await?;
+    }
+    let mut log_groups = remains.log_groups.clone();
+    if let Some(installed) = &remains.installed {
+        let retained = delete_stack(entered, installed).await?;
+        log_groups.retain(|group| !retained.contains(group));
+        // The functions write until they are gone.
+        for backup in &mut backups {
+            backup.save(entered).await?;
         }
     }
-    sweep_logs(entered, remains).await?;
+    sweep_logs(entered, &log_groups).await?;
+    if remains.installed.is_none() && remains.buckets.is_empty() {
+        return Ok(remains.ended(&nothing_left));
+    }
     for (bucket, _) in &remains.buckets {
         if arguments.keep_bucket {
             tell(&format!("kept: the bucket {}", bucket.name()));
@@ -185,12 +229,12 @@ async fn uninstall(arguments: &Arguments, entered: &Entered, remains: &Remains) 
             delete_bucket(entered, bucket).await?;
         }
     }
-    tell(&format!("{} {stack} is removed", paint.good("done:")));
+    let outcome = remains.ended(&format!("{stack} is removed"));
     tell("\nNot touched, as it is not the stack's:");
     tell("  repositories, build projects, their builds and logs");
     tell("  mail that was sent; a confirmation mail that nobody followed simply expires");
     tell("  the bucket that `sam deploy` keeps the code in (aws-sam-cli-managed-default-...), and samconfig.toml");
-    Ok(Outcome::Good)
+    Ok(outcome)
 }
 
 /// Shows what goes and what stays.
@@ -224,7 +268,13 @@ async fn announce(arguments: &Arguments, entered: &Entered, remains: &Remains) -
     }
     for (name, origin) in &remains.closed {
         let (note, origin) = (paint.notice("left: "), origin.of(&entered.stack));
-        tell(&format!("{note} the bucket {name} {origin} which you may not look at: by now it may be somebody else's"));
+        tell(&format!(
+            "{note} the bucket {name} {origin} which you may not look at: you lack s3:ListBucket on it, or by now it is \
+             somebody else's"
+        ));
+    }
+    for group in &remains.log_groups {
+        tell(&format!("{} the log group {group}, also where it was made again since", paint.bad("goes: ")));
     }
     for (bucket, origin) in &remains.buckets {
         let name = format!("{} {}", bucket.name(), origin.of(&entered.stack));
@@ -243,15 +293,15 @@ async fn announce(arguments: &Arguments, entered: &Entered, remains: &Remains) -
     Ok(())
 }
 
-/// Asks for the deletion, and waits for it.
-async fn delete_stack(entered: &Entered, installed: &Installed) -> anyhow::Result<()> {
+/// Asks for the deletion, and waits for it; gives the names of what the stack left behind because it shall stay.
+async fn delete_stack(entered: &Entered, installed: &Installed) -> anyhow::Result<BTreeSet<String>> {
     let (id, name) = (&installed.description.id, &installed.description.name);
     entered.or_told(entered.stacks.delete(id).await)?;
     tell(&format!("deleting the stack {name} ..."));
     let began = tokio::time::Instant::now();
     let mut last = None;
     loop {
-        let Some(now) = entered.or_told(entered.stacks.find(id).await)? else { return Ok(()) };
+        let Some(now) = entered.or_told(entered.stacks.find(id).await)? else { return Ok(BTreeSet::new()) };
         let resources = entered.or_told(entered.stacks.resources(id).await)?;
         let gone = resources.iter().filter(|one| matches!(one.status.as_str(), "DELETE_COMPLETE" | "DELETE_SKIPPED"));
         let gone = gone.count();
@@ -260,7 +310,10 @@ async fn delete_stack(entered: &Entered, installed: &Installed) -> anyhow::Resul
             last = Some(gone);
         }
         match now.status.as_str() {
-            "DELETE_COMPLETE" => return Ok(()),
+            "DELETE_COMPLETE" => {
+                let retained = resources.into_iter().filter(|one| one.status == "DELETE_SKIPPED");
+                return Ok(retained.filter_map(|one| one.physical_id).collect());
+            }
             "DELETE_FAILED" => {
                 let failed = resources.iter().filter(|one| one.status == "DELETE_FAILED");
                 let why = failed.map(|one| {
@@ -280,9 +333,9 @@ async fn delete_stack(entered: &Entered, installed: &Installed) -> anyhow::Resul
 }
 
 /// Deletes log groups that are still there: a function that ended late may have written once more.
-async fn sweep_logs(entered: &Entered, remains: &Remains) -> anyhow::Result<()> {
+async fn sweep_logs(entered: &Entered, groups: &BTreeSet<String>) -> anyhow::Result<()> {
     let logs = Logs::new(&entered.aws);
-    for group in &remains.log_groups {
+    for group in groups {
         if entered.or_told(logs.delete_group(group).await)? {
             tell(&format!("deleted the log group {group}"));
         }
@@ -315,25 +368,47 @@ async fn delete_bucket(entered: &Entered, bucket: &Bucket) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Downloads what the bucket knows: of the policy every version, of everything else the newest.
-async fn back_up(entered: &Entered, bucket: &Bucket, dir: &Path) -> anyhow::Result<()> {
-    let dir = dir.join(bucket.name());
-    let mut saved = 0_usize;
-    for one in entered.or_told(bucket.all_versions("").await)? {
-        let is_policy = one.key.starts_with("policy/");
-        if one.size.is_none() || !(one.is_latest || is_policy) {
-            continue;
-        }
-        let object = entered.or_told(bucket.get_version(&one.key, &one.version).await)?;
-        let file = dir.join(place_of(&one, is_policy)?);
-        if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        }
-        std::fs::write(&file, &object.bytes).with_context(|| format!("cannot write {}", file.display()))?;
-        saved += 1;
+/// What a bucket knows, on its way into a folder: of the policy every version, of everything else the newest.
+#[derive(Debug)]
+struct Backup<'a> {
+    bucket: &'a Bucket,
+    dir: PathBuf,
+    /// The versions that are saved, by key and version: another round takes only what came since.
+    saved: BTreeSet<(String, String)>,
+}
+
+impl<'a> Backup<'a> {
+    fn new(bucket: &'a Bucket, dir: &Path) -> Self {
+        Self { bucket, dir: dir.join(bucket.name()), saved: BTreeSet::new() }
     }
-    tell(&format!("saved {saved} files in {}", dir.display()));
-    Ok(())
+
+    async fn save(&mut self, entered: &Entered) -> anyhow::Result<()> {
+        let before = self.saved.len();
+        make_folder(&self.dir)?;
+        for one in entered.or_told(self.bucket.all_versions("").await)? {
+            let is_policy = one.key.starts_with("policy/");
+            let version = (one.key.clone(), one.version.clone());
+            if one.size.is_none() || !(one.is_latest || is_policy) || self.saved.contains(&version) {
+                continue;
+            }
+            let object = entered.or_told(self.bucket.get_version(&one.key, &one.version).await)?;
+            let file = self.dir.join(place_of(&one, is_policy)?);
+            if let Some(folder) = file.parent() {
+                make_folder(folder)?;
+            }
+            std::fs::write(&file, &object.bytes).with_context(|| format!("cannot write {}", file.display()))?;
+            self.saved.insert(version);
+        }
+        let (saved, dir) = (self.saved.len() - before, self.dir.display());
+        if before == 0 || saved > 0 {
+            tell(&format!("saved {saved} files in {dir}"));
+        }
+        Ok(())
+    }
+}
+
+fn make_folder(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))
 }
 
 /// Where an object goes below the backup's folder; a key that would lead out of it is refused.
@@ -348,6 +423,33 @@ fn place_of(one: &VersionRef, is_policy: bool) -> anyhow::Result<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_functions_log_groups_are_ours_and_what_shall_stay_stays() {
+        let one = |logical: &str, kind: &str, physical: &str, status: &str| StackResource {
+            logical_id: logical.to_owned(),
+            physical_id: Some(physical.to_owned()),
+            kind: kind.to_owned(),
+            status: status.to_owned(),
+            reason: None,
+        };
+        let function =
+            |block: &str| one(&format!("{block}Function"), "AWS::Lambda::Function", block, "CREATE_COMPLETE");
+        let group = |logical: &str, physical: &str, status: &str| one(logical, "AWS::Logs::LogGroup", physical, status);
+        let resources = [
+            function("Trigger"),
+            function("Notifier"),
+            function("Approver"),
+            group("TriggerLogs", "trigger", "DELETE_COMPLETE"),
+            // Kept with an older stack.
+            group("NotifierLogs", "notifier", "DELETE_SKIPPED"),
+            group("NotifierLogs", "notifier", "CREATE_COMPLETE"),
+            group("ApproverLogs", "approver", "DELETE_SKIPPED"),
+            group("AuditLogs", "audit", "CREATE_COMPLETE"),
+            group("TriggerArchive", "archive", "CREATE_COMPLETE"),
+        ];
+        assert_eq!(log_groups_of(&resources), BTreeSet::from(["trigger".to_owned()]));
+    }
 
     #[test]
     fn no_key_leads_out_of_the_backup() {

@@ -16,6 +16,15 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 use aws_types::sdk_config::Builder;
 
+/// How long one try of a call may take.
+const ATTEMPT: Duration = Duration::from_secs(10);
+
+/// How long a call may take, all its tries and the waits between them included.
+pub const OPERATION: Duration = Duration::from_secs(25);
+
+/// How long a call may take whose second try would do its work twice: it is tried once, and longer waited for.
+pub const ONCE: Duration = Duration::from_secs(20);
+
 /// What Lambda puts into a function's environment.
 #[derive(Clone)]
 pub struct AwsEnvironment {
@@ -121,8 +130,8 @@ pub(crate) fn tuned(config: Builder) -> Builder {
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(3))
-                .operation_attempt_timeout(Duration::from_secs(10))
-                .operation_timeout(Duration::from_secs(25))
+                .operation_attempt_timeout(ATTEMPT)
+                .operation_timeout(OPERATION)
                 .build(),
         )
         // Objects here are small and travel over TLS: no trailing checksums, which some emulators do not know.

@@ -35,7 +35,7 @@ pub use cloudformation::{DeletedStack, StackDescription, StackResource, Stacks};
 pub use codebuild::*;
 #[cfg(feature = "codecommit")]
 pub use codecommit::*;
-pub use config::{Aws, AwsEnvironment, IncompleteEnvironment};
+pub use config::{Aws, AwsEnvironment, IncompleteEnvironment, ONCE, OPERATION};
 pub use failure::{Cause, Failure, Problem, ServiceError};
 #[cfg(feature = "git")]
 pub use git::{GitAddress, GitPassword};

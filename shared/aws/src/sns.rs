@@ -2,9 +2,11 @@
 
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
 
 use crate::failure::sort;
-use crate::{Aws, Failure};
+use crate::{Aws, Failure, ONCE};
 
 /// A topic that mail goes out by.
 #[derive(Debug, Clone)]
@@ -41,6 +43,9 @@ impl Topic {
 
     /// Publishes a message; gives its id.
     ///
+    /// It is sent once and its answer waited for up to [`ONCE`]: SNS cannot tell a second try from a second message, and an
+    /// answer that is lost says nothing of whether the work was done.
+    ///
     /// `subject` is under 100 characters of printable ASCII, `message` at most 256 KB with the attributes.
     ///
     /// # Errors
@@ -63,7 +68,9 @@ impl Topic {
                 .map_err(|error| Failure::refused(&doing, format!("the attribute {name} cannot be sent: {error}")))?;
             request = request.message_attributes(name, value);
         }
-        let answer = request.send().await.map_err(|error| sort(doing, error))?;
+        let patience = TimeoutConfig::builder().operation_attempt_timeout(ONCE).operation_timeout(ONCE).build();
+        let once = aws_sdk_sns::Config::builder().retry_config(RetryConfig::disabled()).timeout_config(patience);
+        let answer = request.customize().config_override(once).send().await.map_err(|error| sort(doing, error))?;
         Ok(answer.message_id.unwrap_or_default())
     }
 

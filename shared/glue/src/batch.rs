@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use signalbox_aws::{ONCE, OPERATION};
 
 /// One event as it came, with what is known of its delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,18 +34,24 @@ pub struct Invocation {
     pub now: Timestamp,
     /// When Lambda ends it.
     pub deadline: Timestamp,
-    /// When the last action may be begun: what is cut off between an action and its record is done once more.
+    /// When the last action may be begun whose second try would do its work twice: what is cut off between an action and its
+    /// record is done once more.
     pub last_begin: Timestamp,
 }
 
-/// How long an action and its record may take, tries and waits of the clients included; half of a shorter invocation.
-const ACTION: SignedDuration = SignedDuration::from_secs(30);
+/// Kept back from Lambda's deadline, for the answer and the log.
+pub(crate) const RESERVE: Duration = Duration::from_secs(2);
+
+/// How long such an action and its record may take at most: the action's one try, and the record's two calls, as an entry that
+/// seems to be another's is read again.
+const ACTION: Duration = ONCE.saturating_add(OPERATION.saturating_mul(2));
 
 impl Invocation {
     /// An invocation that begins now.
     pub fn new(now: Timestamp, deadline: Timestamp) -> Self {
-        let action = ACTION.min(deadline.duration_since(now) / 2);
-        Self { now, deadline, last_begin: deadline - action }
+        // Of an invocation that is too short for it, a quarter is left: better a mail twice than none.
+        let shorter = Duration::try_from(deadline.duration_since(now)).unwrap_or_default().saturating_mul(3) / 4;
+        Self { now, deadline, last_begin: deadline - (ACTION + RESERVE).min(shorter) }
     }
 
     /// How long a claim of this invocation holds: as long as it may live, and a little.
@@ -150,6 +157,16 @@ mod tests {
             })
         };
         json!({ "Records": ids.iter().map(record).collect::<Vec<_>>() })
+    }
+
+    #[test]
+    fn an_action_that_would_be_doubled_leaves_time_for_the_longest_record() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        let as_deployed = Invocation::new(now, now + SignedDuration::from_secs(120));
+        // The clients give up before Lambda does.
+        assert_eq!(as_deployed.last_begin + ONCE + OPERATION + OPERATION + RESERVE, as_deployed.deadline);
+        let short = Invocation::new(now, now + SignedDuration::from_secs(20));
+        assert_eq!(short.last_begin, now + SignedDuration::from_secs(5));
     }
 
     #[test]

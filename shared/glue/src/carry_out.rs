@@ -16,6 +16,17 @@ pub struct Step {
     pub told: String,
     /// What it waits for.
     pub order: Order,
+    /// What a second try does, where the first was cut off before it was recorded.
+    pub twice: Twice,
+}
+
+/// What a second try of an action does whose first was cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Twice {
+    /// Nothing more: it finds what was done. It may be begun as long as there is any time.
+    Harmless,
+    /// The same once more: it is begun only with time for it and its record.
+    Doubled,
 }
 
 /// What an action waits for among those before it.
@@ -25,8 +36,26 @@ pub enum Order {
     Free,
     /// Every action before it, done or refused: if one must be tried again, this one waits with it.
     AfterOthers,
-    /// It makes no sense any more if the action of this key was refused.
-    UnlessRefused(String),
+    /// The action of this key, and that it was done: if that was refused, or left, it makes no sense.
+    OnlyIfDone(String),
+}
+
+/// What came of an action that went well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Came {
+    /// It is done, and so.
+    Done(String),
+    /// There was no need for it any more, and why.
+    Left(String),
+}
+
+impl From<Came> for Outcome {
+    fn from(came: Came) -> Self {
+        match came {
+            Came::Done(what) => Self::Done(what),
+            Came::Left(why) => Self::Left(why),
+        }
+    }
 }
 
 /// How an event ends if all its actions go well.
@@ -51,14 +80,14 @@ pub trait Apply<A>: Sync {
         action: &A,
         attempts: u32,
         invocation: Invocation,
-    ) -> impl Future<Output = Result<String, Failure>> + Send;
+    ) -> impl Future<Output = Result<Came, Failure>> + Send;
 }
 
 /// Claims the event, does every action that no earlier invocation did, and closes the claim with the report.
 ///
 /// One action that fails does not keep the others from being done, beside those that wait for it. What is refused is recorded and not tried again; what
-/// may go better later brings the event back, and only that is done then. So does an action for which too little time is left
-/// to be recorded, too: it is not begun.
+/// may go better later brings the event back, and only that is done then. So does an action that a second try would double, and for
+/// which too little time is left to be recorded, too: it is not begun.
 ///
 /// # Errors
 /// [`Failure::Retry`]: another invocation holds the claim, and until when; an action must be tried again; or time is nearly
@@ -72,7 +101,6 @@ pub async fn carry_out<A: Sync>(
     actions: &[A],
     report: impl Fn(Vec<String>) -> Report + Send,
 ) -> Result<Handled, Failure> {
-    in_time("claiming the event", invocation)?;
     let mut held = match ledger.claim(turn, invocation.lease(), invocation.now).await? {
         Claim::Held(held) => held,
         Claim::Finished(_) => return Ok(Handled::Before),
@@ -83,14 +111,22 @@ pub async fn carry_out<A: Sync>(
     let mut ending = ending;
     let mut later = None;
     for action in actions {
-        let Step { key, told, order } = function.step(action);
+        let Step { key, told, order, twice } = function.step(action);
         match &order {
             Order::AfterOthers if later.is_some() => continue,
-            Order::UnlessRefused(other) if matches!(held.outcome(other), Some(Outcome::Refused(_))) => {
-                lines.push(format!("{told}: left, as its counterpart was refused"));
-                continue;
-            }
-            _ => {}
+            Order::OnlyIfDone(other) => match held.outcome(other) {
+                Some(Outcome::Done(_)) => {}
+                Some(Outcome::Refused(_)) => {
+                    lines.push(format!("{told}: left, as its counterpart was refused"));
+                    continue;
+                }
+                Some(Outcome::Left(_)) => {
+                    lines.push(format!("{told}: left, as its counterpart was"));
+                    continue;
+                }
+                None => continue,
+            },
+            Order::Free | Order::AfterOthers => {}
         }
         let before = key.as_deref().and_then(|key| held.outcome(key)).cloned();
         let outcome = match before {
@@ -99,12 +135,14 @@ pub async fn carry_out<A: Sync>(
                 outcome
             }
             None => {
-                if let Err(failure) = in_time(&told, invocation) {
+                if twice == Twice::Doubled
+                    && let Err(failure) = in_time(&told, invocation)
+                {
                     later = later.or(Some(failure));
                     continue;
                 }
                 let outcome = match function.apply(action, held.attempts(), invocation).await {
-                    Ok(what) => Outcome::Done(what),
+                    Ok(came) => came.into(),
                     Err(failure @ Failure::Refused(_)) => Outcome::Refused(failure.chain()),
                     Err(failure) => {
                         later = later.or(Some(failure));

@@ -12,7 +12,7 @@ mod run;
 mod settings;
 
 pub use batch::{Answer, Delivery, Invocation, answer_payload, wait_before_retry};
-pub use carry_out::{Apply, Ending, Order, Step, carry_out};
+pub use carry_out::{Apply, Came, Ending, Order, Step, Twice, carry_out};
 pub use logging::start_logging;
 pub use metrics::{Measure, measure};
 pub use policy_source::{InForce, PolicySource};

@@ -13,14 +13,11 @@ use signalbox_aws::{Aws, AwsEnvironment, Bucket, Failure, Queue};
 use signalbox_events::{AGAIN, EventId};
 use signalbox_ledger::{Ledger, Report, State, Turn};
 
-use crate::batch::{Answer, Delivery, Invocation, answer_payload, deliveries, wait_before_retry};
+use crate::batch::{Answer, Delivery, Invocation, RESERVE, answer_payload, deliveries, wait_before_retry};
 use crate::logging;
 use crate::metrics::{self, Count};
 use crate::policy_source::PolicySource;
 use crate::settings::Settings;
-
-/// Kept back from Lambda's deadline, for the answer and the log.
-const RESERVE: SignedDuration = SignedDuration::from_secs(2);
 
 /// Kept back from it for the answer alone.
 const ANSWER: SignedDuration = SignedDuration::from_millis(500);
@@ -120,9 +117,12 @@ async fn answer_one<H: Handle>(setup: &Setup, function: &H, delivery: &Delivery,
     });
     let handled = match handled {
         Err(failure @ Failure::Refused(_)) => {
-            let recorded = tokio::time::timeout(left, refuse(setup, delivery, &failure, now)).await;
             // What cannot be recorded must not be lost: it stays in the queue until it can.
-            recorded.unwrap_or_else(|_| Err(failure.into_retry())).map(|report| Handled::Refused(Box::new(report)))
+            let left = time_until(deadline - RESERVE, Timestamp::now()).unwrap_or_default();
+            match tokio::time::timeout(left, refuse(setup, delivery, &failure, now)).await {
+                Ok(recorded) => recorded.map(|report| Handled::Refused(Box::new(report))),
+                Err(_) => Err(failure.into_retry()),
+            }
         }
         handled => handled,
     };
@@ -313,5 +313,33 @@ mod tests {
         let variables = &kept["detail"]["additional-information"]["environment"]["environment-variables"];
         assert_eq!(variables[0], serde_json::json!({ "name": "TOKEN", "type": "PLAINTEXT" }));
         assert_eq!(kept["id"], event["id"]);
+    }
+
+    /// Uses all the time there is, and then refuses.
+    struct Slow;
+
+    impl Handle for Slow {
+        async fn handle(&self, _: &[u8], invocation: Invocation) -> Result<Handled, Failure> {
+            while Timestamp::now() < invocation.deadline - RESERVE {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(Failure::refused("reading the event", "malformed"))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refusal_behind_the_last_moment_is_not_recorded_any_more_and_comes_again() {
+        let get = |name: &str| match name {
+            // Nobody is there: a record that is tried all the same says so.
+            "AWS_ENDPOINT_URL" => Some("http://127.0.0.1:9".to_owned()),
+            "SIGNALBOX_QUEUE_URL" => None,
+            _ => Some("x".to_owned()),
+        };
+        let setup = Setup::new(Aws::new(AwsEnvironment::read(get).unwrap()), Settings::read(get).unwrap());
+        let now = Timestamp::now();
+        let invocation = Invocation::new(now, now + RESERVE + Duration::from_millis(300));
+        let delivery = Delivery { body: b"{}".to_vec(), message: None };
+        let answer = answer_one(&setup, &Slow, &delivery, invocation).await;
+        assert_eq!(answer, Answer::Again { why: "reading the event: malformed".to_owned() });
     }
 }

@@ -55,12 +55,14 @@ impl Entry {
     }
 }
 
-/// What came of an action. Either way it is not done again.
+/// What came of an action. In any case it is not done again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It is done.
     Done(String),
+    /// There was no need for it any more, and why.
+    Left(String),
     /// It can never be done, and why.
     Refused(String),
 }
@@ -68,7 +70,7 @@ pub enum Outcome {
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Done(what) => f.write_str(what),
+            Self::Done(what) | Self::Left(what) => f.write_str(what),
             Self::Refused(why) => write!(f, "refused: {why}"),
         }
     }

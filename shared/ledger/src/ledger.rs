@@ -123,7 +123,7 @@ impl Ledger {
     /// Claims an event for `lease`; a lease that ran out is taken over, with the outcomes that it left.
     ///
     /// # Errors
-    /// [`Failure::Retry`] where a race was lost or S3 is away; [`Failure::Refused`] where the entry cannot be read.
+    /// As S3 fails; [`Failure::Retry`] where a race was lost, and where the entry cannot be read, as it can be mended or deleted.
     pub async fn claim(&self, turn: Turn<'_>, lease: SignedDuration, now: Timestamp) -> Result<Claim, Failure> {
         let key = self.key(turn.event);
         let mut entry = Entry {

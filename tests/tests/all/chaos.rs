@@ -1,7 +1,7 @@
 //! Pushes under hostile delivery: every trouble at once, and then each build and each mail counted.
 //!
 //! The short one is part of `cargo test`. The long one has 10,000 pushes, or as many as `SIGNALBOX_PUSHES` says:
-//! `cargo test --release -p signalbox-tests --test all -- --ignored --nocapture ten_thousand`
+//! `cargo test --test all -- --ignored --nocapture ten_thousand`
 
 #![expect(clippy::indexing_slicing, reason = "a JSON value that lacks a member gives null")]
 

@@ -159,15 +159,18 @@ async fn changes_by_many_at_once_are_all_kept() {
 }
 
 #[tokio::test]
-async fn a_spoilt_entry_is_refused_and_says_which_object_it_is() {
+async fn a_spoilt_entry_is_tried_again_until_it_is_mended_and_says_which_object_it_is() {
     let (ground, ledger, state) = ground().await;
     let bucket = ground.stage.bucket().unwrap();
     ground.cloud().s3.put(bucket, "ledger/trigger/e-1", b"{").unwrap();
-    let refused = ledger.claim(Turn::first(&event("e-1")), LEASE, Timestamp::now()).await.unwrap_err().to_string();
-    assert!(refused.contains("ledger/trigger/e-1") && refused.contains("delete the object"), "{refused}");
+    let spoilt = ledger.claim(Turn::first(&event("e-1")), LEASE, Timestamp::now()).await.unwrap_err();
+    assert!(matches!(spoilt, Failure::Retry(_)), "{spoilt}");
+    let told = spoilt.to_string();
+    assert!(told.contains("ledger/trigger/e-1") && told.contains("delete the object"), "{told}");
     ground.cloud().s3.put(bucket, "state/triggers/x.json", b"nonsense").unwrap();
-    let refused = state.read::<Vec<u32>>("state/triggers/x.json").await.unwrap_err().to_string();
-    assert!(refused.contains("state/triggers/x.json"), "{refused}");
+    let spoilt = state.read::<Vec<u32>>("state/triggers/x.json").await.unwrap_err();
+    assert!(matches!(spoilt, Failure::Retry(_)), "{spoilt}");
+    assert!(spoilt.to_string().contains("state/triggers/x.json"), "{spoilt}");
 }
 
 #[tokio::test]

@@ -1,13 +1,19 @@
 //! The notifier over the local cloud, behind a real trigger and real builds; events are handed over by the test.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use signalbox_aws::{Aws, AwsEnvironment, Failure, Topic};
 use signalbox_events::{AGAIN, EventId};
 use signalbox_glue::{Handle, Handled, Invocation};
 use signalbox_ledger::{Reopened, Report};
 use signalbox_notifier::Notifier;
 use signalbox_tests::Ground;
 use signalbox_trigger::Trigger;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
 
 use crate::commands::signalbox;
 
@@ -74,6 +80,28 @@ async fn a_build_that_breaks_stays_broken_and_is_fixed_is_told_each_time() {
     let mail = scene.ground.cloud().sns.inbox().remove(0);
     assert!(mail.body.contains("it does not add up") && mail.body.contains("Change the test"), "{}", mail.body);
     assert_eq!(mail.attributes["to"].text(), r#"["team-demo"]"#);
+}
+
+/// An answer that is lost says nothing of whether the mail went out: the client must not send it again on its own account.
+#[tokio::test]
+async fn a_mail_whose_answer_is_lost_is_sent_once_by_one_try() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let get = |name: &str| Some(if name == "AWS_ENDPOINT_URL" { endpoint.clone() } else { "x".to_owned() });
+    let topic = Topic::new(&Aws::new(AwsEnvironment::read(get).unwrap()), "arn:aws:sns:x:111122223333:mail");
+    let received = Arc::new(AtomicUsize::new(0));
+    let counted = received.clone();
+    tokio::spawn(async move {
+        while let Ok((mut caller, _)) = listener.accept().await {
+            let mut bytes = [0; 1_024];
+            if caller.read(&mut bytes).await.is_ok_and(|read| read > 0) {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    });
+    let failure = topic.publish("subject", "body", &[]).await.unwrap_err();
+    assert!(matches!(failure, Failure::Retry(_)), "{failure}");
+    assert_eq!(received.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

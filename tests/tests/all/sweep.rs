@@ -1,6 +1,7 @@
 //! The trigger's sweep over the local cloud: what a lost event left undone is done, and once.
 
 mod gate;
+mod told;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -171,7 +172,8 @@ async fn what_is_seen_for_the_first_time_starts_nothing() {
     ground.repository("demo").await.unwrap();
     let tip = ground.commit("demo", "main", "of another repository", &[("b", Some("b"))]).await.unwrap();
     ground.branch("demo", "feature", &tip).await.unwrap();
-    assert_eq!(sweep(&ground, &trigger).await.verdict, "swept");
+    let anew = sweep(&ground, &trigger).await;
+    assert!(anew.reasons.iter().any(|reason| reason.starts_with("demo was deleted and made again")), "{anew:?}");
     assert_eq!(built(&ground).await, 0);
     // From then on it is swept like any other.
     ground.commit("demo", "feature", "lost", &[("c", Some("c"))]).await.unwrap();
@@ -267,17 +269,19 @@ async fn a_sweep_that_has_no_time_left_goes_on_where_it_stopped() {
     // One step a sweep: eight branches, or what is left of a repository.
     let hasty = trigger.with_sweep_time(Duration::ZERO);
     let lost = ground.commit("demo", "main", "lost", &[("b", Some("b"))]).await.unwrap();
+    let whole = ground.objects("state/sweep/cursor").unwrap()["state/sweep/cursor.json"].clone();
     assert_eq!(sweep(&ground, &hasty).await.verdict, "swept");
-    let cursor = || {
-        let cursor = &ground.objects("state/sweep/cursor").unwrap()["state/sweep/cursor.json"];
-        json!([cursor["repository"], cursor["behind"]])
-    };
+    let whole_cursor = || ground.objects("state/sweep/cursor").unwrap()["state/sweep/cursor.json"].clone();
+    let cursor = || json!([whole_cursor()["repository"], whole_cursor()["behind"]]);
     assert_eq!(cursor(), json!(["demo", "b7"]));
+    assert_eq!(whole_cursor()["began"], whole["began"], "it answers for no other sweep");
+    let round = whole_cursor()["round"].clone();
     assert_eq!(sweep(&ground, &hasty).await.verdict, "found");
     assert!(remembered(&ground).contains(&("main".to_owned(), Some(lost))));
     assert_eq!(cursor(), json!(["demo-2", null]));
     assert_eq!(sweep(&ground, &hasty).await.verdict, "swept");
     assert_eq!(cursor(), json!(["demo", null]));
+    assert_eq!(whole_cursor()["began"], round, "the round came around");
     assert_eq!(built(&ground).await, before + 1);
 }
 
@@ -372,7 +376,11 @@ async fn a_branch_that_cannot_be_looked_at_is_left_by_itself_and_told_once() {
     let Handled::Refused(told) = swept(&ground, &guarded, "s-1").await else { panic!("not refused") };
     assert!(told.reasons.iter().any(|reason| reason.starts_with("last of demo could not be swept")), "{told:?}");
     assert_eq!(built(&ground).await, before + 2, "its neighbours are swept");
-    assert!(matches!(swept(&ground, &guarded, "s-2").await, Handled::Reported(told) if told.verdict == "swept"));
+    for again in ["s-2", "s-2b"] {
+        let Handled::Reported(told) = swept(&ground, &guarded, again).await else { panic!("told twice") };
+        assert_eq!(told.verdict, "swept in part", "nothing is new, and all is not well");
+        assert!(told.actions.iter().any(|left| left.starts_with("last of demo: left for the next sweep")), "{told:?}");
+    }
     closed.store(false, Ordering::SeqCst);
     assert!(matches!(swept(&ground, &guarded, "s-3").await, Handled::Reported(told) if told.verdict == "found"));
     assert_eq!(built(&ground).await, before + 3);
@@ -399,10 +407,31 @@ async fn a_repository_that_may_not_be_read_is_refused_by_itself_and_told_once() 
     let entry = &ground.objects("ledger/trigger/s-1").unwrap()["ledger/trigger/s-1"];
     assert_eq!(entry["phase"], "refused");
     // Told once, not at every sweep; and once it may be read again nothing is lost.
-    assert!(matches!(swept(&ground, &guarded, "s-2").await, Handled::Reported(_)));
+    let part = |handled: Handled| matches!(handled, Handled::Reported(told) if told.verdict == "swept in part");
+    assert!(part(swept(&ground, &guarded, "s-2").await));
+    // Neither is a sweep whole that had no time to look there again.
+    let hasty = guarded.with_sweep_time(Duration::ZERO);
+    for again in 0..6 {
+        assert!(part(swept(&ground, &hasty, &format!("hasty-{again}")).await), "{again}");
+    }
     closed.store(false, Ordering::SeqCst);
-    assert!(matches!(swept(&ground, &guarded, "s-3").await, Handled::Reported(told) if told.verdict == "found"));
+    let trigger = hasty.with_sweep_time(Duration::from_secs(30));
+    assert!(matches!(swept(&ground, &trigger, "s-3").await, Handled::Reported(told) if told.verdict == "found"));
+    assert_eq!(sweep(&ground, &trigger).await.verdict, "swept");
     assert_eq!(built(&ground).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_that_may_not_even_list_the_repositories_is_refused_as_one_that_left_something() {
+    let (ground, _) = ground(&policy("{ branches: [main] }", ""), QUICK).await;
+    let closed = Arc::new(AtomicBool::new(true));
+    let guarded = guarded(&ground, closed.clone(), &[".ListRepositories"]).await;
+    let Handled::Refused(told) = swept(&ground, &guarded, "s-1").await else { panic!("not refused") };
+    assert_eq!(told.verdict, "swept in part");
+    assert!(told.reasons[0].contains("codecommit:ListRepositories"), "{told:?}");
+    assert_eq!(ground.objects("ledger/trigger/s-1").unwrap()["ledger/trigger/s-1"]["phase"], "refused");
+    closed.store(false, Ordering::SeqCst);
+    assert_eq!(sweep(&ground, &guarded).await.verdict, "swept");
 }
 
 #[tokio::test]

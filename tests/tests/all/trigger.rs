@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 use signalbox_aws::{CodeBuild, Failure, Start, Variable};
-use signalbox_events::ProjectName;
-use signalbox_glue::{Handle, Handled};
+use signalbox_events::{EventId, ProjectName};
+use signalbox_glue::{Ending, Handle, Handled, carry_out};
 use signalbox_ledger::{Report, Turn};
 use signalbox_tests::Ground;
 use signalbox_trigger::Trigger;
+use signalbox_trigger_rules::Action;
 
 const QUICK: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"true\"]\n";
 const FAILING: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"false\"]\n";
@@ -281,6 +282,70 @@ async fn an_older_build_goes_on_when_the_newer_one_can_never_start() {
     assert_eq!(starts.values().next().unwrap().get("superseded_by"), None);
 }
 
+/// The branch moves between the decision and the start, to a commit that nothing starts for.
+#[tokio::test]
+async fn an_older_build_goes_on_when_the_newer_one_is_not_started_after_all() {
+    let supersede = policy("{ branches: [main] }", "        supersede: true\n");
+    let (mut ground, trigger) = ground(&supersede, SLOW).await;
+    ground.commit("demo", "main", "one", &[("a", Some("1"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    report(&ground, &trigger, &push).await;
+    let older = ground.builds("unit").await.unwrap();
+    ground.commit("demo", "main", "two", &[("a", Some("2"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    ground.policy(&supersede.replace("enforce", "observe")).unwrap();
+    let mut decided = report(&ground, &trigger, &push).await.replay["decision"]["actions"].take();
+    let actions: Vec<Action> = serde_json::from_value(decided.take()).unwrap();
+    assert!(matches!(actions.as_slice(), [Action::Start(_), Action::Stop(_)]), "{actions:?}");
+
+    ground.commit("demo", "main", "typo [skip ci]", &[("a", Some("3"))]).await.unwrap();
+    let skipped = ground.push_event().await.unwrap();
+    ground.policy(&supersede).unwrap();
+    report(&ground, &trigger, &skipped).await;
+    let (setup, id) = (ground.setup("trigger").unwrap(), EventId::parse("decided").unwrap());
+    let told = |actions| Report {
+        at: ground.invocation().now,
+        policy_version: None,
+        mode: "enforce".to_owned(),
+        verdict: "start".to_owned(),
+        reasons: Vec::new(),
+        actions,
+        replay: json!({}),
+    };
+    let (turn, now) = (Turn::first(&id), ground.invocation());
+    let handled = carry_out(&trigger, &setup.ledger, turn, now, Ending::Done, &actions, told).await.unwrap();
+    let Handled::Reported(report) = handled else { panic!("not done: {handled:?}") };
+    assert!(report.actions[0].ends_with("not started: the branch has moved on"), "{report:?}");
+    assert!(report.actions[1].ends_with("left, as its counterpart was"), "{report:?}");
+    let starts = ground.objects("state/starts/").unwrap();
+    assert_eq!(starts.values().map(|start| start.get("superseded_by")).collect::<Vec<_>>(), [None]);
+    let builds = ground.builds("unit").await.unwrap();
+    assert_eq!(builds, older);
+}
+
+#[tokio::test]
+async fn a_stop_that_was_throttled_is_done_when_the_event_comes_again() {
+    let supersede = policy("{ branches: [main] }", "        supersede: true\n");
+    let (mut ground, trigger) = ground(&supersede, SLOW).await;
+    ground.commit("demo", "main", "one", &[("a", Some("1"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    report(&ground, &trigger, &push).await;
+    let older = ground.builds("unit").await.unwrap().remove(0);
+    ground.commit("demo", "main", "two", &[("a", Some("2"))]).await.unwrap();
+    let push = ground.push_event().await.unwrap();
+    let chaos = &ground.cloud().world.chaos;
+    chaos.set(Some("throttle@codebuild:StopBuild=1,seed=1".parse().unwrap()));
+    assert!(matches!(handle(&ground, &trigger, &push).await, Err(Failure::Retry(_))));
+    chaos.set(None);
+    let again = report(&ground, &trigger, &push).await;
+    assert!(again.reasons[0].contains("the commit is being built"), "{again:?}");
+    assert!(again.actions.contains(&format!("stop build {older}: asked to stop")), "{again:?}");
+    assert_eq!(ground.builds("unit").await.unwrap().len(), 2);
+    let end = ground.build_end().await.unwrap();
+    assert_eq!(end["detail"]["build-status"], "STOPPED");
+    assert!(end["detail"]["build-id"].as_str().unwrap().ends_with(&older));
+}
+
 #[tokio::test]
 async fn a_late_event_of_a_superseding_trigger_builds_the_tip_once() {
     let supersede = policy("{ branches: [main] }", "        supersede: true\n");
@@ -294,6 +359,22 @@ async fn a_late_event_of_a_superseding_trigger_builds_the_tip_once() {
     assert_eq!(late.verdict, "nothing", "{:?}", late.reasons);
     let starts = ground.objects("state/starts/").unwrap();
     assert_eq!(starts.values().map(|start| start["commit"].clone()).collect::<Vec<_>>(), [json!(tip)]);
+}
+
+#[tokio::test]
+async fn a_tip_is_recorded_with_when_it_was_seen_and_not_with_the_push_that_found_it() {
+    let supersede = policy("{ branches: [main] }", "        supersede: true\n");
+    let (mut ground, trigger) = ground(&supersede, SLOW).await;
+    ground.commit("demo", "main", "one", &[("a", Some("1"))]).await.unwrap();
+    let first = ground.push_event().await.unwrap();
+    let tip = ground.commit("demo", "main", "two", &[("a", Some("2"))]).await.unwrap();
+    let before = jiff::Timestamp::now();
+    report(&ground, &trigger, &first).await;
+    let starts = ground.objects("state/starts/").unwrap();
+    let start: signalbox_events::BuildStart = serde_json::from_value(starts.values().next().unwrap().clone()).unwrap();
+    assert_eq!((start.commit.as_str(), start.pushed), (tip.as_str(), None));
+    // Before the branch is looked at once more, and so before the build is asked for.
+    assert!(start.seen.is_some_and(|seen| before <= seen && seen < start.at), "{start:?}");
 }
 
 #[tokio::test]
@@ -312,7 +393,7 @@ async fn a_build_that_a_dead_invocation_started_is_found_by_its_token() {
     // It claimed the event, started the build, and died before it wrote anything down. Another idempotency token stands
     // for the five minutes after which CodeBuild forgets.
     let setup = ground.setup("trigger").unwrap();
-    let id = signalbox_events::EventId::parse(push["id"].as_str().unwrap()).unwrap();
+    let id = EventId::parse(push["id"].as_str().unwrap()).unwrap();
     let lease = jiff::SignedDuration::from_secs(1);
     let long_ago = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(10);
     let claim = setup.ledger.claim(Turn::first(&id), lease, long_ago).await.unwrap();

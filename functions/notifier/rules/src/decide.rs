@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, Detail, ProjectName, RefKind, RefName, RepositoryName};
+use signalbox_events::{
+    Arn, BuildId, BuildStart, BuildStatus, CommitId, Detail, ProjectName, RefKind, RefName, RepositoryName,
+};
 use signalbox_policy::{Mode, Policy, Topic};
 
 use crate::facts::{BuildFacts, Facts, Known, Origin};
@@ -237,13 +239,18 @@ impl<'a> Case<'a> {
             Origin::Recorded(start) => Some(start),
             _ => None,
         };
-        let recorded_at = recorded.map(|start| start.at);
         Finished {
             build: self.build.build.clone(),
             number: self.build.number,
-            started: self.build.start.or(recorded_at).or(self.build.end).unwrap_or(Timestamp::UNIX_EPOCH),
-            pushed: recorded.and_then(|start| start.pushed),
-            previous: recorded.and_then(|start| start.previous.clone()),
+            started: self
+                .build
+                .start
+                .or(recorded.map(|start| start.at))
+                .or(self.build.end)
+                .unwrap_or(Timestamp::UNIX_EPOCH),
+            pushed: recorded.map(BuildStart::there),
+            // The push that found a tip may have begun far before it.
+            previous: recorded.filter(|start| start.seen.is_none()).and_then(|start| start.previous.clone()),
             ended: self.build.end,
             status: self.build.status,
             commit: self.commit.clone(),

@@ -9,9 +9,9 @@ use signalbox_events::{
     Event, PhaseStatus, PhaseType, ProjectName, RefName, RepositoryName,
 };
 
+use crate::forebears::Forebear;
 use crate::history::History;
 use crate::links::Console;
-use crate::order::Forebear;
 use crate::redact::{redact, redact_context};
 use crate::text;
 

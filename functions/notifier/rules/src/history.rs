@@ -30,10 +30,10 @@ pub struct Finished {
     pub number: Option<u64>,
     /// When it was started.
     pub started: Timestamp,
-    /// When the ref came to its commit, to the second, where the trigger recorded it.
+    /// When the ref came to its commit, to the second, or a moment at which it was there, where the trigger recorded one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pushed: Option<Timestamp>,
-    /// Where the ref was before that.
+    /// Where the ref was before that, if it is known to have come straight from there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<CommitId>,
     /// When it ended.

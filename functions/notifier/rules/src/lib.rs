@@ -7,6 +7,7 @@ mod body;
 mod cause;
 mod decide;
 mod facts;
+mod forebears;
 mod history;
 mod links;
 mod mail;
@@ -22,11 +23,11 @@ pub use decide::{Action, Decision, Reason, Verdict, decide};
 pub use facts::{
     BuildFacts, CommitFacts, Commits, Facts, Known, Origin, Rest, log_lines, plain_phases, start_record_may_still_come,
 };
+pub use forebears::{Forebear, Search};
 pub use history::{Began, Finished, History, StartedFor};
 pub use links::Console;
 pub use mail::{Attributes, Mail};
 pub use needs::{CommitsWanted, ForebearsWanted, LogWanted, More, Needs, needs, needs_forebears, needs_more};
 pub use news::{Count, News};
-pub use order::Forebear;
 pub use redact::redact;
 pub use render::{render_action, render_reason};

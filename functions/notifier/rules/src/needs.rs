@@ -6,8 +6,9 @@ use signalbox_policy::{Policy, To};
 
 use crate::decide::{Told, builds_of, told};
 use crate::facts::Facts;
+use crate::forebears::Forebear;
 use crate::news::News;
-use crate::order::{Forebear, questions};
+use crate::order::questions;
 
 /// How many lines of a log are read: more than are shown, because the end of a log is CodeBuild's own talk.
 const LOG_LINES: u16 = 40;
@@ -15,7 +16,7 @@ const LOG_LINES: u16 = 40;
 /// At most this many commits are read for one mail.
 const COMMITS: usize = 10;
 
-/// At most this many commits are read to find an older one.
+/// At most this many commits are read for one event to tell which of two is the older one.
 const FOREBEARS: usize = 20;
 
 /// What must be known before it is clear what is new.
@@ -65,7 +66,7 @@ pub struct ForebearsWanted {
     pub repository: RepositoryName,
     /// What to look for, and in whose history.
     pub pairs: Vec<Forebear>,
-    /// How many commits of each history to read at most.
+    /// How many commits to read at most, of all their histories together.
     pub most: usize,
 }
 
@@ -82,14 +83,21 @@ pub fn needs(event: &Event, _policy: &Policy) -> Needs {
 
 /// Which commits must be looked for in the history of a newer one, once it is known what was built before.
 ///
-/// None, unless somebody wanted a build of a commit whose push nobody remembers.
+/// None for the builds that the trigger started: they are ordered by its records. For one that somebody wanted, or a schedule or
+/// another tool started, of a commit whose push nobody remembers, git is asked whether the newest result before it is of a
+/// newer commit; whether there will be mail or not, as what is remembered now decides what the next result is compared with. What
+/// was told before needs no answer.
 pub fn needs_forebears(facts: &Facts) -> Option<ForebearsWanted> {
+    let is_told = |news: &News| matches!(news, News::Told | News::Superseded { .. });
+    if told(facts).is_some_and(|told| is_told(&told.news)) {
+        return None;
+    }
     let (builds, finished, repository) = builds_of(facts)?;
     let pairs = questions(&builds, &finished);
     (!pairs.is_empty()).then_some(ForebearsWanted { repository, pairs, most: FOREBEARS })
 }
 
-/// What mail will quote, once it is clear that there will be mail: silence reads neither logs nor commits.
+/// What mail will quote, once it is clear that there will be mail: for silence no log is read, and no commits to list.
 pub fn needs_more(facts: &Facts, policy: &Policy) -> More {
     let Some(Told { case, news, topic: Some(topic), .. }) = told(facts) else { return More::default() };
     if policy.audience(&case.repository, topic).to == To::Nobody {

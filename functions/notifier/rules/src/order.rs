@@ -1,35 +1,24 @@
 //! The order of builds: that in which their commits came to the ref, whenever they were started or ended.
 //!
-//! The trigger records when a ref was moved and from where, so a push whose event came late is known to be an older one, and
+//! The trigger records when a ref was moved and from where, or when it was seen at a branch's tip, so a push whose event came late is known to be an older one, and
 //! a ref that was forced back to an older commit has it as its newest. Of a build that somebody wanted only its start is
 //! known: it stands beside the push of its commit; where no push of that is known, git says whether the commit is older.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use signalbox_events::{BuildId, CommitId};
+use signalbox_events::BuildId;
 
+use crate::forebears::Forebear;
 use crate::history::{Finished, StartedFor};
 
-/// At most this many questions are asked about one event.
-const QUESTIONS: usize = 4;
-
-/// Two commits, of which one is part of the other's history, or may be.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Forebear {
-    /// The older one.
-    pub older: CommitId,
-    /// The newer one, which has it in its history.
-    pub newer: CommitId,
-}
-
-/// By what builds are ordered before anything else is looked at: the second in which the ref was moved, then the start.
-type Moment<'a> = (i64, Timestamp, Option<u64>, &'a BuildId);
+/// By what builds are ordered before anything else is looked at: when the ref was there; then by their starts, which order
+/// only builds of one push.
+type Moment<'a> = (Timestamp, Timestamp, Option<u64>, &'a BuildId);
 
 impl Finished {
     pub(crate) fn moment(&self) -> Moment<'_> {
-        (self.pushed.unwrap_or(self.started).as_second(), self.started, self.number, &self.build)
+        (self.pushed.unwrap_or(self.started), self.started, self.number, &self.build)
     }
 
     /// Whether the trigger started it for a push.
@@ -44,10 +33,10 @@ pub(crate) fn in_order(builds: &[Finished]) -> Vec<&Finished> {
     rest.sort_by(|(first, one), (other_first, other)| {
         (first.moment(), one.moment()).cmp(&(other_first.moment(), other.moment()))
     });
-    // Pushes are told to the second: of those of one second each tells which commit it came after.
+    // Events tell of pushes to the second: of those of one second each tells which commit it came after.
     let mut ordered = Vec::with_capacity(rest.len());
-    while let Some(second) = rest.first().map(|(first, _)| first.moment().0) {
-        let same = rest.iter().take_while(|(first, _)| first.moment().0 == second);
+    while let Some(second) = rest.first().map(|(first, _)| first.moment().0.as_second()) {
+        let same = rest.iter().take_while(|(first, _)| first.moment().0.as_second() == second);
         let is_next = |first: &Finished| {
             !same.clone().any(|(other, _)| {
                 first.previous.is_some() && first.previous == other.commit && first.commit != other.commit
@@ -77,19 +66,25 @@ pub(crate) fn counts(builds: &[Finished], one: &Finished) -> bool {
     one.is_result() && (one.started_for != StartedFor::Older || first_of(builds, one).is_of_a_push())
 }
 
-/// What only git knows about the build that ended and those that somebody wanted.
+/// What only git knows: whether the build that ended is of an older commit than the newest result before it, and whether those
+/// that somebody wanted since, and that ended first, are of an older commit than this one.
 ///
-/// A commit that is part of some push is part of the pushes after it, so of those only the newest is asked about.
+/// Commits that are part of an older result are part of the newest one: nothing else is asked about.
 pub(crate) fn questions(builds: &[Finished], finished: &Finished) -> Vec<Forebear> {
-    let mut unknown: Vec<(&Finished, &Finished)> =
-        pairs(builds, finished).filter(|(one, earlier)| of_pushes(builds, one, earlier).is_none()).collect();
-    unknown.sort_by(|one, other| (other.1.moment(), other.0.moment()).cmp(&(one.1.moment(), one.0.moment())));
-    let newest = unknown.iter().find(|(_, earlier)| earlier.is_of_a_push()).map(|(_, earlier)| earlier.build.clone());
-    unknown.retain(|(_, earlier)| !earlier.is_of_a_push() || Some(&earlier.build) == newest.as_ref());
-    let question = |(one, earlier): &(&Finished, &Finished)| {
+    let mut open: Vec<(&Finished, &Finished)> = pairs(builds, finished)
+        .filter(|(one, earlier)| {
+            one.started_for != StartedFor::Older && counts(builds, earlier) && of_pushes(builds, one, earlier).is_none()
+        })
+        .collect();
+    let order = in_order(builds);
+    let newest = order.iter().rfind(|earlier| counts(builds, earlier) && earlier.moment() < finished.moment());
+    open.retain(|(_, earlier)| {
+        earlier.build == finished.build || newest.is_some_and(|newest| newest.build == earlier.build)
+    });
+    let question = |(one, earlier): (&Finished, &Finished)| {
         Some(Forebear { older: one.commit.clone()?, newer: earlier.commit.clone()? })
     };
-    unknown.iter().filter_map(question).take(QUESTIONS).collect()
+    open.into_iter().filter_map(question).collect()
 }
 
 /// Which builds that somebody wanted are of an older commit than what was built before them, seen from the one that ended.

@@ -45,8 +45,13 @@ pub struct StopBuild {
     pub state_key: String,
     /// The commit that takes its place.
     pub superseded_by: CommitId,
-    /// The key of the start that takes its place.
-    pub for_start: String,
+    /// The repository.
+    pub repository: RepositoryName,
+    /// The branch.
+    pub reference: RefName,
+    /// The key of the start that takes its place; `None` where that one was there already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_start: Option<String>,
 }
 
 /// A build to start.

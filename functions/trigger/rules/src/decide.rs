@@ -9,7 +9,7 @@ use crate::decision::{Because, Decision, Idle, Reason, Verdict};
 use crate::facts::{Facts, Push, SweepFacts, TriggerFacts};
 use crate::journal::Origin;
 use crate::needs::{concerned, not_yet, state_key};
-use crate::start::{start_build, supersede, supersedes};
+use crate::start::{Newer, start_build, supersede, supersedes};
 use crate::sweep::sections;
 
 /// What a commit message may say so that nothing is built, in any case of letters.
@@ -63,15 +63,19 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
                     attempt: start.attempt,
                     because,
                 });
-                let commit = start.commit.clone();
-                let for_start = start.key();
-                decision.actions.push(Action::Start(Box::new(start)));
+                decision.actions.push(Action::Start(Box::new(start.clone())));
                 // The older build is stopped only after the newer one could be asked for.
                 if supersedes(push, trigger) {
-                    supersede(push, trigger, known, (&commit, &for_start), &mut decision);
+                    supersede(push, trigger, known, Newer::Starts(&start), &mut decision);
                 }
             }
-            Err(idle) => decision.reasons.push(Reason::Idle { trigger: name, idle }),
+            Err(idle) => {
+                let is_there = idle.has_a_build() && supersedes(push, trigger);
+                decision.reasons.push(Reason::Idle { trigger: name, idle });
+                if let Some(commit) = known.target.as_ref().filter(|_| is_there) {
+                    supersede(push, trigger, known, Newer::IsThere(commit), &mut decision);
+                }
+            }
         }
     }
     decision
@@ -92,6 +96,7 @@ fn decide_sweep(sweep: &SweepFacts, policy: &Policy, decision: &mut Decision) {
     decision.verdict = if sweep.moved.is_empty() { Verdict::Nothing } else { Verdict::Found };
     decision.reasons.push(Reason::Sweeps { repositories });
     decision.reasons.extend(sweep.moved.iter().map(|moved| Reason::Missed { push: moved.push() }));
+    decision.reasons.extend(sweep.anew.iter().cloned().map(Reason::BeginsAnew));
     decision.reasons.extend(sweep.not_swept.iter().cloned().map(Reason::NotSwept));
 }
 

@@ -7,6 +7,7 @@ use signalbox_policy::Mode;
 
 use crate::action::Action;
 use crate::facts::{Base, Push};
+use crate::sweep::BeginsAnew;
 use crate::trouble::NotSwept;
 
 /// What is to be done, and why.
@@ -67,6 +68,8 @@ pub enum Reason {
     },
     /// The sweep could not look at a repository or a branch, or not deal with what it found there.
     NotSwept(NotSwept),
+    /// The sweep only remembers where the branches of a known repository are.
+    BeginsAnew(BeginsAnew),
     /// A sweep that began after this one was due has looked for it, too.
     SweptSince {
         /// When that one began.
@@ -193,4 +196,11 @@ pub enum Idle {
     },
     /// The facts say nothing of this trigger: they were gathered for another policy.
     FactsMissing,
+}
+
+impl Idle {
+    /// Whether the target has the build already that takes the place of older ones.
+    pub(crate) fn has_a_build(&self) -> bool {
+        matches!(self, Self::Green { .. } | Self::Running { .. } | Self::StartedAgain { .. } | Self::Answered { .. })
+    }
 }

@@ -9,7 +9,7 @@ use signalbox_events::{Again, Arn, BuildId, BuildStatus, CommitId, Event, EventI
 use crate::journal::Origin;
 use crate::needs::{Needs, push_of};
 use crate::state::RefState;
-use crate::sweep::Moved;
+use crate::sweep::{BeginsAnew, Moved};
 use crate::trouble::NotSwept;
 
 /// Everything that is known.
@@ -48,9 +48,19 @@ pub struct SweepFacts {
     pub moved: Vec<Moved>,
     /// What could not be looked at or dealt with, and is told this time.
     pub not_swept: Vec<NotSwept>,
+    /// The repositories that are known and begin anew all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub anew: Vec<BeginsAnew>,
     /// When the sweep began that looked for this one, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered: Option<Timestamp>,
+}
+
+impl SweepFacts {
+    /// How much there is to tell, beside the pushes that were found.
+    pub fn news(&self) -> usize {
+        self.not_swept.len() + self.anew.len()
+    }
 }
 
 /// A report keeps at most this many paths of a difference.

@@ -3,6 +3,7 @@
 use crate::action::Action;
 use crate::decision::{Because, Idle, Reason};
 use crate::facts::{Base, Push};
+use crate::sweep::BeginsAnew;
 use crate::trouble::NotSwept;
 
 /// A reason as a sentence.
@@ -21,6 +22,13 @@ pub fn render_reason(reason: &Reason) -> String {
         }
         Reason::NotSwept(NotSwept { repository, branch: Some(branch), why }) => {
             format!("{branch} of {repository} could not be swept: {why}")
+        }
+        Reason::BeginsAnew(BeginsAnew { repository, stale_since }) => {
+            let why = match stale_since {
+                Some(at) => format!("no sweep has looked at {repository} since {at}"),
+                None => format!("{repository} was deleted and made again"),
+            };
+            format!("{why}: where its branches are is only remembered, and a push that was lost there stays lost")
         }
         Reason::SweptSince { began } => {
             format!("a sweep that began later than this one was due, at {began}, has looked")
@@ -100,6 +108,7 @@ fn render_changed(count: usize, base: &Base) -> String {
 /// An action as a sentence.
 pub fn render_action(action: &Action) -> String {
     match action {
+        Action::Settle { settled, .. } if settled.is_empty() => "remember the last green build".to_owned(),
         Action::Settle { settled, .. } => {
             let builds: Vec<String> =
                 settled.iter().map(|(build, status)| format!("{build} ended as {status}")).collect();

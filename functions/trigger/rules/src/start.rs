@@ -58,17 +58,37 @@ pub(crate) fn supersedes(push: &Push, trigger: &Trigger) -> bool {
     trigger.supersede == Supersede::StopOlder && push.reference.kind() == RefKind::Branch
 }
 
-/// The builds of the same ref that still run for other commits.
+/// What takes the place of older builds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Newer<'a> {
+    /// A build that is yet to start.
+    Starts(&'a StartBuild),
+    /// The newest build of this commit, which is there already.
+    IsThere(&'a CommitId),
+}
+
+/// Stops the builds of the same ref that still run for other commits.
+///
+/// Where the newer one is there already, only those that are older: an invocation may have died, or been throttled, between
+/// its start and a stop.
 pub(crate) fn supersede(
     push: &Push,
     trigger: &Trigger,
     known: &TriggerFacts,
-    newer: (&CommitId, &str),
+    newer: Newer<'_>,
     decision: &mut Decision,
 ) {
-    let (commit, for_start) = newer;
-    for old in &known.state.settle(&known.settled).starts {
-        if old.status.is_terminal() || old.reference != push.reference || old.commit == *commit {
+    let state = known.state.settle(&known.settled);
+    let (commit, for_start, began) = match newer {
+        Newer::Starts(start) => (&start.commit, Some(start.key()), None),
+        Newer::IsThere(commit) => match state.newest_of(commit, &push.reference) {
+            Some(there) => (commit, None, Some(there.at)),
+            None => return,
+        },
+    };
+    for old in &state.starts {
+        let is_other = old.reference == push.reference && old.commit != *commit;
+        if old.status.is_terminal() || !is_other || began.is_some_and(|began| old.at > began) {
             continue;
         }
         let (state_key, build) = (state_key(push, trigger), old.build.clone());
@@ -83,7 +103,9 @@ pub(crate) fn supersede(
             build,
             state_key,
             superseded_by: commit.clone(),
-            for_start: for_start.to_owned(),
+            repository: push.repository.clone(),
+            reference: push.reference.clone(),
+            for_start: for_start.clone(),
         }));
     }
 }

@@ -51,19 +51,16 @@ pub struct PastStart {
 }
 
 impl PastStart {
-    /// Whether the ref got to this commit before it got to the other's.
-    ///
-    /// Events come late and in any order, so the order of starts does not tell. Two pushes of which one began where the other
-    /// ended are in that order; others, and those that lead both ways, are in the order of their times, which are whole
-    /// seconds. A branch that is forced back to a commit, and built there again, is there for the second time: it is the order of
-    /// pushes that counts, not which commit contains which.
-    pub fn was_before(&self, other: &Self) -> bool {
-        let leads = |one: &Self, to: &Self| one.reference == to.reference && to.previous.as_ref() == Some(&one.commit);
-        match (leads(self, other), leads(other, self)) {
-            (true, false) => true,
-            (false, true) => false,
-            _ => self.pushed_at.unwrap_or(self.at) < other.pushed_at.unwrap_or(other.at),
-        }
+    /// When the ref got to the commit, as far as is known.
+    fn came(&self) -> Timestamp {
+        self.pushed_at.unwrap_or(self.at)
+    }
+
+    /// Whether the other push began where this one ended, in the same second.
+    fn leads(&self, to: &Self) -> bool {
+        self.reference == to.reference
+            && self.came().as_second() == to.came().as_second()
+            && to.previous.as_ref() == Some(&self.commit)
     }
 
     /// Whether this start is the answer to the push that is decided on: then a build that failed is no reason for another.
@@ -102,12 +99,29 @@ impl RefState {
                 start.status = *status;
             }
         }
-        for passed in next.starts.iter().filter(|start| start.status.is_success()) {
-            if next.green.as_ref().is_none_or(|green| !passed.was_before(green)) {
-                next.green = Some(passed.clone());
-            }
-        }
+        let passed = next.starts.iter().filter(|start| start.status.is_success());
+        next.green = next.green.iter().chain(passed).max_by_key(|start| next.place(start)).cloned();
         next
+    }
+
+    /// Where a start stands in the order in which the ref got to its commits.
+    ///
+    /// Events come late and in any order, so the order of starts does not tell; the times of the pushes do, to the second. Pushes of
+    /// one second stand as each began where another ended. A branch that is forced back to a commit, and built there again, is
+    /// there for the second time: it is the order of pushes that counts, not which commit contains which.
+    fn place(&self, start: &PastStart) -> (i64, usize, Timestamp) {
+        let mut way = vec![start];
+        let mut last = start;
+        while let Some(before) = self
+            .starts
+            .iter()
+            .filter(|there| there.leads(last) && way.iter().all(|passed| passed.build != there.build))
+            .min_by_key(|there| (there.at, &there.build))
+        {
+            way.push(before);
+            last = before;
+        }
+        (start.came().as_second(), way.len(), start.at)
     }
 
     /// The state with one build stopped: it was asked to, and does not count as running any more.
@@ -181,11 +195,25 @@ mod tests {
             ("in order", vec![passed(1, "aa", "00", 10), passed(2, "bb", "aa", 20)], "bb"),
             ("the older event came late", vec![passed(2, "bb", "aa", 20), passed(9, "aa", "00", 10)], "bb"),
             ("late, and in the same second", vec![passed(2, "bb", "aa", 10), passed(9, "aa", "00", 10)], "bb"),
-            ("late, and the clocks disagree", vec![passed(2, "bb", "aa", 10), passed(9, "aa", "00", 11)], "bb"),
+            (
+                "three of one second, late",
+                vec![passed(2, "cc", "bb", 10), passed(5, "aa", "00", 10), passed(9, "bb", "aa", 10)],
+                "cc",
+            ),
             ("late by two", vec![passed(2, "cc", "bb", 30), passed(9, "aa", "00", 10)], "cc"),
             ("forced back and built again", vec![passed(1, "bb", "aa", 20), passed(2, "aa", "bb", 30)], "aa"),
             ("forced back, its event came first", vec![passed(1, "aa", "bb", 30), passed(2, "bb", "aa", 20)], "aa"),
             ("forced elsewhere", vec![passed(1, "bb", "aa", 20), passed(2, "cc", "bb", 30)], "cc"),
+            (
+                "forced back by two, long after",
+                vec![
+                    past(1, "aa", BuildStatus::Failed),
+                    passed(2, "bb", "aa", 20),
+                    passed(3, "cc", "bb", 30),
+                    passed(4, "aa", "cc", 40),
+                ],
+                "aa",
+            ),
             ("forced elsewhere, late", vec![passed(1, "cc", "bb", 30), passed(2, "bb", "aa", 20)], "cc"),
         ] {
             assert_eq!(green(&starts), expected, "{what}");
@@ -258,6 +286,50 @@ mod tests {
             let newest = (0..statuses.len()).rev().find(|n| statuses[*n].is_success());
             let expected = newest.map(|n| commit(&format!("a{n}")));
             prop_assert_eq!(together.green.map(|green| green.commit), expected);
+        }
+
+        /// A branch that is pushed forwards, forced back and elsewhere; its events come, and its builds end, in any order.
+        /// Within one second it does not come back to a commit: nothing that is known would tell that order.
+        #[test]
+        fn in_whatever_order_events_come_and_builds_end_the_newest_push_that_passed_is_green(
+            pushes in prop::collection::vec((0_usize..5, any::<bool>(), any::<bool>()), 1..9),
+            shuffled in prop::collection::vec(any::<u32>(), 16),
+        ) {
+            let (mut second_now, mut at_tip) = (10, "00".to_owned());
+            let mut this_second = vec![at_tip.clone()];
+            let mut starts = Vec::new();
+            for (number, (to, same_second, is_green)) in (1_u32..).zip(&pushes) {
+                let to = format!("a{to}");
+                if to == at_tip {
+                    continue;
+                }
+                if !*same_second || this_second.contains(&to) {
+                    second_now += 1;
+                    this_second = vec![at_tip.clone()];
+                }
+                let status = if *is_green { BuildStatus::Succeeded } else { BuildStatus::Failed };
+                starts.push(PastStart { status, ..passed(number, &to, &at_tip, second_now) });
+                this_second.push(to.clone());
+                at_tip = to;
+            }
+            let newest = starts.iter().rev().find(|start| start.status.is_success()).map(|start| start.build.clone());
+            let mut order: Vec<usize> = (0..starts.len()).collect();
+            order.sort_by_key(|place| shuffled[*place]);
+            let (mut state, mut ends) = (RefState::default(), order.clone());
+            for (handled, place) in (0_u32..).zip(order) {
+                let start = PastStart {
+                    status: BuildStatus::InProgress,
+                    at: second(1_000 + i64::from(handled)),
+                    ..starts[place].clone()
+                };
+                state = state.with_start(start);
+            }
+            ends.sort_by_key(|place| shuffled[8 + *place]);
+            for place in ends {
+                let ended = &starts[place];
+                state = state.settle(&BTreeMap::from([(ended.build.clone(), ended.status)]));
+            }
+            prop_assert_eq!(state.green.map(|green| green.build), newest);
         }
 
         #[test]

@@ -18,14 +18,20 @@ use crate::journal::{Arrival, Known};
 use crate::needs::not_yet;
 use crate::trouble::Trouble;
 
-/// A memory that nobody has looked at for this long tells nothing: the repository begins anew.
+/// A memory that nobody has looked at for this long before the last whole round tells nothing: the repository begins anew.
 const STALE: SignedDuration = SignedDuration::from_hours(48);
 
 /// A memory in which nothing changes is written this often all the same, so that it does not go stale.
-const REFRESH: SignedDuration = SignedDuration::from_hours(24);
+const REFRESH: SignedDuration = SignedDuration::from_hours(12);
 
 /// A scheduled event that is this much older than a sweep was waiting when that one began.
 const OVERDUE: SignedDuration = SignedDuration::from_mins(1);
+
+/// The verdict of a sweep that found nothing, while nothing is open of any sweep before it.
+pub const SWEPT: &str = "swept";
+
+/// The verdict of a sweep while something is open that could not be looked at or dealt with, told of before or not.
+pub const SWEPT_IN_PART: &str = "swept in part";
 
 /// Where the next sweep goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,20 +40,42 @@ pub struct Cursor {
     pub repository: Option<RepositoryName>,
     /// The branch behind which it goes on there; `None` begins with the first.
     pub behind: Option<String>,
-    /// When the last sweep began that came to its end.
+    /// When the last round began in which every repository was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began: Option<Timestamp>,
+    /// When the round began that goes on there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<Timestamp>,
+    /// The repositories of which something is open: a sweep that has no time to look there again must not pass for whole.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub troubled: BTreeSet<RepositoryName>,
 }
 
 impl Cursor {
     /// Where it lies in the bucket.
     pub const KEY: &str = "state/sweep/cursor.json";
 
-    /// When the sweep began that looked for this scheduled event, too; `None` where it must sweep itself.
+    /// When the round began that looked for this scheduled event, too; `None` where it must sweep itself.
     ///
-    /// After an outage many wait in the queue. Whichever comes first looks at everything that the others would look at.
+    /// After an outage many wait in the queue. When they have come around, everything was looked at for the others, too.
     pub fn answers(&self, due: Option<Timestamp>) -> Option<Timestamp> {
         self.began.filter(|began| due.is_some_and(|due| began.duration_since(due) > OVERDUE))
+    }
+
+    /// The cursor behind a sweep that began where this one says, at that time, and stopped before a repository, or behind a
+    /// branch of it; `None` where it came around.
+    #[must_use]
+    pub fn after(&self, began: Timestamp, stopped: Option<(RepositoryName, Option<String>)>) -> Self {
+        let round = self.round.filter(|_| self.repository.is_some()).unwrap_or(began);
+        let Some((repository, behind)) = stopped else {
+            // A sweep that went on within a repository saw the rest of it in the sweeps before.
+            let whole = if self.behind.is_some() { round } else { began };
+            return Self { began: Some(whole), ..Self::default() };
+        };
+        // Past the last repository the next round begins with the first.
+        let is_next = self.repository.as_ref().is_some_and(|from| repository < *from);
+        let (began, round) = if is_next { (Some(round), began) } else { (self.began, round) };
+        Self { repository: Some(repository), behind, began, round: Some(round), ..Self::default() }
     }
 
     /// The cursor over what is there by now, which a later sweep may have written.
@@ -100,6 +128,18 @@ pub struct Look {
     pub tips: BTreeMap<String, Tip>,
     /// What was remembered before.
     pub memory: Option<Memory>,
+    /// When the last round began in which every repository was looked at, as far as is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<Timestamp>,
+}
+
+/// A repository that is known, and looked at as if for the first time all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BeginsAnew {
+    /// The repository.
+    pub repository: RepositoryName,
+    /// When it was last looked at, where that is too long ago; `None` where it was deleted and made again.
+    pub stale_since: Option<Timestamp>,
 }
 
 /// Where a branch is, as one call told. It was there at some moment between the question and the answer.
@@ -124,6 +164,9 @@ pub struct Moved {
     pub commit: CommitId,
     /// Where it was, and since when; `None` for a new branch.
     pub from: Option<Seen>,
+    /// When the sweep asked where it is: a later push happened behind it.
+    #[serde(default)]
+    pub asked: Timestamp,
     /// When the sweep had seen it there.
     pub at: Timestamp,
 }
@@ -167,8 +210,11 @@ impl Memory {
     }
 
     /// Whether it is of this very repository, and fresh enough to tell what moved.
+    ///
+    /// Rounds may be slow: a repository that the last whole round looked at is known, however long ago that was.
     fn holds(&self, look: &Look) -> bool {
-        self.repository_id == look.repository_id && look.at.duration_since(self.written) < STALE
+        let until = look.round.map_or(look.at, |round| round.min(look.at));
+        self.repository_id == look.repository_id && until.duration_since(self.written) < STALE
     }
 
     /// A memory of nothing but why the repository could not be looked at, or the one that is there with that.
@@ -191,11 +237,19 @@ impl Look {
         self.memory.as_ref().filter(|memory| memory.holds(self))
     }
 
+    /// Whether the repository begins anew, though something is remembered of it: a push that was lost there stays lost.
+    pub fn begins_anew(&self) -> Option<BeginsAnew> {
+        // Without its UUID nothing was ever seen of it but that it could not be looked at.
+        let memory = self.memory.as_ref().filter(|memory| !memory.holds(self) && memory.repository_id.is_some())?;
+        let is_same = memory.repository_id == self.repository_id;
+        Some(BeginsAnew { repository: self.repository.clone(), stale_since: is_same.then_some(memory.written) })
+    }
+
     /// The branches that moved or are new, in order. Pure: whether an event told of them, the journals know.
     pub fn moved(&self) -> Vec<Moved> {
         let Some(memory) = self.remembered() else { return Vec::new() };
         let moved = self.tips.iter().filter_map(|(name, tip)| {
-            let (commit, at) = (tip.commit.clone()?, tip.answered);
+            let (commit, asked, at) = (tip.commit.clone()?, tip.asked, tip.answered);
             let from = match memory.branches.get(name) {
                 // Seen for the first time, as a trigger wants it only now.
                 Some(None) => return None,
@@ -203,7 +257,7 @@ impl Look {
                 Some(Some(seen)) => Some(seen.clone()),
                 None => None,
             };
-            Some(Moved { repository: self.repository.clone(), reference: branch(name)?, commit, from, at })
+            Some(Moved { repository: self.repository.clone(), reference: branch(name)?, commit, from, asked, at })
         });
         moved.collect()
     }
@@ -279,6 +333,8 @@ impl Moved {
     }
 
     /// The push as an event would have told of it.
+    ///
+    /// Its time is when the sweep asked: what was pushed while the answer was on its way is newer.
     pub fn event(&self, id: EventId, sweep: &Envelope) -> Event {
         let new = self.commit.clone();
         let change = match &self.from {
@@ -293,7 +349,8 @@ impl Moved {
             merge: None,
             caller: None,
         });
-        let envelope = Envelope { id, time: Some(self.at), resources: Vec::new(), replay_name: None, ..sweep.clone() };
+        let envelope =
+            Envelope { id, time: Some(self.asked), resources: Vec::new(), replay_name: None, ..sweep.clone() };
         Event { envelope, detail }
     }
 

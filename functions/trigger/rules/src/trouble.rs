@@ -26,6 +26,9 @@ pub struct Trouble {
     /// Whether it was said.
     #[serde(default)]
     pub told: bool,
+    /// The refusal that was said last: what only fails in between does not make it new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
 }
 
 /// A repository or a branch that the sweep could not deal with, as it is told.
@@ -48,18 +51,19 @@ impl Trouble {
     pub fn after(there: Option<&Self>, failed: &Failed, now: Timestamp) -> (Self, Option<String>) {
         let since = there.map_or(now, |there| there.since);
         let lasts = now.duration_since(since);
-        let (why, told, news) = match failed {
+        let said = there.and_then(|there| there.refusal.clone());
+        let (why, refusal, told, news) = match failed {
             Failed::Refused(why) => {
-                let told = there.is_some_and(|there| there.told && there.why == *why);
-                (why, told, (!told).then(|| why.clone()))
+                let told = said.as_ref() == Some(why);
+                (why, Some(why.clone()), told, (!told).then(|| why.clone()))
             }
             Failed::Later(why) => {
                 let told = there.is_some_and(|there| there.told);
                 let is_due = !told && lasts >= LIFE;
-                (why, told, is_due.then(|| format!("it has failed for {} hours: {why}", lasts.as_hours())))
+                (why, said, told, is_due.then(|| format!("it has failed for {} hours: {why}", lasts.as_hours())))
             }
         };
-        (Self { since, why: why.clone(), told: told || news.is_some() }, news)
+        (Self { since, why: why.clone(), told: told || news.is_some(), refusal }, news)
     }
 }
 
@@ -90,5 +94,10 @@ mod tests {
         let throttled = (0..60).map(|at| (at, later(&format!("throttled, request {at}"))));
         assert_eq!(said(&throttled.collect::<Vec<_>>()), [24]);
         assert_eq!(said(&[(0, later("away")), (1, refused("no")), (30, later("away"))]), [1]);
+        assert_eq!(said(&[(0, refused("no")), (1, later("away")), (2, refused("no")), (3, refused("other"))]), [0, 3]);
+        assert_eq!(
+            said(&[(0, later("away")), (24, later("away")), (25, refused("no")), (26, refused("no"))]),
+            [24, 25]
+        );
     }
 }

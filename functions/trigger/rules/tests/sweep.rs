@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use signalbox_events::{CommitId, RepositoryName};
+use signalbox_events::{AccountId, CommitId, Envelope, EventId, Region, RepositoryName};
 use signalbox_policy::parse_policy;
 use signalbox_trigger_rules::*;
 
@@ -36,7 +36,7 @@ fn at_tip(name: &str) -> Tip {
 }
 
 fn trouble(since: i64) -> Trouble {
-    Trouble { since: at(since), why: "throttled".to_owned(), told: false }
+    Trouble { since: at(since), why: "throttled".to_owned(), told: false, refusal: None }
 }
 
 /// A look at branches that are all wanted, but for those that begin with `x`.
@@ -52,6 +52,7 @@ fn look(tips: &[(&str, &str)], memory: Option<Memory>) -> Look {
         listed,
         wanted,
         memory,
+        round: None,
     }
 }
 
@@ -63,6 +64,25 @@ fn moved(look: &Look) -> Vec<(String, Option<String>)> {
 fn remembered(memory: &Memory) -> Vec<(&str, Option<&str>)> {
     let all = memory.branches.iter();
     all.map(|(name, seen)| (name.as_str(), seen.as_ref().map(|seen| seen.commit.as_str()))).collect()
+}
+
+/// What is pushed while an answer is on its way, and has an event of its own, is newer than what the answer tells.
+#[test]
+fn a_push_that_the_sweep_finds_is_as_old_as_the_question() {
+    let look = look(&[("main", "bb")], Some(memory("id", NOW, &[("main", Some("aa"))])));
+    let moved = look.moved().remove(0);
+    let sweep = Envelope {
+        id: EventId::parse("sweep").unwrap(),
+        time: Some(at(NOW - 60)),
+        region: Region::parse("eu-central-1").unwrap(),
+        account: AccountId::parse("111122223333").unwrap(),
+        resources: Vec::new(),
+        replay_name: None,
+        again: None,
+    };
+    assert_eq!(moved.event(moved.id().unwrap(), &sweep).envelope.time, Some(at(NOW + 1)));
+    // For the journal it is what was there when the answer came: an event of a push before that is the same push.
+    assert_eq!(moved.arrival(moved.id().unwrap()).at, at(NOW + 3));
 }
 
 #[test]
@@ -156,6 +176,44 @@ fn a_scheduled_event_that_waited_while_another_sweep_began_is_answered() {
 }
 
 #[test]
+fn only_a_round_that_came_around_answers_for_others_and_it_counts_from_its_first_sweep() {
+    let name = |name: &str| RepositoryName::parse(name).unwrap();
+    let stopped = |repository: &str| Some((name(repository), None));
+    let first = Cursor { began: Some(at(NOW)), ..Cursor::default() }.after(at(NOW + 100), stopped("m"));
+    assert_eq!((first.began, first.round), (Some(at(NOW)), Some(at(NOW + 100))), "it looked at a part only");
+    let within = first.after(at(NOW + 200), Some((name("m"), Some("branch".to_owned()))));
+    assert_eq!((within.began, within.round), (Some(at(NOW)), Some(at(NOW + 100))));
+    let behind = within.after(at(NOW + 300), None);
+    assert_eq!((behind.began, behind.round), (Some(at(NOW + 100)), None), "a part of m was seen before");
+    let around = first.after(at(NOW + 200), stopped("c"));
+    assert_eq!((around.began, around.round), (Some(at(NOW + 100)), Some(at(NOW + 200))), "past the last to the first");
+    let alone = first.after(at(NOW + 200), None);
+    assert_eq!((alone.began, alone.repository), (Some(at(NOW + 200)), None), "it looked at everything by itself");
+}
+
+#[test]
+fn a_slow_round_makes_no_known_repository_begin_anew_and_one_that_does_says_so() {
+    let hours = |hours: i64| hours * 3600;
+    let lost = vec![("main".to_owned(), Some("aa".to_owned()))];
+    for (what, id, written, round, found, anew) in [
+        ("the last whole round saw it", "id", hours(90), Some(hours(80)), true, None),
+        ("a little before that round", "id", hours(90), Some(hours(50)), true, None),
+        ("rounds go on, and none looked at it", "id", hours(90), Some(hours(40)), false, Some(Some(hours(90)))),
+        ("no whole round is known of", "id", hours(90), None, false, Some(Some(hours(90)))),
+        ("it was deleted and made again", "other", 0, Some(0), false, Some(None)),
+    ] {
+        let memory = memory(id, NOW - written, &[("main", Some("aa"))]);
+        let look = Look { round: round.map(|ago| at(NOW - ago)), ..look(&[("main", "bb")], Some(memory)) };
+        assert_eq!(moved(&look), if found { lost.clone() } else { Vec::new() }, "{what}");
+        let begins = look.begins_anew().map(|anew| anew.stale_since);
+        assert_eq!(begins, anew.map(|since| since.map(|ago| at(NOW - ago))), "{what}");
+    }
+    assert_eq!(look(&[("main", "bb")], None).begins_anew(), None, "a first look is none");
+    let only_trouble = Memory::troubled(None, &trouble(NOW - hours(90)));
+    assert_eq!(look(&[("main", "bb")], Some(only_trouble)).begins_anew(), None, "nothing was ever seen there");
+}
+
+#[test]
 fn what_another_sweep_learned_meanwhile_stays() {
     let before = memory("id", NOW, &[("main", Some("aa"))]);
     let slow = look(&[("main", "bb")], Some(before));
@@ -165,11 +223,12 @@ fn what_another_sweep_learned_meanwhile_stays() {
 }
 
 #[test]
-fn a_quiet_look_changes_nothing_until_the_memory_is_a_day_old() {
+fn a_quiet_look_changes_nothing_until_the_memory_is_half_a_day_old() {
     let before = memory("id", NOW, &[("main", Some("bb"))]);
     let quiet = look(&[("main", "bb")], Some(before.clone()));
     assert_eq!(quiet.remember(Some(&before), &BTreeMap::new()), before);
-    let later = Look { at: at(NOW) + SignedDuration::from_hours(25), ..quiet };
+    // Sweeps a day apart, too, keep it well away from going stale.
+    let later = Look { at: at(NOW) + SignedDuration::from_hours(13), ..quiet };
     assert_eq!(later.remember(Some(&before), &BTreeMap::new()).written, later.at);
 }
 

@@ -6,12 +6,19 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use signalbox_aws::{LogLine, Logs};
+use signalbox_trigger_rules::{SWEPT, SWEPT_IN_PART};
 
 use crate::command::account::{Entered, FunctionParts};
 
 /// How far back is looked, in minutes: each span is begun only where the nearer ones brought too little. The last is as
 /// long as an event can be in a queue.
 const SPANS: [i64; 4] = [5, 60, 24 * 60, 14 * 24 * 60];
+
+/// How far back is looked for what asks for a person.
+const DAY: [i64; 1] = [24 * 60];
+
+/// How far back is looked for what was said of one event.
+const LONGEST: [i64; 1] = [14 * 24 * 60];
 
 /// At most so many pages are read of one piece of a log. They begin with the oldest lines: a piece that has more is cut in
 /// halves, and the newer half comes first.
@@ -20,8 +27,11 @@ const PAGES: u16 = 5;
 /// At most so many pieces are searched.
 const PIECES: u32 = 24;
 
-/// How long ago a refusal may be and still ask for a person.
-const REFUSALS: SignedDuration = SignedDuration::from_hours(24);
+/// Of at most so many refused events is looked whether they went well since: each takes a search of its own.
+const REFUSALS: usize = 20;
+
+/// Why something is not known that the log would tell.
+pub(super) const TOO_LONG: &str = "the log is too long to be searched to its end";
 
 /// What a function logged of an event.
 #[derive(Debug, Clone, Serialize)]
@@ -34,16 +44,40 @@ pub(super) struct EventStatus {
     pub(super) told: String,
 }
 
-/// The last events of a function.
-#[derive(Debug, Default)]
-pub(super) struct Newest {
+/// What was found in a log, and how far it was searched for it.
+#[derive(Debug)]
+pub(super) struct Found<T> {
+    pub(super) what: T,
+    pub(super) reach: Reach,
+}
+
+/// Events that were refused and did not go well since.
+#[derive(Debug)]
+pub(super) struct Refusals {
     /// Newest first.
     pub(super) events: Vec<EventStatus>,
-    /// When the last sweep ended that found nothing; sweeps like it are no events to tell of.
-    pub(super) quiet_sweep: Option<Timestamp>,
+    /// Whether all that were refused were looked at.
+    pub(super) are_all: bool,
+}
+
+/// The last events of a function.
+#[derive(Debug, Default)]
+struct Newest {
+    /// Newest first.
+    events: Vec<EventStatus>,
 }
 
 impl EventStatus {
+    /// Whether it is a sweep, which tells of itself by its verdict; one that found a push is an event like any other.
+    fn is_sweep(&self) -> bool {
+        self.verdict == SWEPT || self.left_something()
+    }
+
+    /// Whether it is a sweep that could not look at everything, or not deal with it.
+    pub(super) fn left_something(&self) -> bool {
+        self.verdict == SWEPT_IN_PART
+    }
+
     /// Reads the one line that a function logs for an event.
     fn read(line: &LogLine) -> Option<Self> {
         let said: Value = serde_json::from_str(&line.text).ok()?;
@@ -64,10 +98,8 @@ impl Newest {
     /// Takes a line up; tells whether it has enough.
     fn take(&mut self, line: &LogLine, most: usize) -> Looking {
         match EventStatus::read(line) {
-            Some(said) if said.verdict == "swept" => {
-                self.quiet_sweep.get_or_insert(said.at);
-            }
-            Some(said) if said.verdict == "not ours" => {}
+            // Of sweeps only the last one is told, by itself.
+            Some(said) if said.is_sweep() || said.verdict == "not ours" => {}
             Some(said) => self.events.push(said),
             None => {}
         }
@@ -79,6 +111,17 @@ impl Newest {
 enum Looking {
     GoesOn,
     IsOver,
+}
+
+/// How far a search came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Somebody had enough.
+    Enough,
+    /// Everything was looked at.
+    End,
+    /// The log is too long for it: older lines were not looked at.
+    Cut,
 }
 
 /// One function's log.
@@ -93,18 +136,22 @@ impl FunctionLog<'_> {
     /// The last events, from the one line that the function logs for each.
     ///
     /// Not from the newest streams: when a stream was last written to is known to CloudWatch only up to an hour later.
-    pub(super) async fn newest(&self, most: usize) -> anyhow::Result<Newest> {
+    pub(super) async fn newest(&self, most: usize) -> anyhow::Result<Found<Vec<EventStatus>>> {
         let mut newest = Newest::default();
-        let now = Timestamp::now();
-        let mut to = now;
-        for minutes in SPANS {
-            let from = now - SignedDuration::from_mins(minutes);
-            if self.read("event.id", (from, to), |line| newest.take(line, most)).await? == Looking::IsOver {
-                break;
-            }
-            to = from - SignedDuration::from_millis(1);
-        }
-        Ok(newest)
+        let reach = self.read_back("event.id", &SPANS, |line| newest.take(line, most)).await?;
+        Ok(Found { what: newest.events, reach })
+    }
+
+    /// The last sweep of a day, where the function sweeps: the newest line of one that came to its end or was refused.
+    pub(super) async fn last_sweep(&self) -> anyhow::Result<Found<Option<EventStatus>>> {
+        let mut last = None;
+        let reach = self
+            .read_back(SWEPT, &DAY, |line| {
+                last = EventStatus::read(line).filter(EventStatus::is_sweep);
+                if last.is_some() { Looking::IsOver } else { Looking::GoesOn }
+            })
+            .await?;
+        Ok(Found { what: last, reach })
     }
 
     /// What was said last of an event.
@@ -112,60 +159,86 @@ impl FunctionLog<'_> {
         if !event.chars().all(|c| c.is_ascii_alphanumeric() || "-_.:".contains(c)) {
             return "not known: its id is none that the log could be searched for".to_owned();
         }
-        let now = Timestamp::now();
-        let [.., longest] = SPANS;
         let mut word = None;
-        let read = self.read(event, (now - SignedDuration::from_mins(longest), now), |line| {
+        let read = self.read_back(event, &LONGEST, |line| {
             word = EventStatus::read(line).filter(|said| said.event == event);
             if word.is_some() { Looking::IsOver } else { Looking::GoesOn }
         });
-        match read.await {
-            Ok(_) => word.map_or_else(
-                || format!("the log says nothing of it; the function may die over it: see {}", self.parts.log_group),
-                |said| said.told,
-            ),
-            Err(error) => format!("not known, the log could not be searched: {error:#}"),
+        match (read.await, word) {
+            (Err(error), _) => format!("not known, the log could not be searched: {error:#}"),
+            (Ok(_), Some(said)) => said.told,
+            (Ok(Reach::Cut), None) => format!("not known, {TOO_LONG}: see {}", self.parts.log_group),
+            (Ok(_), None) => {
+                format!("the log says nothing of it; the function may die over it: see {}", self.parts.log_group)
+            }
         }
     }
 
     /// The events that were refused within a day and did not go well since, newest first.
-    pub(super) async fn refused(&self) -> anyhow::Result<Vec<EventStatus>> {
+    ///
+    /// A sweep that left something is none of them: whether that is over, the last sweep tells.
+    pub(super) async fn refused(&self) -> anyhow::Result<Found<Refusals>> {
         let now = Timestamp::now();
         let (mut refused, mut seen) = (Vec::new(), BTreeSet::new());
-        self.read("refused", (now - REFUSALS, now), |line| {
-            let said = EventStatus::read(line).filter(|said| said.outcome == "refused");
-            refused.extend(said.filter(|said| seen.insert(said.event.clone())));
-            Looking::GoesOn
-        })
-        .await?;
-        let mut open = Vec::new();
-        for one in refused {
-            let mut is_mended = false;
-            // A second delivery of the same refused event ends well, and mends nothing.
-            self.read(&one.event, (one.at, now), |line| {
-                let later = EventStatus::read(line).filter(|said| said.event == one.event && said.at > one.at);
-                is_mended |= later.is_some_and(|said| said.outcome == "handled" && said.verdict != "finished before");
+        let mut reach = self
+            .read_back("refused", &DAY, |line| {
+                let said = EventStatus::read(line).filter(|said| said.outcome == "refused" && !said.is_sweep());
+                refused.extend(said.filter(|said| seen.insert(said.event.clone())));
                 Looking::GoesOn
             })
             .await?;
+        let mut open = Refusals { are_all: refused.len() <= REFUSALS, events: Vec::new() };
+        for one in refused.into_iter().take(REFUSALS) {
+            let mut is_mended = false;
+            // A second delivery of the same refused event ends well, and mends nothing.
+            let since = self.read(&one.event, (one.at, now), |line| {
+                let later = EventStatus::read(line).filter(|said| said.event == one.event && said.at > one.at);
+                is_mended |= later.is_some_and(|said| said.outcome == "handled" && said.verdict != "finished before");
+                if is_mended { Looking::IsOver } else { Looking::GoesOn }
+            });
+            if since.await? == Reach::Cut {
+                reach = Reach::Cut;
+            }
             if !is_mended {
-                open.push(one);
+                open.events.push(one);
             }
         }
-        Ok(open)
+        Ok(Found { what: open, reach })
     }
 
-    /// Hands the lines of a time that hold `text` over one by one, newest first, until somebody has enough.
+    /// As [`FunctionLog::read`], for these spans of minutes before now, each begun only where the nearer ones brought too
+    /// little.
+    async fn read_back(
+        &self,
+        text: &str,
+        spans: &[i64],
+        mut take: impl FnMut(&LogLine) -> Looking,
+    ) -> anyhow::Result<Reach> {
+        let now = Timestamp::now();
+        let mut to = now;
+        for minutes in spans {
+            let from = now - SignedDuration::from_mins(*minutes);
+            match self.read(text, (from, to), &mut take).await? {
+                Reach::End => to = from - SignedDuration::from_millis(1),
+                reach => return Ok(reach),
+            }
+        }
+        Ok(Reach::End)
+    }
+
+    /// Hands the lines of a time that hold `text` over one by one, newest first, until somebody has enough, or for as long
+    /// as [`PIECES`] last.
     async fn read(
         &self,
         text: &str,
         time: (Timestamp, Timestamp),
         mut take: impl FnMut(&LogLine) -> Looking,
-    ) -> anyhow::Result<Looking> {
+    ) -> anyhow::Result<Reach> {
+        let mut reach = Reach::End;
         // The newest piece lies on top.
         let mut pieces = vec![time];
         for _ in 0..PIECES {
-            let Some((from, to)) = pieces.pop() else { break };
+            let Some((from, to)) = pieces.pop() else { return Ok(reach) };
             let found = self.logs.search(&self.parts.log_group, text, (from, to), PAGES).await;
             let mut found = self.entered.or_told(found)?;
             let half = to.duration_since(from) / 2;
@@ -175,13 +248,16 @@ impl FunctionLog<'_> {
                 pieces.push((middle + SignedDuration::from_millis(1), to));
                 continue;
             }
+            if !found.is_complete {
+                reach = Reach::Cut;
+            }
             // Lines of several streams come in the order of their time only roughly.
             found.lines.sort_by_key(|line| line.at);
             if found.lines.iter().rev().any(|line| take(line) == Looking::IsOver) {
-                return Ok(Looking::IsOver);
+                return Ok(Reach::Enough);
             }
         }
-        Ok(Looking::GoesOn)
+        Ok(if pieces.is_empty() { reach } else { Reach::Cut })
     }
 }
 
@@ -197,7 +273,7 @@ mod tests {
             line(4, r#"{"message":"handled","event.id":"s-2","verdict":"swept"}"#),
             line(4, r#"{"_aws":{}}"#),
             line(3, r#"{"message":"handled","event.id":"e-2","verdict":"not ours"}"#),
-            line(3, r#"{"message":"handled","event.id":"s-1","verdict":"swept"}"#),
+            line(3, r#"{"message":"handled","event.id":"s-1","verdict":"swept in part"}"#),
             line(2, "START RequestId: x"),
             line(
                 1,
@@ -209,6 +285,5 @@ mod tests {
         assert_eq!(looked.iter().filter(|looking| **looking == Looking::IsOver).count(), 1, "{looked:?}");
         let told: Vec<(&str, &str)> = newest.events.iter().map(|one| (one.event.as_str(), one.told.as_str())).collect();
         assert_eq!(told, [("e-3", "throttled"), ("e-1", "unit starts; done")]);
-        assert_eq!(newest.quiet_sweep, Timestamp::from_second(4).ok());
     }
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::log::EventStatus;
-use super::{FunctionStatus, PolicyStatus, Status};
+use super::{DeadLetterStatus, FunctionStatus, MailStatus, PolicyStatus, Status};
 use crate::command::{Paint, tell};
 
 pub(super) fn show(status: &Status, paint: Paint) {
@@ -11,22 +11,12 @@ pub(super) fn show(status: &Status, paint: Paint) {
     let changed = stack.changed.map(|at| format!(", changed {}", time(at))).unwrap_or_default();
     let place = format!("{} in account {}, region {}{changed}", stack.status, stack.account, stack.region);
     tell(&format!("{} {place}", paint.headline(&format!("stack {}", stack.name))));
-    tell(&format!("{} {}", paint.headline("policy"), policy(&status.policy)));
+    let in_force = status.policy.as_ref().map_or_else(|| NOT_KNOWN.to_owned(), policy);
+    tell(&format!("{} {in_force}", paint.headline("policy")));
     functions(&status.functions, paint);
     dead_letters(&status.functions, paint);
     last_events(&status.functions, paint);
-    let pending: Vec<&str> =
-        status.mail.iter().filter(|one| !one.is_confirmed).map(|one| one.endpoint.as_str()).collect();
-    tell(&format!(
-        "\n{} {} of {} subscribers get mail",
-        paint.headline("mail"),
-        status.mail.len() - pending.len(),
-        status.mail.len()
-    ));
-    for endpoint in pending {
-        let waits = paint.notice("not confirmed:");
-        tell(&format!("  {waits} {endpoint} gets nothing before the link in AWS's mail is followed"));
-    }
+    mail(status.mail.as_deref(), paint);
     for what in &status.unseen {
         tell(&format!("{} {what}", paint.notice("not seen:")));
     }
@@ -40,6 +30,23 @@ pub(super) fn show(status: &Status, paint: Paint) {
     }
     for what in &status.attention {
         tell(&format!("{} {what}", paint.bad("needs you:")));
+    }
+}
+
+/// Said of what could not be looked at; why, stands below.
+const NOT_KNOWN: &str = "not known";
+
+fn mail(mail: Option<&[MailStatus]>, paint: Paint) {
+    let headline = paint.headline("mail");
+    let Some(mail) = mail else {
+        tell(&format!("\n{headline} {NOT_KNOWN}"));
+        return;
+    };
+    let pending: Vec<&str> = mail.iter().filter(|one| !one.is_confirmed).map(|one| one.endpoint.as_str()).collect();
+    tell(&format!("\n{headline} {} of {} subscribers get mail", mail.len() - pending.len(), mail.len()));
+    for endpoint in pending {
+        let waits = paint.notice("not confirmed:");
+        tell(&format!("  {waits} {endpoint} gets nothing before the link in AWS's mail is followed"));
     }
 }
 
@@ -78,13 +85,13 @@ fn functions(functions: &[FunctionStatus], paint: Paint) {
 }
 
 fn dead_letters(functions: &[FunctionStatus], paint: Paint) {
-    if functions.iter().all(|one| one.newest_dead_letters.is_empty()) {
+    let letters: Vec<(&str, &DeadLetterStatus)> =
+        functions.iter().flat_map(|one| of(one, one.newest_dead_letters.as_deref())).collect();
+    if letters.is_empty() {
         return;
     }
     tell(&format!("\n{}", paint.headline("the newest dead letters")));
-    for (name, letter) in
-        functions.iter().flat_map(|one| one.newest_dead_letters.iter().map(move |letter| (&one.name, letter)))
-    {
+    for (name, letter) in letters {
         let sent = letter.sent.map(time).unwrap_or_default();
         tell(&format!("  {name}  {sent}  {}  {}", paint.bad(&letter.event), letter.summary));
         tell(&format!("    {} {}", paint.dim("because"), letter.reason));
@@ -94,10 +101,14 @@ fn dead_letters(functions: &[FunctionStatus], paint: Paint) {
 
 fn last_events(functions: &[FunctionStatus], paint: Paint) {
     let mut events: Vec<(&str, &EventStatus)> =
-        functions.iter().flat_map(|one| one.last_events.iter().map(|event| (one.name.as_str(), event))).collect();
+        functions.iter().flat_map(|one| of(one, one.last_events.as_deref())).collect();
     events.sort_by_key(|(_, event)| std::cmp::Reverse(event.at));
     tell(&format!("\n{}", paint.headline("the last events")));
-    if events.is_empty() {
+    let unknown: Vec<&str> =
+        functions.iter().filter(|one| one.last_events.is_none()).map(|one| one.name.as_str()).collect();
+    if !unknown.is_empty() {
+        tell(&format!("  {NOT_KNOWN} of {}", unknown.join(", ")));
+    } else if events.is_empty() {
         tell("  none yet");
     }
     for (name, event) in events {
@@ -109,10 +120,16 @@ fn last_events(functions: &[FunctionStatus], paint: Paint) {
         let outcome = if event.outcome == "handled" { paint.good(&outcome) } else { paint.notice(&outcome) };
         tell(&format!("  {}  {name:<10}{outcome} {}  {}", time(event.at), event.event, event.told));
     }
-    for (name, at) in functions.iter().filter_map(|one| Some((&one.name, one.last_quiet_sweep?))) {
+    for (name, sweep) in functions.iter().filter_map(|one| Some((&one.name, one.last_sweep.as_ref()?))) {
         let swept = paint.dim("sweep");
-        tell(&format!("  {swept} the last one of {name} that found nothing: {}", time(at)));
+        let how = if sweep.left_something() { "left something" } else { "found nothing" };
+        tell(&format!("  {swept} the last one of {name} {how}: {}", time(sweep.at)));
     }
+}
+
+/// Each with the function's name.
+fn of<'a, T>(function: &'a FunctionStatus, all: Option<&'a [T]>) -> impl Iterator<Item = (&'a str, &'a T)> {
+    all.unwrap_or_default().iter().map(|one| (function.name.as_str(), one))
 }
 
 fn count(count: usize, what: &str) -> String {

@@ -75,6 +75,7 @@ fn facts(event: &Event) -> Facts {
             attempt: 1,
             at: build.start.unwrap_or_default(),
             pushed: None,
+            seen: None,
             superseded_by: None,
         });
     }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod supersede;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -239,45 +241,6 @@ fn a_green_or_running_commit_is_not_built_again_and_a_failed_one_is_tried_again(
         assert_eq!(decided(failed).0, Some(2), "{failed}");
     }
     assert!(decided(BuildStatus::Failed).1.contains("try 2 of this commit"));
-}
-
-#[test]
-fn superseding_stops_what_still_runs_for_other_commits_of_the_same_branch() {
-    let mut other_branch = past("demo-lint", 4, 'e', BuildStatus::InProgress);
-    other_branch.reference = RefName::branch("release/1").unwrap();
-    let state = RefState {
-        green: None,
-        starts: vec![
-            past("demo-lint", 1, 'c', BuildStatus::InProgress),
-            past("demo-lint", 2, 'd', BuildStatus::Failed),
-            past("demo-lint", 3, 'd', BuildStatus::InProgress),
-            other_branch,
-        ],
-    };
-    let settled = BTreeMap::from([(build("demo-lint", 3), BuildStatus::Succeeded)]);
-    let decision =
-        decide(&facts("refs/heads/main", &[("lint", TriggerFacts { state, settled, ..known() })]), &policy());
-    insta::assert_snapshot!(told(&decision), @r"
-    unit starts nothing: the facts say nothing of it; gather them anew
-    lint starts for bbbbbbb: it takes every push to this ref
-    lint stops the older build demo-lint:00000001: bbbbbbb takes its place
-    -> remember that demo-lint:00000003 ended as SUCCEEDED
-    -> start demo-lint for main at bbbbbbb
-    -> stop build demo-lint:00000001
-    ");
-}
-
-#[test]
-fn a_tag_never_supersedes() {
-    let policy =
-        parse_policy(&POLICY.replace("{ build: demo-release }", "{ build: demo-release }\n        supersede: true"))
-            .unwrap();
-    let mut moved = past("demo-release", 1, 'c', BuildStatus::InProgress);
-    moved.reference = RefName::parse("refs/tags/v1").unwrap();
-    let state = RefState { green: None, starts: vec![moved] };
-    let decision = decide(&facts("refs/tags/v1", &[("release", TriggerFacts { state, ..known() })]), &policy);
-    assert_eq!(decision.actions.len(), 1, "{}", told(&decision));
-    assert_eq!(starts(&decision)[0].only_if, OnlyIf::Anyway);
 }
 
 #[test]
