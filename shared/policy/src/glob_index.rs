@@ -3,6 +3,8 @@
 //! Asking 1,000 lists about 10,000 files one by one costs ten million questions. Here every file passes one set once.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use crate::glob::{Compiled, Globs};
 use crate::glob_syntax::split_exclusion;
@@ -11,24 +13,20 @@ use crate::glob_syntax::split_exclusion;
 #[derive(Debug)]
 pub struct GlobIndex {
     set: Compiled,
-    /// For every distinct pattern of the set: the lists that hold it, and where.
-    uses: Vec<Vec<Use>>,
+    /// For every distinct pattern of the set: the groups that it lets in. Those that it shuts out are not looked up: most
+    /// often they are all of them.
+    lets_in: Vec<Vec<usize>>,
     /// Lists with the same patterns are asked once.
     groups: Vec<Group>,
-    lists: usize,
+    /// The group of each list.
+    lists: Vec<usize>,
 }
 
 #[derive(Debug)]
 struct Group {
-    lists: Vec<usize>,
+    /// Its patterns by their number in the set, the deciding one first: the last that was written.
+    patterns: Vec<(usize, Side)>,
     by_default: Side,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Use {
-    group: usize,
-    position: usize,
-    side: Side,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,49 +35,54 @@ enum Side {
     Out,
 }
 
+impl Group {
+    /// What holds for a path of which it is known which patterns match it.
+    fn verdict(&self, is_hit: impl Fn(usize) -> bool) -> Side {
+        self.patterns.iter().find(|(pattern, _)| is_hit(*pattern)).map_or(self.by_default, |(_, side)| *side)
+    }
+}
+
 impl GlobIndex {
     /// Compiles the lists.
     pub fn new<'a>(lists: impl IntoIterator<Item = &'a Globs>) -> Self {
         let mut group_of: HashMap<&[String], usize> = HashMap::new();
         let mut pattern_of: HashMap<&str, usize> = HashMap::new();
         let mut globs: Vec<&str> = Vec::new();
-        let mut uses: Vec<Vec<Use>> = Vec::new();
+        let mut lets_in: Vec<Vec<usize>> = Vec::new();
         let mut groups: Vec<Group> = Vec::new();
-        let mut count = 0;
-        for (id, list) in lists.into_iter().enumerate() {
-            count = id + 1;
-            if let Some(group) = group_of.get(list.patterns()).and_then(|&at| groups.get_mut(at)) {
-                group.lists.push(id);
-                continue;
-            }
-            let group = groups.len();
-            group_of.insert(list.patterns(), group);
-            let by_default = if list.matches_by_default() { Side::In } else { Side::Out };
-            groups.push(Group { lists: vec![id], by_default });
-            for (position, pattern) in list.patterns().iter().enumerate() {
-                let (excludes, glob) = split_exclusion(pattern);
-                let side = if excludes { Side::Out } else { Side::In };
-                let at = *pattern_of.entry(glob).or_insert_with(|| {
-                    globs.push(glob);
-                    uses.push(Vec::new());
-                    globs.len() - 1
-                });
-                if let Some(uses) = uses.get_mut(at) {
-                    uses.push(Use { group, position, side });
+        let mut found = Vec::new();
+        for list in lists {
+            let group = *group_of.entry(list.patterns()).or_insert_with(|| {
+                let by_default = if list.matches_by_default() { Side::In } else { Side::Out };
+                let mut patterns = Vec::with_capacity(list.patterns().len());
+                for pattern in list.patterns().iter().rev() {
+                    let (excludes, glob) = split_exclusion(pattern);
+                    let at = *pattern_of.entry(glob).or_insert_with(|| {
+                        globs.push(glob);
+                        lets_in.push(Vec::new());
+                        globs.len() - 1
+                    });
+                    if !excludes && let Some(groups_let_in) = lets_in.get_mut(at) {
+                        groups_let_in.push(groups.len());
+                    }
+                    patterns.push((at, if excludes { Side::Out } else { Side::In }));
                 }
-            }
+                groups.push(Group { patterns, by_default });
+                groups.len() - 1
+            });
+            found.push(group);
         }
-        Self { set: Compiled::new(globs.into_iter()), uses, groups, lists: count }
+        Self { set: Compiled::new(globs.into_iter()), lets_in, groups, lists: found }
     }
 
     /// How many lists there are.
     pub fn len(&self) -> usize {
-        self.lists
+        self.lists.len()
     }
 
     /// Whether there is no list at all.
     pub fn is_empty(&self) -> bool {
-        self.lists == 0
+        self.lists.is_empty()
     }
 
     /// The positions of the lists that match this path, ascending.
@@ -93,17 +96,30 @@ impl GlobIndex {
     /// That is the question of a push: which triggers does it concern, and by which file. A list that was answered
     /// costs nothing more, and the walk ends when all were.
     pub fn first_matches<'a>(&self, paths: impl IntoIterator<Item = &'a str>) -> Vec<Option<usize>> {
+        let all: Vec<usize> = (0..self.lists.len()).collect();
+        self.first_matches_of(&all, paths)
+    }
+
+    /// The same for some of the lists only, in the order in which they are named.
+    pub fn first_matches_of<'a>(
+        &self,
+        lists: &[usize],
+        paths: impl IntoIterator<Item = &'a str>,
+    ) -> Vec<Option<usize>> {
+        let mut is_open = vec![false; self.groups.len()];
+        for &list in lists {
+            if let Some(is_open) = self.lists.get(list).and_then(|&group| is_open.get_mut(group)) {
+                *is_open = true;
+            }
+        }
+        let mut open = is_open.iter().filter(|is_open| **is_open).count();
         let mut found: Vec<Option<usize>> = vec![None; self.groups.len()];
-        let mut open = self.groups.len();
         // Lists that match what no pattern mentions; each path is asked against those that are still open.
-        let mut by_default: Vec<usize> = self
-            .groups
-            .iter()
-            .enumerate()
-            .filter_map(|(at, group)| (group.by_default == Side::In).then_some(at))
+        let mut by_default: Vec<usize> = (self.groups.iter().zip(&is_open).enumerate())
+            .filter_map(|(at, (group, is_open))| (*is_open && group.by_default == Side::In).then_some(at))
             .collect();
-        let mut decided: Vec<Option<(usize, Side)>> = vec![None; self.groups.len()];
-        let mut touched: Vec<usize> = Vec::new();
+        // For every pattern the last path that it matched, counted from one.
+        let mut hit_by: Vec<usize> = vec![0; self.lets_in.len()];
         let mut scratch = Vec::new();
         let mut hits = Vec::new();
         for (number, path) in paths.into_iter().enumerate() {
@@ -111,48 +127,52 @@ impl GlobIndex {
                 break;
             }
             self.set.matches_into(path, &mut scratch, &mut hits);
-            for each in hits.iter().filter_map(|&hit| self.uses.get(hit)).flatten() {
-                if found.get(each.group).is_some_and(Option::is_some) {
-                    continue;
-                }
-                let Some(slot) = decided.get_mut(each.group) else { continue };
-                match slot {
-                    None => {
-                        *slot = Some((each.position, each.side));
-                        touched.push(each.group);
-                    }
-                    Some((position, _)) if *position < each.position => *slot = Some((each.position, each.side)),
-                    Some(_) => {}
+            for &hit in &hits {
+                if let Some(by) = hit_by.get_mut(hit) {
+                    *by = number + 1;
                 }
             }
-            by_default.retain(|&group| {
-                let untouched = decided.get(group).is_some_and(Option::is_none);
-                if untouched
-                    && let Some(slot) = found.get_mut(group)
-                    && slot.is_none()
+            let is_in = |group: usize| {
+                let is_hit = |pattern: usize| hit_by.get(pattern) == Some(&(number + 1));
+                self.groups.get(group).is_some_and(|group| group.verdict(is_hit) == Side::In)
+            };
+            let let_in = hits.iter().filter_map(|&hit| self.lets_in.get(hit)).flatten();
+            for &group in let_in.chain(&by_default) {
+                if let (Some(is_open @ true), Some(slot)) = (is_open.get_mut(group), found.get_mut(group))
+                    && is_in(group)
                 {
                     *slot = Some(number);
-                    open -= 1;
-                }
-                found.get(group).is_some_and(Option::is_none)
-            });
-            for group in touched.drain(..) {
-                let verdict = decided.get_mut(group).and_then(Option::take);
-                if let (Some((_, Side::In)), Some(slot)) = (verdict, found.get_mut(group)) {
-                    *slot = Some(number);
+                    *is_open = false;
                     open -= 1;
                 }
             }
+            by_default.retain(|&group| is_open.get(group) == Some(&true));
         }
-        let mut answers = vec![None; self.lists];
-        for (group, first) in self.groups.iter().zip(found) {
-            for &list in &group.lists {
-                if let Some(answer) = answers.get_mut(list) {
-                    *answer = first;
-                }
-            }
-        }
-        answers
+        lists.iter().map(|&list| self.lists.get(list).and_then(|&group| found.get(group).copied().flatten())).collect()
+    }
+}
+
+/// An index that is made when it is first asked for, and kept by all copies of what it stands in.
+///
+/// It follows from what stands beside it, so it makes no difference between two values.
+#[derive(Clone, Default)]
+pub(crate) struct KeptIndex(Arc<OnceLock<GlobIndex>>);
+
+impl KeptIndex {
+    pub(crate) fn get<'a>(&self, lists: impl FnOnce() -> Vec<&'a Globs>) -> &GlobIndex {
+        self.0.get_or_init(|| GlobIndex::new(lists()))
+    }
+}
+
+impl PartialEq for KeptIndex {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for KeptIndex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeptIndex")
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use signalbox_events::{Arn, RepositoryName};
 
+use crate::glob_index::KeptIndex;
 use crate::guard::{Approval, Protection, Replica};
 use crate::names::{ArnPattern, EmailAddress, PersonName, TeamName};
 use crate::topic::Topic;
@@ -57,6 +58,41 @@ pub struct Section {
     pub notifications: Option<Vec<NotificationRule>>,
     /// Which copies are kept.
     pub replicas: Vec<Replica>,
+    /// The path filters of all triggers together.
+    #[serde(skip)]
+    pub(crate) filters: KeptIndex,
+}
+
+impl Section {
+    /// For each trigger that is asked about, and that has a path filter: the first path that the filter lets through, by
+    /// its position.
+    ///
+    /// However many are asked, every path is looked at once.
+    pub fn first_paths<'a>(
+        &self,
+        asked: impl Fn(&Trigger) -> bool,
+        paths: impl IntoIterator<Item = &'a str>,
+    ) -> Vec<(&Trigger, Option<usize>)> {
+        let filters: Vec<(&Trigger, &Globs)> = (self.triggers.iter())
+            .filter_map(|trigger| Some((trigger, trigger.on.push.as_ref()?.paths.as_ref()?)))
+            .collect();
+        let asking: Vec<usize> =
+            (filters.iter().enumerate()).filter_map(|(at, (trigger, _))| asked(trigger).then_some(at)).collect();
+        let found = match asking.as_slice() {
+            [] => Vec::new(),
+            // The others need not be compiled for one.
+            [one] => {
+                let globs = filters.get(*one).map(|(_, globs)| *globs);
+                vec![paths.into_iter().position(|path| globs.is_some_and(|globs| globs.matches(path)))]
+            }
+            asking => {
+                let index = self.filters.get(|| filters.iter().map(|(_, globs)| *globs).collect());
+                index.first_matches_of(asking, paths)
+            }
+        };
+        let triggers = asking.iter().filter_map(|&at| Some(filters.get(at)?.0));
+        triggers.zip(found).collect()
+    }
 }
 
 /// Who is told about what.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use signalbox_policy::{GlobIndex, Globs, Policy, SkipCi, Trigger};
+use signalbox_policy::{Policy, SkipCi, Trigger};
 
 use crate::action::{Action, StartBuild};
 use crate::decision::{Because, Decision, Idle, Reason, Verdict};
@@ -36,7 +36,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
     if facts.origin == Origin::Sweep {
         decision.reasons.push(Reason::Missed { push: push.clone() });
     }
-    let first_matches = first_matching_paths(facts, &triggers);
+    let first_matches = first_matching_paths(facts, policy, push, &triggers);
     for trigger in triggers {
         let name = trigger.name.to_string();
         if let Some(idle) = not_yet(trigger) {
@@ -161,28 +161,29 @@ fn skip_marker(message: &str) -> Option<&'static str> {
 
 /// The first changed path that each trigger's filter lets through, under the trigger's name.
 ///
-/// All filters that look at the same difference go over its paths together, in one pass of one compiled set.
-fn first_matching_paths<'f>(facts: &'f Facts, triggers: &[&Trigger]) -> BTreeMap<String, &'f str> {
+/// All filters of a section that look at the same difference go over its paths together, in one pass of one compiled set.
+fn first_matching_paths<'f>(
+    facts: &'f Facts,
+    policy: &Policy,
+    push: &Push,
+    triggers: &[&Trigger],
+) -> BTreeMap<String, &'f str> {
+    let concerned: BTreeMap<&str, &Trigger> =
+        triggers.iter().map(|trigger| (trigger.name.as_str(), *trigger)).collect();
     let mut found = BTreeMap::new();
     for (index, difference) in facts.differences.iter().enumerate() {
-        let asking: Vec<(&str, &Globs)> = triggers
-            .iter()
-            .filter(|trigger| {
-                facts.triggers.get(trigger.name.as_str()).is_some_and(|known| known.difference == Some(index))
-            })
-            .filter_map(|trigger| Some((trigger.name.as_str(), trigger.on.push.as_ref()?.paths.as_ref()?)))
-            .collect();
-        let paths = || difference.paths.iter().map(String::as_str);
-        if let [(name, globs)] = asking.as_slice() {
-            if let Some(path) = paths().find(|path| globs.matches(path)) {
-                found.insert((*name).to_owned(), path);
-            }
-            continue;
-        }
-        let together = GlobIndex::new(asking.iter().map(|(_, globs)| *globs));
-        for ((name, _), first) in asking.iter().zip(together.first_matches(paths())) {
-            if let Some(path) = first.and_then(|first| difference.paths.get(first)) {
-                found.insert((*name).to_owned(), path);
+        let asked = |trigger: &Trigger| {
+            let name = trigger.name.as_str();
+            // A trigger of that name may stand in several sections: one of them holds.
+            concerned.get(name).is_some_and(|holds| std::ptr::eq(*holds, trigger))
+                && facts.triggers.get(name).is_some_and(|known| known.difference == Some(index))
+        };
+        for section in policy.sections_for(&push.repository) {
+            let paths = difference.paths.iter().map(String::as_str);
+            for (trigger, first) in section.first_paths(asked, paths) {
+                if let Some(path) = first.and_then(|first| difference.paths.get(first)) {
+                    found.insert(trigger.name.to_string(), path.as_str());
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Fields, Place, Reader, Who, check_references};
+use crate::glob_index::KeptIndex;
 use crate::glob_syntax::check_glob;
 use crate::keys::{self, Acts};
 use crate::names::{ArnPattern, EmailAddress, PersonName, TeamName};
@@ -45,6 +46,7 @@ impl Reader {
             protections: Vec::new(),
             notifications: None,
             replicas: Vec::new(),
+            filters: KeptIndex::default(),
         };
         let Some(fields) = self.fields(place, &keys::SECTION) else { return section };
         if let Some(place) = fields.get("triggers") {

@@ -16,7 +16,8 @@ def triggers_for(rules, repository, branch):
         if not wanted([pattern], repository):
             continue
         for name, trigger in (section.get("triggers") or {}).items():
-            push = (trigger.get("on") or {}).get("push")
+            # A key `on` is a boolean to YAML 1.1, which is what PyYAML reads.
+            push = trigger[True].get("push")
             if push is not None and wanted(push.get("branches") or ["**"], branch):
                 yield name, trigger, push.get("paths")
 
