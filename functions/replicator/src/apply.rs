@@ -9,7 +9,7 @@ use signalbox_aws::Failure;
 use signalbox_events::EventId;
 use signalbox_gitwire::Oid;
 use signalbox_gitwire::http::Target;
-use signalbox_glue::{Apply, Invocation, Measure, Order, Step, measure};
+use signalbox_glue::{Apply, Came, Invocation, Measure, Order, Step, Twice, measure};
 use signalbox_policy::{Create, Policy};
 use signalbox_replicator_rules::{
     Action, Copy, Listing, Memory, Origin, Place, TargetFacts, Working, commands_left, pushes, render_action,
@@ -40,18 +40,19 @@ impl Apply<Action> for Carrier<'_> {
             Action::Copy(copy) => Some(format!("copy {} {}", copy.place, digest(copy))),
             Action::Remember { .. } | Action::ComeAgain { .. } => None,
         };
-        Step { key, told: render_action(action), order: Order::Free }
+        // Every command names what it replaces: a copy that was made already is found equal.
+        Step { key, told: render_action(action), order: Order::Free, twice: Twice::Harmless }
     }
 
-    async fn apply(&self, action: &Action, _attempts: u32, invocation: Invocation) -> Result<String, Failure> {
+    async fn apply(&self, action: &Action, _attempts: u32, invocation: Invocation) -> Result<Came, Failure> {
         match action {
-            Action::Copy(copy) => self.copy(copy, invocation).await,
+            Action::Copy(copy) => self.copy(copy, invocation).await.map(Came::Done),
             Action::Remember { key, troubles, .. } => {
                 let before = self.memory(key)?;
                 let after = self.settled(key, None, troubles.clone())?;
                 self.swap(key, before, after).await?;
                 match troubles.is_empty() {
-                    true => Ok("done".to_owned()),
+                    true => Ok(Came::Done("done".to_owned())),
                     false => Err(Failure::refused("copying", troubles.join("; "))),
                 }
             }

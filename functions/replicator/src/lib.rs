@@ -15,7 +15,7 @@ use signalbox_aws::{Aws, CodeCommit, Failure, Secrets};
 use signalbox_events::{Arn, Detail, Event, Parsed, Region, RepositoryName, parse_event};
 use signalbox_gitwire::http::{Client, Patience};
 use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
-use signalbox_ledger::{Ledger, Noted, Report, State, Turn};
+use signalbox_ledger::{Ledger, Noted, Outcome, Report, State, Turn};
 use signalbox_policy::{ArnPattern, Mode};
 use signalbox_replicator_rules::{Decision, Facts, Needs, Verdict, decide, needs, render_action, render_reason};
 use tokio::sync::OnceCell;
@@ -124,7 +124,7 @@ impl Replicator {
             // What may simply be done again needs no claim.
             let mut done = Vec::new();
             for action in &decision.actions {
-                let outcome = carrier.apply(action, 1, invocation).await?;
+                let outcome = Outcome::from(carrier.apply(action, 1, invocation).await?);
                 done.push(format!("{}: {outcome}", carrier.step(action).told));
             }
             return handled(self.note(turn, report(done), invocation).await?);
