@@ -40,6 +40,8 @@ struct Secret {
 struct CreateSecret {
     name: Option<String>,
     secret_string: Option<String>,
+    /// Becomes the version's id; SDKs send one of their own.
+    client_request_token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +77,7 @@ impl SecretsManager {
         }
         let text = input.secret_string.unwrap_or_default();
         crate::input::check_length(INVALID, "secretString", Some(&text), 1..=65_536)?;
+        crate::input::check_length(INVALID, "clientRequestToken", input.client_request_token.as_deref(), 32..=64)?;
         let mut secrets = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
         if secrets.contains_key(&name) {
             let what = format!("The operation failed because the secret {name} already exists.");
@@ -82,7 +85,8 @@ impl SecretsManager {
         }
         // Six more characters tell a secret from one of the same name that was deleted.
         let arn = self.world.arn("secretsmanager", &format!("secret:{name}-{}", self.world.hex(6)));
-        let (version, created) = (self.world.uuid(), self.world.now().as_second());
+        let version = input.client_request_token.unwrap_or_else(|| self.world.uuid());
+        let created = self.world.now().as_second();
         let answer = json!({ "ARN": arn, "Name": name, "VersionId": version });
         secrets.insert(name, Secret { arn, version, text, created });
         Ok(answer)
