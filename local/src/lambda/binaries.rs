@@ -153,6 +153,17 @@ struct Diagnostic {
     level: String,
 }
 
+/// Takes out of a nested cargo's environment what the cargo that runs this program has set for it: the nested one must find
+/// out for itself, or it builds everything anew.
+pub fn forget_outer_cargo(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text == "CARGO_MANIFEST_DIR" || text == "CARGO_MANIFEST_PATH" {
+            command.env_remove(&name);
+        }
+    }
+}
+
 async fn cargo_build(
     cargo: &OsString,
     workspace: &Path,
@@ -166,13 +177,7 @@ async fn cargo_build(
     if network == Network::Offline {
         command.arg("--offline");
     }
-    // Set by the cargo that runs this program; the nested one must find out for itself, or it builds everything anew.
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text == "CARGO_MANIFEST_DIR" || text == "CARGO_MANIFEST_PATH" {
-            command.env_remove(&name);
-        }
-    }
+    forget_outer_cargo(&mut command);
     let no_cargo = |source| BinariesError::NoCargo { cargo: cargo.clone(), source };
     let mut child = command
         .stdin(Stdio::null())

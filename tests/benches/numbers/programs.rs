@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, bail, ensure};
+use signalbox_local::lambda::binaries::forget_outer_cargo;
 use tokio::process::Command;
 
 /// The Rust programs.
@@ -49,6 +50,7 @@ pub(crate) async fn build() -> anyhow::Result<Programs> {
         eprintln!("building {} in the release profile ...", package[2]);
         let mut command = Command::new(&cargo);
         command.current_dir(workspace()).args(["build", "--release", "--quiet", "--package"]).args(package);
+        forget_outer_cargo(&mut command);
         run("building the functions", &mut command).await?;
     }
     let release = target().join("release");
