@@ -36,6 +36,9 @@ pub(super) struct Arguments {
     /// The address that the stack's mail is subscribed for.
     #[arg(long, value_name = "ADDRESS", default_value = "team@example.com", value_parser = address)]
     email: String,
+    /// A parameter of the template, such as `BundleBuckets=*-backup`. May be given several times.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
     /// A region that is played; the first is the home region, where the stack lives. May be given several times.
     #[arg(long = "region", value_name = "REGION", default_value = "eu-west-1", value_parser = region)]
     regions: Vec<String>,
@@ -48,6 +51,13 @@ pub(super) struct Arguments {
     /// Show the functions' logs and what happens inside.
     #[arg(long)]
     verbose: bool,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("it is not of the form NAME=VALUE".to_owned()),
+    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -67,7 +77,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
                 ..Settings::new(&arguments.dir)
             },
             template: template()?,
-            parameters: [("Email".to_owned(), arguments.email.clone())].into(),
+            parameters: [("Email".to_owned(), arguments.email.clone())]
+                .into_iter()
+                .chain(arguments.parameters.iter().cloned())
+                .collect(),
             programs: Programs::Run(programs),
             functions: Default::default(),
         };

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signalbox_aws::Bucket;
+use signalbox_local::chaos::Kind;
+use signalbox_local::s3::Versioning;
 use signalbox_local::stage::Programs;
 use signalbox_local::template::ResourceKind;
 use signalbox_local::template::stack::Made;
@@ -13,8 +15,10 @@ use signalbox_tests::{Ground, programs, template};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
+use crate::replicator::world::{commit_of, dir_of, noise, set as set_ref};
+
 const POLICY: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit:\n        on: { push: { branches: [\"**\"], paths: [\"src/**\"] } }\n        start: { build: unit }\n        supersede: true\n    notifications:\n      - about: [build.*]\n        to: [team-demo]\n";
-const COPIES: &str = "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: codecommit://us-east-1/demo-copy, create: true }\n      - { to: \"https://git.example.com/demo\", credentials: signalbox/none }\n";
+const COPIES: &str = "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: codecommit://us-east-1/demo-copy, create: true }\n      - { to: \"https://git.example.com/demo\", credentials: signalbox/none }\n      - { to: \"s3://demo-backup/{repository}.bundle\" }\n";
 const QUICK: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"true\"]\n";
 const SLOW: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"sleep 60\"]\n";
 const FAILING: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"echo the sum is $((20 + 22)); exit 1\"]\n";
@@ -35,7 +39,8 @@ enum Scene {
     Retried,
     /// A push whose event was lost is found by the sweep.
     Swept,
-    /// A push is copied into a repository that is made for it, and the sweep carries the default branch over.
+    /// A push is copied into a repository that is made for it and into a bundle, the sweep carries the default branch over, and
+    /// what cannot be copied is mailed.
     Copied,
     /// The alarms go off.
     Alarms,
@@ -165,6 +170,12 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
         }
         Scene::Copied => {
             make(ground, QUICK, COPIES).await?;
+            ground.cloud().s3.create_bucket("demo-backup", Versioning::Off)?;
+            // A bundle of more than one part whose parts are not put together is taken back, and written again.
+            let here = dir_of(ground.cloud(), "demo");
+            set_ref(&here, "refs/heads/large", &commit_of(&here, &[&noise(&here, 24 * 1024 * 1024, 1)], &[]));
+            let chaos = &ground.cloud().world.chaos;
+            chaos.set(Some("fail@s3:CompleteMultipartUpload=1".parse()?));
             let tip = ground.commit("demo", "main", "one", &[("a", Some("a"))]).await?;
             let told = |count: usize| {
                 move |ground: &Ground| {
@@ -173,7 +184,20 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
                     Ok((reports >= count).then_some(()))
                 }
             };
+            let failed = |ground: &Ground| {
+                let count = ground.cloud().world.chaos.count(Kind::Fail, "s3:CompleteMultipartUpload");
+                Ok((count > 0).then_some(()))
+            };
+            ground.until("an upload that fails", failed).await?;
+            ground.cloud().world.chaos.set(None);
             ground.until("the copy's report", told(1)).await?;
+            let bundle = ground.cloud().s3.get("demo-backup", "demo.bundle")?;
+            anyhow::ensure!(bundle.is_some(), "there is no bundle");
+            let left_over = ground.uploads("demo-backup");
+            anyhow::ensure!(left_over == 0, "{left_over} uploads are left over");
+            let mail = ground.until("mail", |ground| Ok(ground.cloud().sns.inbox().into_iter().next())).await?;
+            let subject = "copy of demo on git.example.com cannot be made equal";
+            anyhow::ensure!(mail.subject == subject, "another mail came: {}", mail.subject);
             let elsewhere = ground.stage.regions().find("us-east-1").unwrap();
             let input = json!({ "repositoryName": "demo-copy", "branchName": "main" });
             let there = elsewhere.codecommit.call("GetBranch", input, &ground.developer()).await?;
@@ -238,7 +262,7 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
     if !matches!(scene, Scene::Alarms | Scene::DeadLetters) {
         for function in FUNCTIONS {
             let is_quiet = match scene {
-                Scene::Feature | Scene::Swept | Scene::Copied => function == "notifier",
+                Scene::Feature | Scene::Swept => function == "notifier",
                 _ => false,
             };
             if !is_quiet {
@@ -455,7 +479,7 @@ enum Came {
 /// Whether an event failed for want of the grant: a function that goes on without it logs another line.
 async fn event_failed(grant: &Grant, ground: &Ground) -> bool {
     let words = format!("perform: {}", grant.action).to_lowercase();
-    for function in ["trigger", "notifier"] {
+    for function in FUNCTIONS {
         for line in ground.stage.last_lines(function, 500).await.unwrap_or_default() {
             let said: Value = serde_json::from_str(&line).unwrap_or_default();
             let is_end = ["comes again", "refused"].iter().any(|end| said["message"] == *end);

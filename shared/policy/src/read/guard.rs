@@ -239,6 +239,13 @@ impl Reader {
         if let (Some(Target::Https { .. } | Target::Bundle { .. }), Some(place)) = (&target, fields.get("create")) {
             self.conflict(place, "only a CodeCommit repository can be created", Some("leave \"create\" out"));
         }
+        if let Some(Target::Bundle { .. }) = &target {
+            for name in ["deletions", "on_divergence"] {
+                let Some(place) = fields.get(name) else { continue };
+                let message = format!("{name:?} says nothing of a bundle, which is written anew from the source alone");
+                self.conflict(place, &message, Some("leave it out"));
+            }
+        }
         let refs =
             refs.unwrap_or_else(|| Globs::from_checked(vec!["refs/heads/**".to_owned(), "refs/tags/**".to_owned()]));
         Some(Replica { line: place.key.line, to: target?, refs, map, deletions, on_divergence, create })
@@ -298,9 +305,7 @@ impl Reader {
             },
             "https" => self.https(place, text, rest, fields, credentials),
             "s3" => match rest.split_once('/') {
-                Some((bucket, key)) if is_bucket(bucket) && !key.is_empty() => {
-                    let what = "a bundle in a bucket is checked, and not written in this version".to_owned();
-                    self.note(place.key, &place.path, what);
+                Some((bucket, key)) if is_bucket(bucket) && is_object_key(key) => {
                     Some(Target::Bundle { bucket: bucket.to_owned(), key: key.to_owned(), role })
                 }
                 _ => {
@@ -380,6 +385,11 @@ impl Reader {
     fn checked<T, E: std::fmt::Display>(&mut self, place: &Place<'_>, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.invalid(place, error, None)).ok()
     }
+}
+
+/// Whether this can be the key of an object: no folder, and nothing that could not be written down.
+fn is_object_key(key: &str) -> bool {
+    (1..=900).contains(&key.len()) && !key.ends_with('/') && !key.chars().any(char::is_control)
 }
 
 /// A pattern without a slash names a file in every folder, as in .gitignore: a rule against `*.pem` that only held in the
