@@ -43,10 +43,15 @@ fn state(change: &ReplicaStateChange) -> &'static str {
 fn subject(change: &ReplicaStateChange) -> String {
     let state = state(change);
     let (word, place, name) = place(change);
-    let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
-    fitted([change.repository.as_str(), place, &name], |[repository, place, name]| {
-        format!("copy of {repository} {word} {place}{name} {state}")
-    })
+    let repository = change.repository.as_str();
+    match name {
+        Some(name) => fitted([repository, place, name], |[repository, place, name]| {
+            format!("copy of {repository} {word} {place} ({name}) {state}")
+        }),
+        None => {
+            fitted([repository, place], |[repository, place]| format!("copy of {repository} {word} {place} {state}"))
+        }
+    }
 }
 
 /// Where the copy is, as people say it, and what it is called where that is another name.

@@ -92,12 +92,9 @@ fn subject(told: &Told<'_>) -> String {
 
 /// A subject of these parts that is short enough: the longest gives way first, and each keeps both of its ends.
 pub(crate) fn fitted<const N: usize>(parts: [&str; N], said: impl Fn(&[String; N]) -> String) -> String {
-    let mut parts = parts.map(|part| match (part, ascii(part).trim()) {
-        ("", _) => String::new(),
-        (_, "") => "?".to_owned(),
-        // What begins with a space on purpose keeps it.
-        (part, text) if part.starts_with(' ') => format!(" {text}"),
-        (_, text) => text.to_owned(),
+    let mut parts = parts.map(|part| match ascii(part).trim() {
+        "" => "?".to_owned(),
+        part => part.to_owned(),
     });
     loop {
         let subject = said(&parts);

@@ -308,8 +308,14 @@ impl Reader {
                 Some((bucket, key)) if is_bucket(bucket) && is_object_key(key) => {
                     Some(Target::Bundle { bucket: bucket.to_owned(), key: key.to_owned(), role })
                 }
-                _ => {
-                    self.invalid(place, format!("{text:?} is not of the form s3://BUCKET/KEY"), Some(BUCKET_HINT));
+                named => {
+                    let hint = match named {
+                        Some((bucket, _)) if is_bucket(bucket) => {
+                            "the key is that of the bundle, such as {repository}.bundle"
+                        }
+                        _ => BUCKET_HINT,
+                    };
+                    self.invalid(place, format!("{text:?} is not of the form s3://BUCKET/KEY"), Some(hint));
                     None
                 }
             },
