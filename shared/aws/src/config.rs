@@ -6,15 +6,21 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
+use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{self, TlsContext};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
 use aws_smithy_types::checksum_config::{RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use aws_types::sdk_config::Builder;
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(3);
 
 /// How long one try of a call may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -115,11 +121,19 @@ impl Aws {
 }
 
 /// The one TLS stack, rustls over ring, with the certificates that it trusts.
+///
+/// The connector is made here, once. The SDK's own HTTP client makes one more for every service client that is built, only
+/// to see whether the certificates load, and theirs is the dearest part of a start.
 pub(crate) fn https(trusted: TlsContext) -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).build();
+    let connector = Connector::builder()
+        .connector_settings(settings)
+        .sleep_impl(TokioSleep::new())
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .tls_context(trusted)
-        .build_https()
+        .build();
+    let connector = SharedHttpConnector::new(connector);
+    http_client_fn(move |_, _| connector.clone())
 }
 
 /// How patient the clients are, and what they check.
@@ -129,7 +143,7 @@ pub(crate) fn tuned(config: Builder) -> Builder {
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(100)))
         .timeout_config(
             TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(3))
+                .connect_timeout(CONNECT)
                 .operation_attempt_timeout(ATTEMPT)
                 .operation_timeout(OPERATION)
                 .build(),
