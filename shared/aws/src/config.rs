@@ -1,5 +1,6 @@
 //! Region, keys and endpoint of a function, and the one HTTP client that all its services share.
 
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -122,18 +123,27 @@ impl Aws {
 
 /// The one TLS stack, rustls over ring, with the certificates that it trusts.
 ///
-/// The connector is made here, once. The SDK's own HTTP client makes one more for every service client that is built, only
-/// to see whether the certificates load, and theirs is the dearest part of a start.
+/// The connector is made once, and beside the rest of the start: reading the system's certificates takes longer than all
+/// else, and only the first call needs them. (The SDK's own HTTP client reads them once more for every service client that is
+/// built, only to see whether it can.)
 pub(crate) fn https(trusted: TlsContext) -> SharedHttpClient {
-    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).build();
-    let connector = Connector::builder()
-        .connector_settings(settings)
+    let connector = Arc::new(LazyLock::new(move || SharedHttpConnector::new(connector(trusted))));
+    let early = Arc::clone(&connector);
+    // Without a thread the first call makes it.
+    let begun = std::thread::Builder::new().name("certificates".to_owned()).spawn(move || {
+        LazyLock::force(&early);
+    });
+    drop(begun);
+    http_client_fn(move |_, _| SharedHttpConnector::clone(&connector))
+}
+
+fn connector(trusted: TlsContext) -> Connector {
+    Connector::builder()
+        .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT).build())
         .sleep_impl(TokioSleep::new())
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .tls_context(trusted)
-        .build();
-    let connector = SharedHttpConnector::new(connector);
-    http_client_fn(move |_, _| connector.clone())
+        .build()
 }
 
 /// How patient the clients are, and what they check.
