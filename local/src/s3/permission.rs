@@ -49,7 +49,9 @@ impl Asking<'_> {
     }
 
     fn check(self, bucket: &str, need: &Need) -> Outcome<()> {
-        let bucket = self.store.bucket(bucket).ok();
+        // One that is to be made belongs to whoever makes it, whoever has the name already.
+        let is_new = need.action == "s3:CreateBucket";
+        let bucket = if is_new { None } else { self.store.bucket(bucket).ok() };
         let policy = bucket.as_ref().and_then(|bucket| bucket.setting(Setting::Policy));
         let need = match &bucket {
             Some(bucket) => need.clone().owned_by(&bucket.owner()),
