@@ -19,8 +19,8 @@ use crate::push::Sent;
 impl Replicator {
     /// A bucket, wherever it is.
     async fn bundle_bucket(&self, name: &str, role: Option<&Role>) -> Result<Bucket, Failure> {
-        let region = Bucket::region_of(&self.aws_for(self.aws.region(), role)?, name).await?;
-        Ok(Bucket::new(&self.aws_for(&region, role)?, name))
+        let region = Bucket::region_of(&self.aws_for(self.aws.region(), role).await?, name).await?;
+        Ok(Bucket::new(&self.aws_for(&region, role).await?, name))
     }
 
     /// What a bundle holds, with what its next write needs.

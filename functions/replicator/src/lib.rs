@@ -9,11 +9,12 @@ mod places;
 mod push;
 mod sweep;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use signalbox_aws::{Aws, CodeCommit, Failure, Secrets};
-use signalbox_events::{Arn, Detail, Event, Region, RepositoryName, StackName};
+use signalbox_aws::{Aws, CodeCommit, Failure, Roles, Secrets};
+use signalbox_events::{Arn, Detail, Event, RepositoryName, StackName};
 use signalbox_gitwire::http::{Client, Patience};
 use signalbox_glue::{
     Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Said, Setup, carry_out, note, read_event,
@@ -21,7 +22,7 @@ use signalbox_glue::{
 };
 use signalbox_ledger::{Ledger, Outcome, State, Turn};
 use signalbox_policy::{ArnPattern, Mode};
-use signalbox_replicator_rules::{Decision, Facts, Needs, Verdict, decide, needs, render_action, render_reason};
+use signalbox_replicator_rules::{Decision, Facts, Home, Needs, Verdict, decide, needs, render_action, render_reason};
 use tokio::sync::OnceCell;
 
 use crate::apply::Carrier;
@@ -35,6 +36,7 @@ pub struct Replicator {
     state: State,
     aws: Aws,
     codecommit: CodeCommit,
+    roles: OnceLock<Roles>,
     git: OnceCell<Client>,
     readable: Option<ArnPattern>,
     stack: Option<StackName>,
@@ -52,6 +54,7 @@ impl Replicator {
             state: setup.state.clone(),
             codecommit: CodeCommit::new(&setup.aws),
             aws: setup.aws.clone(),
+            roles: OnceLock::new(),
             git: OnceCell::new(),
             stack: setup.settings.stack.as_ref().and_then(|name| StackName::parse(name.as_str()).ok()),
             readable: readable.and_then(|pattern| ArnPattern::parse(pattern.as_str()).ok()),
@@ -88,6 +91,11 @@ impl Replicator {
         Secrets::new(&self.aws)
     }
 
+    /// Assumes roles; made where it is needed. Their sessions are called after the function.
+    fn roles(&self) -> &Roles {
+        self.roles.get_or_init(|| Roles::new(&self.aws, &self.function_name))
+    }
+
     /// The client for git, made when it is first needed: most events concern no copy.
     async fn git(&self) -> Result<&Client, Failure> {
         let make = || async {
@@ -106,7 +114,7 @@ impl Replicator {
         turn: Turn<'_>,
         invocation: Invocation,
     ) -> Result<Looked, Failure> {
-        let home = event.envelope.region.clone();
+        let home = Home::of(&event.envelope);
         let seen = self.gather(needs, &home, &in_force.policy, invocation.now).await?;
         let decision = decide(&seen.facts, &in_force.policy);
         let report = |actions| in_force.report(said((event, &received), &seen.facts, &decision, actions), invocation);
@@ -143,7 +151,7 @@ impl Replicator {
     async fn gather(
         &self,
         needs: &Needs,
-        home: &Region,
+        home: &Home,
         policy: &signalbox_policy::Policy,
         now: jiff::Timestamp,
     ) -> Result<Seen, Failure> {

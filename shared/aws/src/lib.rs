@@ -32,6 +32,8 @@ mod secrets;
 mod sns;
 #[cfg(feature = "sqs")]
 mod sqs;
+#[cfg(feature = "sts")]
+mod sts;
 
 #[cfg(feature = "cloudformation")]
 pub use cloudformation::{DeletedStack, StackDescription, StackResource, Stacks};
@@ -61,3 +63,5 @@ pub use secrets::{SecretText, Secrets};
 pub use sns::{Attribute, Subscriber, Topic};
 #[cfg(feature = "sqs")]
 pub use sqs::{Depth, Queue, Received};
+#[cfg(feature = "sts")]
+pub use sts::Roles;

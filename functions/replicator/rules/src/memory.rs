@@ -21,6 +21,9 @@ pub struct Memory {
     /// The bundle that holds them, where the target is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<WrittenBundle>,
+    /// The description that both sides had when they were last seen with the same one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
     /// When it was last made equal, for each source: two that copy each other share a memory.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub equal: BTreeMap<RepositoryName, Timestamp>,

@@ -246,7 +246,7 @@ async fn memory_does_not_grow_with_a_bundle() {
     }
     let blobs: Vec<String> = (1..=4).map(|seed| noise(&here, 24 * MB, seed)).collect();
     let blobs: Vec<&str> = blobs.iter().map(String::as_str).collect();
-    set(&here, "refs/heads/large", &commit_of(&here, &blobs, &[]));
+    set(&here, "refs/heads/main", &commit_of(&here, &blobs, &[]));
     ground.policy(&policy(REPLICA)).unwrap();
     ground.commit("demo", "main", "one", &[("a", Some("a"))]).await.unwrap();
     let written = |ground: &signalbox_tests::Ground| Ok(ground.cloud().s3.get(BUCKET, KEY)?);
