@@ -12,13 +12,16 @@ use signalbox_gitwire::http::Target;
 use signalbox_glue::{Apply, Came, Invocation, Measure, Order, Step, Twice, measure};
 use signalbox_policy::{Create, Policy};
 use signalbox_replicator_rules::{
-    Action, Copy, Listing, Memory, Origin, Place, TargetFacts, Working, commands_left, pushes, render_action,
-    render_failed,
+    Action, Copy, Listing, Memory, Origin, Place, SourceFacts, TargetFacts, Unfit, Working, commands_left, pushes,
+    render_action, render_failed,
 };
+use tokio::time::Instant;
 
 use crate::Replicator;
 use crate::gather::{Seen, open_target};
-use crate::push::{Sent, send};
+use crate::progress::{Fit, Progress, Pusher};
+use crate::push::Sent;
+use crate::steps::Stepper;
 
 /// Kept back from the invocation's time, to look at the target once more and to remember.
 const RESERVE: SignedDuration = SignedDuration::from_secs(10);
@@ -61,18 +64,6 @@ impl Apply<Action> for Carrier<'_> {
     }
 }
 
-/// What came of the pushes to one target.
-#[derive(Default)]
-struct Done {
-    sent: Sent,
-    /// Steps beside the refs, each as a sentence.
-    steps: Vec<String>,
-    /// What a person must mend.
-    troubles: Vec<String>,
-    /// Why the rest must be tried again.
-    later: Option<Failure>,
-}
-
 impl Carrier<'_> {
     /// Makes one target equal, looks at it once more, and remembers what both sides agree on.
     async fn copy(&self, copy: &Copy, invocation: Invocation) -> Result<String, Failure> {
@@ -83,20 +74,32 @@ impl Carrier<'_> {
         let working = Memory { working: Some(Working { event: self.event.clone(), until }), ..before.clone() };
         self.swap(key, before.clone(), working.clone()).await?;
 
-        let mut done = Done::default();
+        let mut done = Progress::default();
         let left = invocation.deadline.duration_since(Timestamp::now()).saturating_sub(RESERVE);
         let left = Duration::try_from(left).unwrap_or_default();
-        match tokio::time::timeout(left, self.push_all(copy, &mut done)).await {
+        let source = self.seen.facts.repository.as_ref();
+        let mut unfit = source.and_then(|source| before.unfit.get(source)).cloned();
+        match tokio::time::timeout(left, self.push_all(copy, unfit.as_ref(), left, &mut done)).await {
             Ok(Ok(())) => {}
             Ok(Err(failure @ Failure::Refused(_))) => done.troubles.push(failure.chain()),
-            Ok(Err(failure)) => done.later = Some(failure),
+            Ok(Err(failure)) => {
+                unfit = done.broken(unfit.as_ref(), left.as_secs());
+                done.later = Some(failure);
+            }
+            Err(_) if done.out_of_reach > 0 => {
+                done.troubles.push("what was tried behind it did not get through in time either".to_owned());
+            }
             Err(_) => {
-                let what = format!(
+                unfit = done.unfit(unfit.as_ref(), left.as_secs());
+                let mut what = format!(
                     "the {} s that were left were too short; {} of {} refs moved, the rest follows",
                     left.as_secs(),
                     done.sent.moved,
                     copy.plan.commands.len()
                 );
+                for (name, at) in &done.stands {
+                    what.push_str(&format!("; {name} has come as far as {}", at.short()));
+                }
                 done.later = Some(Failure::retry(format!("copying to {}", copy.place), what));
             }
         }
@@ -109,15 +112,28 @@ impl Carrier<'_> {
         };
         if let Some(listing) = &listed {
             self.prove(copy, listing, &mut done)?;
+            // Only where the branch stands there is it agreed that it came so far.
+            done.stands.retain(|name, at| listing.refs.get(name) == Some(at));
         }
         let troubles: Vec<String> = copy.plan.failed.iter().map(render_failed).chain(done.troubles.clone()).collect();
         // What must be tried again is no trouble yet, and what was is not known to be over.
-        let source = self.seen.facts.repository.as_ref();
         let told = match &done.later {
             Some(_) => source.and_then(|it| before.failing.get(it)).map(|it| it.what.clone()).unwrap_or_default(),
             None => troubles.clone(),
         };
-        let after = self.settled(key, listed, told)?;
+        let is_listed = listed.is_some();
+        let mut after = self.settled(key, listed, told)?;
+        if is_listed {
+            // A step is a place that both sides had: the source moved on from there.
+            after.agreed.extend(std::mem::take(&mut done.stands));
+        }
+        if let Some(source) = source {
+            let is_done = done.later.is_none() && done.out_of_reach == 0;
+            match unfit.filter(|_| !is_done) {
+                Some(unfit) => after.unfit.insert(source.clone(), unfit),
+                None => after.unfit.remove(source),
+            };
+        }
         self.swap(key, working, after).await?;
 
         let outcome = self.outcome(copy, &done);
@@ -128,7 +144,14 @@ impl Carrier<'_> {
         }
     }
 
-    async fn push_all(&self, copy: &Copy, done: &mut Done) -> Result<(), Failure> {
+    async fn push_all(
+        &self,
+        copy: &Copy,
+        unfit: Option<&Unfit>,
+        left: Duration,
+        done: &mut Progress,
+    ) -> Result<(), Failure> {
+        let until = Instant::now() + left;
         let source = self.seen.source.as_ref();
         let source =
             source.ok_or_else(|| Failure::retry("copying", "the source was not read; it is looked at again"))?;
@@ -145,7 +168,13 @@ impl Carrier<'_> {
                 &made
             }
         };
-        let mut had: BTreeSet<Oid> = target.listing().refs.iter().map(|found| found.id).collect();
+        let had: BTreeSet<Oid> = target.listing().refs.iter().map(|found| found.id).collect();
+        let mut pusher = Pusher { source, target, had };
+        let unfit = unfit.filter(|unfit| unfit.goes_in_steps(left.as_secs()));
+        let main = match &self.seen.facts.source {
+            SourceFacts::Listed(listing) => listing.head.as_ref(),
+            SourceFacts::NotRead | SourceFacts::Gone => None,
+        };
         let ends_head = |commands: &[signalbox_replicator_rules::Command]| {
             commands.iter().any(|command| command.new.is_none() && copy.head.as_ref() == Some(&command.name))
         };
@@ -155,8 +184,10 @@ impl Carrier<'_> {
                 self.set_head(copy, done).await?;
                 head_is_set = true;
             }
-            let sent = send(source, target, &mut had, &commands).await?;
-            done.sent.add(sent);
+            let fits = unfit.is_none() && !matches!(pusher.push(&commands, done).await?, Fit::TooLarge { .. });
+            if !fits {
+                Stepper { pusher: &mut pusher, unfit, until }.go(&commands, main, done).await?;
+            }
         }
         if !head_is_set {
             self.set_head(copy, done).await?;
@@ -164,7 +195,7 @@ impl Carrier<'_> {
         Ok(())
     }
 
-    async fn create(&self, copy: &Copy, done: &mut Done) -> Result<(), Failure> {
+    async fn create(&self, copy: &Copy, done: &mut Progress) -> Result<(), Failure> {
         let Place::CodeCommit { region, repository, role } = &copy.place else { return Ok(()) };
         let codecommit = self.function.codecommit_for(region.as_str(), role.as_ref())?;
         let description = match &self.seen.facts.repository {
@@ -176,7 +207,7 @@ impl Carrier<'_> {
         Ok(())
     }
 
-    async fn set_head(&self, copy: &Copy, done: &mut Done) -> Result<(), Failure> {
+    async fn set_head(&self, copy: &Copy, done: &mut Progress) -> Result<(), Failure> {
         let (Some(head), Place::CodeCommit { region, repository, role }) = (&copy.plan.head, &copy.place) else {
             return Ok(());
         };
@@ -190,7 +221,7 @@ impl Carrier<'_> {
     }
 
     /// Holds what the target has now against what it should have: only what was listed again counts.
-    fn prove(&self, copy: &Copy, listing: &Listing, done: &mut Done) -> Result<(), Failure> {
+    fn prove(&self, copy: &Copy, listing: &Listing, done: &mut Progress) -> Result<(), Failure> {
         let refused = std::mem::take(&mut done.sent.refused);
         let left = commands_left(&self.seen.facts, self.policy, &copy.key, listing);
         for (name, why) in refused {
@@ -212,7 +243,7 @@ impl Carrier<'_> {
     }
 
     /// What was done, as a sentence with its numbers.
-    fn outcome(&self, copy: &Copy, done: &Done) -> String {
+    fn outcome(&self, copy: &Copy, done: &Progress) -> String {
         let mut parts = done.steps.clone();
         if !copy.plan.commands.is_empty() {
             let Sent { moved, bytes, .. } = done.sent;

@@ -5,7 +5,9 @@
 mod apply;
 mod gather;
 mod places;
+mod progress;
 mod push;
+mod steps;
 mod sweep;
 
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! The replicator over two regions of the local cloud, with git itself as the judge of what became equal.
 
 mod again;
+mod steps;
 mod world;
 
 use serde_json::json;

@@ -15,6 +15,7 @@ mod place;
 mod pushes;
 mod refs;
 mod render;
+mod steps;
 
 pub use compare::{Because, Command, Failed, Left, Plan, Trouble, Why, compare, unsure};
 pub use decide::{Action, Copy, Decision, Reason, Verdict, commands_left, decide};
@@ -24,4 +25,7 @@ pub use needs::{Cursor, Needs, ReplicaNeeds, has_replicas, needs, needs_of};
 pub use place::{Copied, Place, copies_of, memory_key};
 pub use pushes::{MOST_COMMANDS, pushes};
 pub use refs::{Names, copied_kinds};
-pub use render::{render_action, render_command, render_failed, render_left, render_reason};
+pub use render::{
+    render_action, render_beyond, render_command, render_failed, render_left, render_reason, render_too_large,
+};
+pub use steps::{GotOn, Unfit, divided, is_branch};

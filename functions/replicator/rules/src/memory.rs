@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use signalbox_events::{EventId, RepositoryName};
 
 use crate::facts::Refs;
+use crate::steps::Unfit;
 
 /// The memory of one copy, or of two repositories that copy each other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +19,9 @@ pub struct Memory {
     /// What is wrong, for each source: two that copy each other share a memory.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failing: BTreeMap<RepositoryName, Failing>,
+    /// What did not get through in one push, for each source.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unfit: BTreeMap<RepositoryName, Unfit>,
     /// Who copies at the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working: Option<Working>,

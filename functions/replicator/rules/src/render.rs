@@ -2,6 +2,7 @@
 
 use crate::compare::{Because, Command, Failed, Left, Trouble, Why};
 use crate::decide::{Action, Reason};
+use crate::steps::Unfit;
 
 /// A sentence names at most this many refs.
 const MOST_NAMED: usize = 20;
@@ -106,6 +107,45 @@ pub fn render_failed(failed: &Failed) -> String {
             refs(*there)
         ),
         Trouble::OddName => format!("{name:?} is a name that cannot be copied. Rename it in the source"),
+    }
+}
+
+/// A push that has no part which fits into an invocation, as a sentence that says what a person can do.
+pub fn render_beyond(command: &Command, unfit: &Unfit) -> String {
+    format!(
+        "{} is out of reach: {} of its pack had come when {} s were over, and a target keeps nothing of half a pack. {}. Push it \
+         once by hand, then the copy goes on by itself",
+        render_way(command),
+        size(unfit.bytes),
+        unfit.seconds,
+        NOTHING_SMALLER
+    )
+}
+
+/// A push that has no part which the target takes, as a sentence that says what a person can do.
+pub fn render_too_large(command: &Command, bytes: u64, words: &str) -> String {
+    format!(
+        "{} is out of reach: its pack is larger than the target takes, {} had been sent ({words}). {}. Let the target take \
+         larger packs, or push it once by hand",
+        render_way(command),
+        size(bytes),
+        NOTHING_SMALLER
+    )
+}
+
+const NOTHING_SMALLER: &str = "There is no commit on the way at which the source would end a smaller one";
+
+fn render_way(command: &Command) -> String {
+    let place =
+        |at: &Option<crate::facts::Object>| at.as_ref().map_or("nothing".to_owned(), |at| at.short().to_owned());
+    format!("{} from {} to {}", command.name, place(&command.old), place(&command.new))
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} bytes"),
+        10_000..10_000_000 => format!("{} kB", bytes / 1_000),
+        _ => format!("{} MB", bytes / 1_000_000),
     }
 }
 
