@@ -28,7 +28,7 @@ pub(crate) struct Seen {
 /// A target that was looked at, to be written to.
 pub(crate) enum Open {
     /// A repository.
-    Git(Target),
+    Git(Box<Target>),
     /// A bundle, and what it is written over.
     Bundle {
         /// Its bucket.
@@ -134,7 +134,7 @@ pub(crate) async fn open_target(
     };
     let mut listing = Listing { description, ..plain(target.listing()) };
     listing.head = listing.head.or(default_branch);
-    Ok(Some((listing, Open::Git(target))))
+    Ok(Some((listing, Open::Git(Box::new(target)))))
 }
 
 /// A listing in the words of the rules. What can never be copied, whatever its name, is left out here.

@@ -189,7 +189,8 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
             };
             let failed = |ground: &Ground| {
                 let count = ground.cloud().world.chaos.count(Kind::Fail, "s3:CompleteMultipartUpload");
-                Ok((count > 0).then_some(()))
+                // A call is tried three times.
+                Ok((count >= 3).then_some(()))
             };
             ground.until("an upload that fails", failed).await?;
             ground.cloud().world.chaos.set(None);
