@@ -174,14 +174,15 @@ impl Repositories {
     }
 
     pub(in crate::codecommit) fn list_templates(&self, input: ListTemplates) -> Answer<TemplateNames> {
-        let size = check_size(input.max_results, PAGE, "InvalidMaxResultsException")?;
+        let ListTemplates { next_token, max_results } = input;
+        let size = check_size(max_results, PAGE, "InvalidMaxResultsException")?;
         let mut names: Vec<String> =
             self.templates.read(|all| all.by_id.values().map(|template| template.name.clone()).collect());
         names.sort();
         let listing = self.world.listing("codecommit:ListApprovalRuleTemplates", &[]);
         let names = names.into_iter().map(|name| (name.clone(), name));
         let (approval_rule_template_names, next_token) =
-            listing.page(names, Order::Ascending, size, input.next_token.as_deref()).map_err(no_such_page)?;
+            listing.page(names, Order::Ascending, size, next_token.as_deref()).map_err(no_such_page)?;
         Ok(TemplateNames { approval_rule_template_names, next_token })
     }
 

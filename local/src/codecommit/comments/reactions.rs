@@ -152,7 +152,7 @@ impl Repositories {
             let (there, gone): (Vec<String>, Vec<String>) =
                 all.map(|(arn, _)| arn.clone()).partition(|arn| self.world.iam.is_known(arn));
             let is_there = !there.is_empty() || !gone.is_empty();
-            is_there.then(|| OfOneKind {
+            is_there.then_some(OfOneKind {
                 reaction: Formats { emoji: kind.emoji, short_code: kind.short_code, unicode: kind.unicode },
                 reaction_users: there,
                 reactions_from_deleted_users_count: gone.len(),

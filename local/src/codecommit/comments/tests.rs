@@ -19,7 +19,8 @@ async fn with_review() -> (Site, String, String) {
 
 fn with(base: &Value, more: Value) -> Value {
     let mut input = base.clone();
-    input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let Value::Object(more) = more else { panic!("{more} is no object") };
+    input.as_object_mut().unwrap().extend(more);
     input
 }
 

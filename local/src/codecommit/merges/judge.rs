@@ -105,7 +105,7 @@ impl Repositories {
             ));
         }
         if how.merges_lines() && combined.clashes.len() > MOST_FILES {
-            return Err(too_much(format!("{} files changed on both sides", combined.clashes.len())));
+            return Err(too_much(&format!("{} files changed on both sides", combined.clashes.len())));
         }
         let (mut files, mut conflicts) = (combined.files, Vec::new());
         for path in combined.clashes {
@@ -267,7 +267,7 @@ impl Repositories {
         let versions = Versions { base: of(base), source: of(source), destination: of(destination) };
         let largest = [&versions.base, &versions.source, &versions.destination].into_iter().map(Vec::len).max();
         if largest.is_some_and(|largest| largest > LARGEST) {
-            return Err(too_much(format!("a file has more than {LARGEST} bytes")));
+            return Err(too_much(&format!("a file has more than {LARGEST} bytes")));
         }
         Ok(versions)
     }
@@ -333,6 +333,6 @@ fn three_way(before: Option<Mode>, theirs: Mode, ours: Mode) -> Option<Mode> {
     }
 }
 
-fn too_much(what: String) -> ServiceError {
+fn too_much(what: &str) -> ServiceError {
     ServiceError::bad("MaximumFileContentToLoadExceededException", format!("too much to merge: {what}"))
 }

@@ -153,7 +153,7 @@ impl Repositories {
     ) -> Answer<Merged> {
         let tips = self.tips(repository, source, destination).await?;
         if !tips.is_fast_forward() && !tips.is_up_to_date() {
-            return Err(manual_merge(format!("{} is not behind {}", tips.destination, tips.source)));
+            return Err(manual_merge(&format!("{} is not behind {}", tips.destination, tips.source)));
         }
         let commit = if tips.is_up_to_date() { &tips.destination } else { &tips.source }.clone();
         let note = MergeNote {
@@ -179,7 +179,7 @@ impl Repositories {
         if let Some(open) = judged.open().next() {
             let more = judged.open().count() - 1;
             let others = if more == 0 { String::new() } else { format!(" and {more} others") };
-            return Err(manual_merge(format!("{}{others} changed in both", open.path)));
+            return Err(manual_merge(&format!("{}{others} changed in both", open.path)));
         }
         let mut files = judged.files;
         if merging.folders == Some(EmptyFolders::Stay)
@@ -212,7 +212,7 @@ impl Repositories {
     }
 }
 
-fn manual_merge(why: String) -> ServiceError {
+fn manual_merge(why: &str) -> ServiceError {
     ServiceError::bad("ManualMergeRequiredException", format!("the merge needs somebody: {why}"))
 }
 

@@ -38,13 +38,15 @@ async fn write(tree: &WorkTree, files: &[(&str, &str)]) {
 fn merge(more: Value) -> Value {
     let mut input =
         json!({ "repositoryName": "demo", "sourceCommitSpecifier": "topic", "destinationCommitSpecifier": "main" });
-    input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let Value::Object(more) = more else { panic!("{more} is no object") };
+    input.as_object_mut().unwrap().extend(more);
     input
 }
 
 fn of_option(more: Value) -> Value {
     let mut input = merge(json!({ "mergeOption": "THREE_WAY_MERGE" }));
-    input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let Value::Object(more) = more else { panic!("{more} is no object") };
+    input.as_object_mut().unwrap().extend(more);
     input
 }
 

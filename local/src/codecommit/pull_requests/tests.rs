@@ -1,8 +1,11 @@
 //! Pull requests over a real repository, with the real git pushing.
 
 use serde_json::{Value, json};
+use signalbox_events::{Parsed, parse_event};
 
 use super::super::testing::{Site, WorkTree};
+use crate::auth::Caller;
+use crate::iam::{Definition, gate};
 
 const ANNA: &str = "arn:aws:iam::111122223333:user/anna";
 
@@ -259,9 +262,16 @@ async fn what_happened_to_a_pull_request_is_told_in_order_and_by_type() {
 #[tokio::test]
 async fn a_repository_has_at_most_a_thousand_open_pull_requests() {
     let (site, _tree) = Site::with_topic().await;
-    for _ in 0..super::operations::MOST_OPEN {
-        site.open_topic().await;
-    }
+    site.open_topic().await;
+    // Made one by one they would take a minute.
+    site.running.cloud.codecommit.repositories.pull_requests.change(|all| {
+        let first = all.find(1).unwrap().clone();
+        for _ in 1..super::operations::MOST_OPEN {
+            let mut another = first.clone();
+            another.id = all.next_id();
+            all.insert(another);
+        }
+    });
     let targets = json!([{ "repositoryName": "demo", "sourceReference": "topic" }]);
     let input = json!({ "title": "One more", "targets": targets });
     assert_eq!(site.refused("CreatePullRequest", input.clone()).await, "MaximumOpenPullRequestsExceededException");
@@ -292,4 +302,116 @@ async fn a_pull_request_is_the_same_after_a_restart_and_goes_with_its_repository
         site.refused("GetPullRequest", json!({ "pullRequestId": "1" })).await,
         "PullRequestDoesNotExistException"
     );
+}
+
+#[tokio::test]
+async fn every_event_of_a_review_is_one_that_the_functions_understand() {
+    let (site, tree) = Site::with_topic().await;
+    let mut events = site.running.cloud.eventbridge.subscribe();
+    let statement = json!({ "Type": "Approvers", "NumberOfApprovalsNeeded": 1 });
+    let content = json!({ "Version": "2018-11-08", "Statements": [statement] }).to_string();
+    let template = json!({ "approvalRuleTemplateName": "gate", "approvalRuleTemplateContent": content });
+    site.call("CreateApprovalRuleTemplate", template).await.unwrap();
+    let associate = json!({ "approvalRuleTemplateName": "gate", "repositoryName": "demo" });
+    site.call("AssociateApprovalRuleTemplateWithRepository", associate).await.unwrap();
+    let mut batch = json!({ "approvalRuleTemplateName": "gate", "repositoryNames": ["demo"] });
+    site.call("BatchDisassociateApprovalRuleTemplateFromRepositories", batch.clone()).await.unwrap();
+    site.call("BatchAssociateApprovalRuleTemplateWithRepositories", batch.take()).await.unwrap();
+    let made = site.open_topic().await;
+    tree.commit("c", "more\n").await;
+    tree.git(&["push", "-q", "origin", "topic"]).await;
+    let of = |more: Value| {
+        let mut input = json!({ "pullRequestId": "1" });
+        input.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        input
+    };
+    let rule = of(json!({ "approvalRuleName": "own", "approvalRuleContent": content }));
+    site.call("CreatePullRequestApprovalRule", rule).await.unwrap();
+    let rule = of(json!({ "approvalRuleName": "own", "newRuleContent": content }));
+    site.call("UpdatePullRequestApprovalRuleContent", rule).await.unwrap();
+    site.call("DeletePullRequestApprovalRule", of(json!({ "approvalRuleName": "own" }))).await.unwrap();
+    let revision = site.pull_request("1").await["revisionId"].clone();
+    let vote = of(json!({ "revisionId": revision, "approvalState": "APPROVE" }));
+    site.call_as(ANNA, "UpdatePullRequestApprovalState", vote).await.unwrap();
+    let set = of(json!({ "revisionId": revision, "overrideStatus": "OVERRIDE" }));
+    site.call("OverridePullRequestApprovalRules", set).await.unwrap();
+    let comment = json!({ "repositoryName": "demo", "beforeCommitId": target(&made)["destinationCommit"],
+        "afterCommitId": target(&made)["sourceCommit"], "content": "text" });
+    site.call("PostCommentForComparedCommit", comment.clone()).await.unwrap();
+    let posted = site.call("PostCommentForPullRequest", of(comment)).await.unwrap();
+    let id = &posted["comment"]["commentId"];
+    site.call("PostCommentReply", json!({ "inReplyTo": id, "content": "text" })).await.unwrap();
+    site.call("UpdateComment", json!({ "commentId": id, "content": "text" })).await.unwrap();
+    site.call("PutCommentReaction", json!({ "commentId": id, "reactionValue": ":eyes:" })).await.unwrap();
+    let merge = json!({ "repositoryName": "demo", "sourceCommitSpecifier": "topic",
+        "destinationCommitSpecifier": "main", "mergeOption": "SQUASH_MERGE" });
+    site.call("CreateUnreferencedMergeCommit", merge).await.unwrap();
+    site.call("MergePullRequestBySquash", of(json!({ "repositoryName": "demo" }))).await.unwrap();
+    let told = site.events();
+    let mut kinds = std::collections::BTreeSet::new();
+    for detail in &told {
+        let event = events.recv().await.unwrap().event.clone();
+        assert_eq!(&event["detail"], detail);
+        match parse_event(event.to_string().as_bytes()) {
+            Ok(Parsed::Ours(_)) => kinds.insert(event["detail-type"].as_str().unwrap().to_owned()),
+            other => panic!("{event}: {other:?}"),
+        };
+    }
+    assert_eq!(kinds.len(), 6, "{kinds:?}");
+    assert_eq!(told.len(), 20);
+}
+
+#[tokio::test]
+async fn a_permission_is_one_for_the_repository_of_the_pull_request_and_a_merge_names_its_branch() {
+    let (site, _tree) = Site::with_topic().await;
+    site.open_topic().await;
+    let cloud = &site.running.cloud;
+    let policy = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": "codecommit:*", "Resource": "arn:aws:codecommit:*:*:demo" },
+        { "Sid": "NotIntoMain", "Effect": "Deny", "Action": "codecommit:Merge*", "Resource": "*",
+          "Condition": { "StringLikeIfExists": { "codecommit:References": ["refs/heads/main"] },
+                         "Null": { "codecommit:References": "false" } } },
+    ] });
+    cloud.world.iam.put_user("anna", Definition::default().with_policy("demo", policy)).unwrap();
+    let caller = Caller { arn: ANNA.to_owned(), access_key_id: String::new() };
+    let is_let = |operation: &str, input: Value| {
+        gate::admit_json(cloud, "codecommit", operation, &input, &caller).map_err(|refused| refused.message)
+    };
+    let one = json!({ "pullRequestId": "1" });
+    is_let("GetPullRequest", one.clone()).unwrap();
+    is_let("UpdatePullRequestApprovalState", one).unwrap();
+    is_let("GetPullRequest", json!({ "pullRequestId": "2" })).unwrap_err();
+    is_let("CreateApprovalRuleTemplate", json!({})).unwrap_err();
+    let targets = |name: &str| json!({ "targets": [{ "repositoryName": name, "sourceReference": "topic" }] });
+    is_let("CreatePullRequest", targets("demo")).unwrap();
+    is_let("CreatePullRequest", targets("other")).unwrap_err();
+    let both = json!({ "targets": [{ "repositoryName": "demo" }, { "repositoryName": "other" }] });
+    is_let("CreatePullRequest", both).unwrap_err();
+
+    // Whatever repository the caller names, it is that of the pull request which counts.
+    for named in ["demo", "other"] {
+        let merge = json!({ "pullRequestId": "1", "repositoryName": named });
+        let refused = is_let("MergePullRequestBySquash", merge).unwrap_err();
+        assert!(refused.contains("NotIntoMain"), "{refused}");
+    }
+    let branches = |destination: &str, target: Option<&str>| {
+        let mut input = json!({ "repositoryName": "demo", "destinationCommitSpecifier": destination });
+        if let Some(target) = target {
+            input["targetBranch"] = json!(target);
+        }
+        is_let("MergeBranchesBySquash", input)
+    };
+    branches("main", None).unwrap_err();
+    branches("dev", Some("main")).unwrap_err();
+    branches("dev", None).unwrap();
+    branches("refs/heads/main", Some("dev")).unwrap();
+
+    let site_call = json!({ "repositoryName": "other" });
+    site.call("CreateRepository", site_call).await.unwrap();
+    let comment = json!({ "repositoryName": "demo", "afterCommitId": site.put("x", "1").await, "content": "text" });
+    let comment = site.call("PostCommentForComparedCommit", comment).await.unwrap()["comment"]["commentId"].clone();
+    is_let("GetComment", json!({ "commentId": comment })).unwrap();
+    is_let("PostCommentReply", json!({ "inReplyTo": comment })).unwrap();
+    site.call("UpdateRepositoryName", json!({ "oldName": "demo", "newName": "renamed" })).await.unwrap();
+    is_let("GetComment", json!({ "commentId": comment })).unwrap_err();
 }
