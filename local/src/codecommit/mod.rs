@@ -38,6 +38,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use signalbox_events::{MergeOption, RepositoryName};
+use tokio::sync::OnceCell;
 
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
@@ -126,6 +127,8 @@ pub const OPERATIONS: &[&str] = &[
 #[derive(Debug)]
 pub struct CodeCommit {
     repositories: Arc<Repositories>,
+    /// Set once the pull requests have followed what their branches did before this start.
+    caught_up: OnceCell<()>,
 }
 
 impl CodeCommit {
@@ -134,7 +137,7 @@ impl CodeCommit {
     /// # Errors
     /// A folder that cannot be used, a spoilt state file, no git or one that will not do.
     pub fn open(world: &Arc<World>, bus: &Arc<EventBridge>) -> anyhow::Result<Self> {
-        Ok(Self { repositories: Arc::new(Repositories::open(world, bus)?) })
+        Ok(Self { repositories: Arc::new(Repositories::open(world, bus)?), caught_up: OnceCell::new() })
     }
 
     /// Answers one operation of the JSON protocol.
@@ -142,6 +145,7 @@ impl CodeCommit {
     /// # Errors
     /// AWS's codes.
     pub async fn call(&self, operation: &str, input: Value, caller: &Caller) -> Answer<Value> {
+        self.caught_up.get_or_init(|| self.repositories.catch_up()).await;
         // On a task of its own: a caller that hangs up must not leave a ref changed and its event unsent.
         let (repositories, operation, caller) = (Arc::clone(&self.repositories), operation.to_owned(), caller.clone());
         let task = tokio::spawn(async move { repositories.answer(&operation, input, &caller).await });

@@ -1,8 +1,8 @@
 //! What becomes of pull requests when a branch moves: a new revision, a merge that was made by a push, the end.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use signalbox_events::MergeOption;
+use signalbox_events::{MergeOption, RefName};
 
 use super::super::events::{Move, RefChange};
 use super::super::names::ObjectId;
@@ -13,6 +13,29 @@ use crate::auth::Caller;
 use crate::error::Answer;
 
 impl Repositories {
+    /// Lets all open pull requests follow what their branches did while nobody looked.
+    ///
+    /// A cloud that was killed may have moved a branch and not have saved what followed. Who did it is not known any more:
+    /// the account did.
+    pub(in crate::codecommit) async fn catch_up(&self) {
+        let caller = Caller { arn: format!("arn:aws:iam::{}:root", self.world.account), access_key_id: String::new() };
+        let open: Vec<PullRequest> = self.pull_requests.read(|all| all.open().cloned().collect());
+        let mut branches = BTreeMap::new();
+        for one in open {
+            let recorded = [(one.source, one.revision.source_commit), (one.destination, one.destination_commit)];
+            for (branch, commit) in recorded {
+                branches.insert((one.repository_id.clone(), branch), commit);
+            }
+        }
+        for ((id, branch), commit) in branches {
+            let (Some(repository), Ok(name)) = (self.with_id(&id), RefName::parse(branch)) else { continue };
+            let change = RefChange { name, how: Move::Updated(commit.clone(), commit) };
+            let lock = self.review_lock(&repository);
+            let held = lock.lock().await;
+            self.follow(&repository, &[change], &caller, &held).await;
+        }
+    }
+
     /// Lets the open pull requests of a repository follow what happened to its refs.
     ///
     /// What happened is told already and cannot be undone, so nothing here fails: what goes wrong is logged.

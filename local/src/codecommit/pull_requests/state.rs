@@ -118,6 +118,11 @@ impl PullRequests {
         if found.is_open() { Ok(found) } else { Err(already_closed(id)) }
     }
 
+    /// All that are open.
+    pub(super) fn open(&self) -> impl Iterator<Item = &PullRequest> {
+        self.all.values().filter(|one| one.is_open())
+    }
+
     /// Those of a repository, by id.
     pub(super) fn of_repository<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a PullRequest> {
         self.all.values().filter(move |one| one.repository_id == id)

@@ -305,6 +305,35 @@ async fn a_pull_request_is_the_same_after_a_restart_and_goes_with_its_repository
 }
 
 #[tokio::test]
+async fn what_a_killed_cloud_had_not_saved_is_found_in_the_branches_at_the_next_start() {
+    let (site, tree) = Site::with_topic().await;
+    let made = site.open_topic().await;
+    tree.git(&["push", "-q", "origin", "topic:second"]).await;
+    let targets = json!([{ "repositoryName": "demo", "sourceReference": "second", "destinationReference": "main" }]);
+    site.call("CreatePullRequest", json!({ "title": "Second", "targets": targets })).await.unwrap();
+    site.running.cloud.save().unwrap();
+    let file = site.folder.path().join("cloud/state/codecommit-pull-requests.json");
+    let saved = std::fs::read(&file).unwrap();
+    let topic = tree.commit("c", "more\n").await;
+    tree.git(&["push", "-q", "origin", "topic", ":second"]).await;
+    let Site { running, folder, .. } = site;
+    running.stop().await.unwrap();
+    std::fs::write(&file, saved).unwrap();
+
+    let site = Site::start_in(folder).await;
+    let now = site.pull_request("1").await;
+    assert_eq!(target(&now)["sourceCommit"], topic);
+    assert_ne!(now["revisionId"], made["revisionId"]);
+    assert_eq!(site.pull_request("2").await["pullRequestStatus"], "CLOSED");
+    let mut told = site.told();
+    told.sort();
+    assert_eq!(told, ["pullRequestSourceBranchUpdated 1", "pullRequestStatusChanged 2"]);
+    site.call("MergePullRequestByFastForward", json!({ "pullRequestId": "1", "repositoryName": "demo" }))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn every_event_of_a_review_is_one_that_the_functions_understand() {
     let (site, tree) = Site::with_topic().await;
     let mut events = site.running.cloud.eventbridge.subscribe();
