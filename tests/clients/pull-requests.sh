@@ -136,8 +136,8 @@ text 'CLOSED True SQUASH_MERGE' codecommit merge-pull-request-by-squash --pull-r
     --source-commit-id "$topic" --commit-message 'All at once' --author-name Stranger --email stranger@example.com \
     --query 'pullRequest.[pullRequestStatus,pullRequestTargets[0].mergeMetadata.isMerged,pullRequestTargets[0].mergeMetadata.mergeOption]'
 tip=$(cc get-branch --repository-name review --branch-name main --query branch.commitId --output text)
-text 'All at once 1' codecommit get-commit --repository-name review --commit-id "$tip" \
-    --query 'commit.[message,length(parents)]'
+text 'All at once' codecommit get-commit --repository-name review --commit-id "$tip" --query commit.message
+text 1 codecommit get-commit --repository-name review --commit-id "$tip" --query 'length(commit.parents)'
 cc disassociate-approval-rule-template-from-repository --approval-rule-template-name gate --repository-name review
 put three three one >/dev/null
 id=$(open three)
