@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::git::GitFailure;
-use super::names::ObjectId;
+use super::names::{ObjectId, check_commit_id};
 use super::repositories::{Repositories, Repository};
 use crate::error::{Answer, ServiceError};
 
@@ -71,11 +71,7 @@ struct Missing {
 impl Repositories {
     pub(super) async fn get_commit(&self, input: One) -> Answer<OneCommit> {
         let repository = self.named(input.repository_name)?;
-        let id = input
-            .commit_id
-            .filter(|id| !id.is_empty())
-            .ok_or_else(|| ServiceError::bad("CommitIdRequiredException", "the id of a commit is required"))?;
-        let id = ObjectId::parse(&id).ok_or_else(|| not_an_id(&id))?;
+        let id = check_commit_id(input.commit_id)?;
         let found = self.read_commits(&repository, std::slice::from_ref(&id)).await?;
         let commit = found.into_iter().flatten().next().ok_or_else(|| not_there(id.as_str()))?;
         Ok(OneCommit { commit })
@@ -132,7 +128,7 @@ impl Repositories {
 
 /// One answer of `git cat-file --batch`, its kind and content, and what comes behind it.
 #[expect(clippy::type_complexity, reason = "a name would say less than the parts")]
-fn split_object(bytes: &[u8]) -> Option<(Option<(&str, &[u8])>, &[u8])> {
+pub(super) fn split_object(bytes: &[u8]) -> Option<(Option<(&str, &[u8])>, &[u8])> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     let (line, rest) = (std::str::from_utf8(bytes.get(..end)?).ok()?, bytes.get(end + 1..)?);
     let mut words = line.split(' ');

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::git::GitFailure;
-use super::names::{ObjectId, check_folder};
+use super::names::{ObjectId, check_folder, check_size};
 use super::repositories::{Repositories, Repository, no_such_page};
 use crate::error::{Answer, ServiceError};
 use crate::paging::Order;
@@ -66,17 +66,7 @@ enum ChangeType {
 impl Repositories {
     pub(super) async fn get_differences(&self, input: Input) -> Answer<Output> {
         let repository = self.named(input.repository_name)?;
-        let size = match input.max_results {
-            None => PAGE,
-            Some(size) => {
-                usize::try_from(size).ok().filter(|size| *size > 0).map(|size| size.min(PAGE)).ok_or_else(|| {
-                    ServiceError::bad(
-                        "InvalidMaxResultsException",
-                        format!("MaxResults is {size}, not a positive number"),
-                    )
-                })?
-            }
-        };
+        let size = check_size(input.max_results, PAGE, "InvalidMaxResultsException")?;
         let before_path = input.before_path.as_deref().map(check_folder).transpose()?;
         let after_path = input.after_path.as_deref().map(check_folder).transpose()?;
         let after = self.commit(&repository, input.after_commit_specifier).await?;

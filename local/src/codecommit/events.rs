@@ -1,7 +1,7 @@
 //! `CodeCommit Repository State Change`: one event for each ref that changed, as CodeCommit sends them.
 
 use serde_json::{Map, Value, json};
-use signalbox_events::{RefKind, RefName, RepositoryName};
+use signalbox_events::{ConflictDetailLevel, ConflictResolution, MergeOption, RefKind, RefName, RepositoryName};
 
 use super::names::ObjectId;
 use crate::world::World;
@@ -41,6 +41,42 @@ impl Move {
     }
 }
 
+/// How CodeCommit itself made a merge; a push and a file have no such thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MergeNote {
+    pub(super) option: MergeOption,
+    pub(super) source: ObjectId,
+    /// The tip of what was merged into, before the merge.
+    pub(super) destination: ObjectId,
+    /// What only a merge has that made a commit.
+    pub(super) contents: Option<MergedContents>,
+}
+
+/// How the contents of two commits were merged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MergedContents {
+    pub(super) base: ObjectId,
+    pub(super) level: ConflictDetailLevel,
+    pub(super) strategy: ConflictResolution,
+}
+
+impl MergeNote {
+    fn write(&self, detail: &mut Map<String, Value>) {
+        let mut put = |key: &str, value: &str| {
+            detail.insert(key.to_owned(), json!(value));
+        };
+        put("mergeOption", self.option.as_aws());
+        put("sourceCommitId", self.source.as_str());
+        put("destinationCommitId", self.destination.as_str());
+        if let Some(contents) = &self.contents {
+            put("baseCommitId", contents.base.as_str());
+            // AWS's schema lists this word with and without its first s; the documented event has it.
+            put("conflictDetailsLevel", contents.level.as_aws());
+            put("conflictResolutionStrategy", contents.strategy.as_aws());
+        }
+    }
+}
+
 /// The repository that an event is about.
 #[derive(Debug)]
 pub(super) struct Subject<'a> {
@@ -61,6 +97,7 @@ pub(super) fn state_change(
     world: &World,
     subject: &Subject<'_>,
     change: &RefChange,
+    merge: Option<&MergeNote>,
     caller_arn: &str,
 ) -> (Vec<String>, Value) {
     let mut detail = Map::new();
@@ -89,6 +126,31 @@ pub(super) fn state_change(
     put("referenceType", if change.name.kind() == RefKind::Tag { "tag" } else { "branch" });
     put("repositoryId", subject.id);
     put("repositoryName", subject.name.as_str());
+    if let Some(merge) = merge {
+        merge.write(&mut detail);
+    }
+    (vec![world.arn("codecommit", subject.name.as_str())], Value::Object(detail))
+}
+
+/// The `resources` and the `detail` of the event of a merge commit that no ref points to.
+pub(super) fn unreferenced_commit(
+    world: &World,
+    subject: &Subject<'_>,
+    commit: &ObjectId,
+    merge: &MergeNote,
+    caller_arn: &str,
+) -> (Vec<String>, Value) {
+    let mut detail = Map::new();
+    for (key, value) in [
+        ("event", "unreferencedMergeCommitCreated"),
+        ("callerUserArn", caller_arn),
+        ("commitId", commit.as_str()),
+        ("repositoryId", subject.id),
+        ("repositoryName", subject.name.as_str()),
+    ] {
+        detail.insert(key.to_owned(), json!(value));
+    }
+    merge.write(&mut detail);
     (vec![world.arn("codecommit", subject.name.as_str())], Value::Object(detail))
 }
 
@@ -101,7 +163,7 @@ mod tests {
         let repository = RepositoryName::parse("demo").unwrap();
         let subject = Subject { name: &repository, id: "1b2c3d4e-0000-4000-a000-000000000001" };
         let change = RefChange { name: RefName::parse(name).unwrap(), how };
-        state_change(&world, &subject, &change, "arn:aws:iam::111122223333:user/developer")
+        state_change(&world, &subject, &change, None, "arn:aws:iam::111122223333:user/developer")
     }
 
     fn id(digit: &str) -> ObjectId {

@@ -86,6 +86,14 @@ impl From<GitFailure> for ServiceError {
     }
 }
 
+/// What `git merge-file` made of three files.
+#[derive(Debug)]
+pub(super) struct MergedLines {
+    pub(super) text: Vec<u8>,
+    /// Whether the text holds conflicts.
+    pub(super) conflicts: bool,
+}
+
 /// A folder to run in, with the environment that one call adds.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
@@ -207,6 +215,27 @@ impl Git {
         }
         let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         Err(GitFailure::Refused { command: name(), stderr })
+    }
+
+    /// Merges the lines of three files with git's own merge; the texts are labelled as the arguments say.
+    ///
+    /// # Errors
+    /// git could not be run or would not merge these files.
+    pub(super) async fn merge_file(&self, dir: &Path, arguments: &[&str]) -> Result<MergedLines, GitFailure> {
+        let mut command = self.command(dir.into());
+        command.arg("merge-file").args(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let run = |source| GitFailure::Run { command: "merge-file".to_owned(), source };
+        let output = Command::from(command).kill_on_drop(true).output().await.map_err(run)?;
+        match output.status.code() {
+            Some(0) => Ok(MergedLines { text: output.stdout, conflicts: false }),
+            // So many conflicts; what went wrong is 128 or more.
+            Some(1..128) => Ok(MergedLines { text: output.stdout, conflicts: true }),
+            _ => {
+                let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+                Err(GitFailure::Refused { command: "merge-file".to_owned(), stderr })
+            }
+        }
     }
 
     /// Makes an empty bare repository; its HEAD names a branch that is not there yet.

@@ -48,7 +48,12 @@ impl Repositories {
     }
 
     /// None when the two have no history in common.
-    async fn merge_base(&self, repository: &Repository, one: &ObjectId, other: &ObjectId) -> Answer<Option<ObjectId>> {
+    pub(super) async fn merge_base(
+        &self,
+        repository: &Repository,
+        one: &ObjectId,
+        other: &ObjectId,
+    ) -> Answer<Option<ObjectId>> {
         if one == other {
             return Ok(Some(one.clone()));
         }
@@ -76,7 +81,7 @@ impl Repositories {
     }
 }
 
-fn check_word(word: Option<String>, known: &[&str], code: &str) -> Answer<()> {
+pub(super) fn check_word(word: Option<String>, known: &[&str], code: &str) -> Answer<()> {
     match word {
         Some(word) if !known.contains(&word.as_str()) => {
             Err(ServiceError::bad(code, format!("{word:?} is none of {}", known.join(", "))))

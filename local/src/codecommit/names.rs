@@ -41,12 +41,46 @@ impl serde::Serialize for ObjectId {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for ObjectId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not a full object id")))
+    }
+}
+
 /// The `repositoryName` of an input.
 pub(super) fn check_repository(name: Option<String>) -> Answer<RepositoryName> {
     let name = name
         .filter(|name| !name.is_empty())
         .ok_or_else(|| ServiceError::bad("RepositoryNameRequiredException", "a repository name is required"))?;
     RepositoryName::parse(name).map_err(|wrong| ServiceError::bad("InvalidRepositoryNameException", wrong.to_string()))
+}
+
+/// The size of a page: what was asked for, at most `most`; `code` is for what is no positive number.
+pub(super) fn check_size(asked: Option<i64>, most: usize, code: &str) -> Answer<usize> {
+    let Some(asked) = asked else { return Ok(most) };
+    match usize::try_from(asked) {
+        Ok(size) if size > 0 => Ok(size.min(most)),
+        _ => Err(ServiceError::bad(code, format!("{asked} is not a positive number"))),
+    }
+}
+
+/// The id of a commit, in full.
+pub(super) fn check_commit_id(id: Option<String>) -> Answer<ObjectId> {
+    let id = id
+        .filter(|id| !id.is_empty())
+        .ok_or_else(|| ServiceError::bad("CommitIdRequiredException", "the id of a commit is required"))?;
+    ObjectId::parse(&id)
+        .ok_or_else(|| ServiceError::bad("InvalidCommitIdException", format!("{id:?} is not a full commit id")))
+}
+
+/// An ARN that a listing is limited to; `code` is for what is none.
+pub(super) fn check_arn(arn: Option<String>, code: &str) -> Answer<Option<String>> {
+    let Some(arn) = arn else { return Ok(None) };
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let is_arn = matches!(parts.as_slice(), ["arn", partition, service, _, _, resource]
+        if !partition.is_empty() && !service.is_empty() && !resource.is_empty());
+    if is_arn { Ok(Some(arn)) } else { Err(ServiceError::bad(code, format!("{arn:?} is not an ARN"))) }
 }
 
 /// A branch's short name.

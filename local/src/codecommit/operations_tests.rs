@@ -96,7 +96,7 @@ async fn wrong_inputs_have_the_codes_of_the_model() {
         ("GetMergeCommit", demo(json!({ "sourceCommitSpecifier": "x" })), "CommitDoesNotExistException"),
         ("GetMergeCommit", demo(json!({ "conflictDetailLevel": "x" })), "InvalidConflictDetailLevelException"),
         ("CreateCommit", demo(json!({ "branchName": "main" })), "FileEntryRequiredException"),
-        ("CreatePullRequest", json!({}), "UnknownOperationException"),
+        ("TagResource", json!({}), "UnknownOperationException"),
     ] {
         assert_eq!(site.refused(operation, input.clone()).await, code, "{operation} {input}");
     }

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use signalbox_events::RefName;
 
 use super::Nothing;
-use super::events::{Move, RefChange, SOURCE, STATE_CHANGE, Subject, event_commit_id, state_change};
+use super::events::{MergeNote, Move, RefChange, STATE_CHANGE, Subject, event_commit_id, state_change};
 use super::git::GitFailure;
-use super::names::{BranchName, ObjectId, is_ref_name};
-use super::repositories::{Repositories, Repository, no_such_page};
+use super::names::{BranchName, ObjectId, check_commit_id, is_ref_name};
+use super::repositories::{Held, Repositories, Repository, no_such_page};
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
 use crate::paging::Order;
@@ -118,7 +118,7 @@ impl Repositories {
             vec![format!("{specifier}^{{commit}}")]
         } else if !is_ref_name(&specifier) {
             return Err(ServiceError::bad("InvalidCommitException", format!("{specifier:?} names no commit")));
-        } else if specifier.starts_with("refs/") {
+        } else if specifier.starts_with("refs/heads/") || specifier.starts_with("refs/tags/") {
             vec![format!("{specifier}^{{commit}}")]
         } else {
             vec![format!("refs/heads/{specifier}^{{commit}}"), format!("refs/tags/{specifier}^{{commit}}")]
@@ -140,15 +140,23 @@ impl Repositories {
         how: Move,
         caller: &Caller,
     ) -> Answer<Swap> {
-        let name = RefName::branch(branch.as_str())
-            .map_err(|wrong| ServiceError::bad("InvalidBranchNameException", wrong.to_string()))?;
+        let swapped = self.move_branch(repository, branch, &how).await?;
+        if swapped == Swap::Done {
+            self.tell(repository, vec![RefChange { name: branch_ref(branch)?, how }], caller).await;
+        }
+        Ok(swapped)
+    }
+
+    /// The same without telling of it, which its caller must do.
+    pub(super) async fn move_branch(&self, repository: &Repository, branch: &BranchName, how: &Move) -> Answer<Swap> {
+        let name = branch_ref(branch)?;
         let none = ObjectId::NONE;
-        let (old, new) = match &how {
+        let (old, new) = match how {
             Move::Created(new) => (none, new.as_str()),
             Move::Updated(old, new) => (old.as_str(), new.as_str()),
             Move::Deleted(old) => (old.as_str(), none),
         };
-        let arguments = match &how {
+        let arguments = match how {
             Move::Deleted(_) => vec!["update-ref", "--no-deref", "-d", name.as_str(), old],
             _ => vec!["update-ref", "--no-deref", name.as_str(), new, old],
         };
@@ -167,30 +175,44 @@ impl Repositories {
                 failure.into()
             });
         }
-        self.tell(repository, vec![RefChange { name, how }], caller).await;
         Ok(Swap::Done)
     }
 
-    /// Does what follows from refs that changed: the default branch, the date, one event for each.
+    /// Does what follows from refs that changed: the default branch, the date, one event for each, and what becomes of
+    /// pull requests.
     ///
     /// The refs have changed already and cannot be changed back, so nothing here fails: what goes wrong is logged.
     pub(super) async fn tell(&self, repository: &Repository, changes: Vec<RefChange>, caller: &Caller) {
         if changes.is_empty() {
             return;
         }
+        // Before the pull requests are held: a deletion holds the default branch while it waits for them.
         if let Err(failed) = self.settle_head(repository, &changes).await {
             tracing::error!(repo.name = %repository.name, %failed, "cannot set the default branch");
         }
+        let lock = self.review_lock(repository);
+        let held = lock.lock().await;
+        self.tell_of(repository, changes, None, caller, &held).await;
+    }
+
+    /// The same for whoever holds the repository's pull requests and made no branch, with how CodeCommit merged, if it did.
+    pub(super) async fn tell_of(
+        &self,
+        repository: &Repository,
+        changes: Vec<RefChange>,
+        merge: Option<&MergeNote>,
+        caller: &Caller,
+        held: &Held<'_>,
+    ) {
         self.touch(&repository.name);
         let subject = Subject { name: &repository.name, id: &repository.id };
-        let now = self.world.now();
-        for change in self.as_commits(repository, changes).await {
+        let changes = self.as_commits(repository, changes).await;
+        for change in &changes {
             tracing::debug!(repo.name = %repository.name, ref.name = %change.name, how = ?change.how, "a ref changed");
-            let (resources, detail) = state_change(&self.world, &subject, &change, &caller.arn);
-            #[cfg(test)]
-            self.published.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(detail.clone());
-            self.bus.publish(SOURCE, STATE_CHANGE, resources, now, detail);
+            let (resources, detail) = state_change(&self.world, &subject, change, merge, &caller.arn);
+            self.publish(STATE_CHANGE, resources, detail);
         }
+        self.follow(repository, &changes, caller, held).await;
     }
 
     /// The first branch of a repository becomes its default branch; of several at once `main`, or else the first.
@@ -243,14 +265,8 @@ impl Repositories {
     pub(super) async fn create_branch(&self, input: Create, caller: &Caller) -> Answer<Nothing> {
         let repository = self.named(input.repository_name)?;
         let branch = BranchName::check(input.branch_name)?;
-        let commit = input
-            .commit_id
-            .filter(|id| !id.is_empty())
-            .ok_or_else(|| ServiceError::bad("CommitIdRequiredException", "the id of a commit is required"))?;
-        if ObjectId::parse(&commit).is_none() {
-            return Err(ServiceError::bad("InvalidCommitIdException", format!("{commit:?} is not a full commit id")));
-        }
-        let commit = self.commit(&repository, Some(commit)).await?;
+        let commit = check_commit_id(input.commit_id)?;
+        let commit = self.commit(&repository, Some(commit.to_string())).await?;
         match self.swap(&repository, &branch, Move::Created(commit), caller).await? {
             Swap::Done => Ok(Nothing {}),
             Swap::Lost => Err(ServiceError::bad(
@@ -313,4 +329,9 @@ impl Repositories {
             }
         }
     }
+}
+
+/// The full name of a branch as events have it.
+pub(super) fn branch_ref(branch: &BranchName) -> Answer<RefName> {
+    RefName::branch(branch.as_str()).map_err(|wrong| ServiceError::bad("InvalidBranchNameException", wrong.to_string()))
 }

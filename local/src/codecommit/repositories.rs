@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::Context;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use signalbox_events::RepositoryName;
 
 pub(super) use self::shapes::{
@@ -16,8 +17,12 @@ pub(super) use self::shapes::{
     Rename, RepositoryList, SetDefault,
 };
 use super::Nothing;
+use super::approval_rules::Templates;
+use super::comments::Comments;
+use super::events::SOURCE;
 use super::git::Git;
 use super::names::{BranchName, check_repository};
+use super::pull_requests::PullRequests;
 use crate::error::{Answer, ServiceError};
 use crate::eventbridge::EventBridge;
 use crate::kept::Kept;
@@ -50,6 +55,20 @@ pub(super) struct Repository {
     pub(super) dir: PathBuf,
 }
 
+/// A lock of one kind for each repository.
+#[derive(Debug, Default)]
+struct Locks(Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Locks {
+    fn of(&self, repository: &Repository) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(locks.entry(repository.id.clone()).or_default())
+    }
+}
+
+/// A repository's pull requests, held against whoever else would change them or the branches that they follow.
+pub(super) type Held<'a> = tokio::sync::MutexGuard<'a, ()>;
+
 /// All repositories, and what their operations need.
 #[derive(Debug)]
 pub(super) struct Repositories {
@@ -58,10 +77,15 @@ pub(super) struct Repositories {
     pub(super) git: Git,
     pub(super) root: PathBuf,
     records: Kept<BTreeMap<String, Record>>,
+    pub(super) pull_requests: Kept<PullRequests>,
+    pub(super) comments: Kept<Comments>,
+    pub(super) templates: Kept<Templates>,
     /// One writer at a time for what one compare-and-swap of git cannot hold together: the default branch.
-    heads: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    heads: Locks,
+    /// The same for the branches of a repository and what its pull requests know of them.
+    reviews: Locks,
     #[cfg(test)]
-    pub(super) published: Mutex<Vec<serde_json::Value>>,
+    pub(super) published: Mutex<Vec<Value>>,
 }
 
 impl Repositories {
@@ -91,14 +115,28 @@ impl Repositories {
             git,
             root,
             records,
-            heads: Mutex::default(),
+            pull_requests: Kept::open(&world.dir, "codecommit-pull-requests")?,
+            comments: Kept::open(&world.dir, "codecommit-comments")?,
+            templates: Kept::open(&world.dir, "codecommit-approval-rule-templates")?,
+            heads: Locks::default(),
+            reviews: Locks::default(),
             #[cfg(test)]
             published: Mutex::default(),
         })
     }
 
     pub(super) fn save(&self) -> anyhow::Result<()> {
-        self.records.save()
+        self.records.save()?;
+        self.templates.save()?;
+        self.pull_requests.save()?;
+        self.comments.save()
+    }
+
+    /// Puts an event of CodeCommit on the bus.
+    pub(super) fn publish(&self, detail_type: &str, resources: Vec<String>, detail: Value) {
+        #[cfg(test)]
+        self.published.lock().unwrap_or_else(PoisonError::into_inner).push(detail.clone());
+        self.bus.publish(SOURCE, detail_type, resources, self.world.now(), detail);
     }
 
     fn save_now(&self) -> Answer<()> {
@@ -114,6 +152,14 @@ impl Repositories {
         let id = self.records.read(|records| records.get(name.as_str()).map(|record| record.id.clone()));
         let id = id.ok_or_else(|| does_not_exist(name))?;
         Ok(Repository { name: name.clone(), id, dir: self.dir(name) })
+    }
+
+    /// The repository with that id, whatever it is called now.
+    pub(super) fn with_id(&self, id: &str) -> Option<Repository> {
+        let name = self
+            .records
+            .read(|records| records.iter().find(|(_, record)| record.id == id).map(|(name, _)| name.clone()))?;
+        self.find(&RepositoryName::parse(name).ok()?).ok()
     }
 
     /// The repository that an input names.
@@ -133,8 +179,12 @@ impl Repositories {
 
     /// The lock that is held while the default branch is looked at and acted on.
     pub(super) fn head_lock(&self, repository: &Repository) -> Arc<tokio::sync::Mutex<()>> {
-        let mut locks = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(locks.entry(repository.id.clone()).or_default())
+        self.heads.of(repository)
+    }
+
+    /// The lock that is held while branches and pull requests are changed together.
+    pub(super) fn review_lock(&self, repository: &Repository) -> Arc<tokio::sync::Mutex<()>> {
+        self.reviews.of(repository)
     }
 
     async fn metadata(&self, name: &RepositoryName) -> Answer<Metadata> {
@@ -260,7 +310,10 @@ impl Repositories {
             std::fs::rename(self.dir(&name), &aside).map_err(ServiceError::internal)?;
             Ok(records.remove(name.as_str()))
         })?;
-        if deleted.is_some() {
+        if let Some(record) = &deleted {
+            self.pull_requests.change(|all| all.forget_repository(&record.id));
+            self.comments.change(|all| all.forget_repository(&record.id));
+            self.templates.change(|all| all.forget_repository(&record.id));
             self.save_now()?;
             remove(&aside)?;
         }
@@ -327,7 +380,7 @@ fn clone_url(world: &World, name: &RepositoryName) -> String {
 }
 
 /// The JSON protocol writes a time as seconds, with milliseconds behind the point.
-fn epoch_seconds(time: Timestamp) -> f64 {
+pub(super) fn epoch_seconds(time: Timestamp) -> f64 {
     let milliseconds = time.as_millisecond();
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age fit the 53 bits of a double")]
     let seconds = milliseconds as f64 / 1000.0;

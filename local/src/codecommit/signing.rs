@@ -54,12 +54,12 @@ impl Signing {
 }
 
 impl Signed {
-    pub(super) fn commit_object(&self, tree: &ObjectId, parent: Option<&ObjectId>, seconds: i64) -> String {
-        let parent = parent.map(|parent| format!("parent {parent}\n")).unwrap_or_default();
+    pub(super) fn commit_object(&self, tree: &ObjectId, parents: &[&ObjectId], seconds: i64) -> String {
+        let parents: String = parents.iter().map(|parent| format!("parent {parent}\n")).collect();
         let Self { person, message } = self;
         let end = if message.ends_with('\n') { "" } else { "\n" };
         format!(
-            "tree {tree}\n{parent}author {person} {seconds} +0000\ncommitter {person} {seconds} +0000\n\n{message}{end}"
+            "tree {tree}\n{parents}author {person} {seconds} +0000\ncommitter {person} {seconds} +0000\n\n{message}{end}"
         )
     }
 }

@@ -52,6 +52,47 @@ impl Site {
         self.running.cloud.codecommit.call(operation, input, &self.caller()).await
     }
 
+    /// The same as somebody else: a user, or a role's session by its ARN.
+    pub(super) async fn call_as(&self, arn: &str, operation: &str, input: Value) -> Answer<Value> {
+        let caller = Caller { arn: arn.to_owned(), access_key_id: "AKIA".to_owned() };
+        self.running.cloud.codecommit.call(operation, input, &caller).await
+    }
+
+    /// What happened, as `EVENT PULL-REQUEST-OR-REF`, since the last call.
+    pub(super) fn told(&self) -> Vec<String> {
+        let of = |event: &Value| {
+            let name = ["pullRequestId", "referenceFullName", "approvalRuleTemplateName", "commentId", "commitId"];
+            let name = name.into_iter().find_map(|name| event[name].as_str()).unwrap_or_default();
+            format!("{} {name}", event["event"].as_str().unwrap())
+        };
+        self.events().iter().map(of).collect()
+    }
+
+    /// A cloud with `demo`, whose `main` has one commit of two files, and `topic` one more upon it; and its work tree.
+    pub(super) async fn with_topic() -> (Self, WorkTree) {
+        let site = Self::with_demo().await;
+        let tree = site.work_tree("tree").await;
+        tree.commit("a", "1\n2\n3\n4\n5\n").await;
+        tree.commit("b", "one\n").await;
+        tree.git(&["checkout", "-q", "-b", "topic"]).await;
+        tree.commit("b", "two\n").await;
+        tree.git(&["push", "-q", "origin", "main", "topic"]).await;
+        site.events();
+        (site, tree)
+    }
+
+    /// `CreatePullRequest` of `topic` into `main` of `demo`; gives the pull request.
+    pub(super) async fn open_topic(&self) -> Value {
+        let targets = json!([{ "repositoryName": "demo", "sourceReference": "topic", "destinationReference": "main" }]);
+        let made = self.call("CreatePullRequest", json!({ "title": "Two", "targets": targets })).await.unwrap();
+        made["pullRequest"].clone()
+    }
+
+    /// `GetPullRequest`.
+    pub(super) async fn pull_request(&self, id: &str) -> Value {
+        self.call("GetPullRequest", json!({ "pullRequestId": id })).await.unwrap()["pullRequest"].clone()
+    }
+
     /// The code with which an operation is refused.
     pub(super) async fn refused(&self, operation: &str, input: Value) -> String {
         self.call(operation, input).await.unwrap_err().code

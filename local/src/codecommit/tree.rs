@@ -185,19 +185,25 @@ impl Changes {
             after.insert(path, entry);
         }
         if let Some(empty) = empty {
-            for path in &gone {
-                let Some((folder, _)) = path.rsplit_once('/') else { continue };
-                if !has_folder(&after, folder) && !after.contains_key(folder) {
-                    after.insert(format!("{folder}/{KEEP}"), Entry { mode: Mode::Normal, id: empty.clone() });
-                }
-            }
+            keep_folders(&mut after, gone.iter().map(|path| path.as_str()), empty);
         }
         Ok(Plan::between(before, &after))
     }
 }
 
+/// Keeps each folder alive that lost its last file with one of these paths.
+pub(super) fn keep_folders<'a>(after: &mut Listing, gone: impl Iterator<Item = &'a str>, empty: &ObjectId) {
+    for path in gone {
+        let Some((folder, _)) = path.rsplit_once('/') else { continue };
+        if !has_folder(after, folder) && !after.contains_key(folder) {
+            after.insert(format!("{folder}/{KEEP}"), Entry { mode: Mode::Normal, id: empty.clone() });
+        }
+    }
+}
+
 impl Plan {
-    fn between(before: &Listing, after: &Listing) -> Self {
+    /// What has to change for `before` to become `after`.
+    pub(super) fn between(before: &Listing, after: &Listing) -> Self {
         let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
         let steps = paths
             .into_iter()
@@ -220,11 +226,12 @@ impl Plan {
 }
 
 /// The folders above a path, the nearest last.
-fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+pub(super) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').filter_map(|(end, _)| path.get(..end))
 }
 
-fn has_folder(listing: &Listing, folder: &str) -> bool {
+/// Whether there is anything below a folder.
+pub(super) fn has_folder(listing: &Listing, folder: &str) -> bool {
     let inside = format!("{folder}/");
     listing.range(inside.clone()..).next().is_some_and(|(path, _)| path.starts_with(&inside))
 }

@@ -5,13 +5,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::events::Move;
-use super::files::{LARGEST_FILE, parse_tree_lines};
-use super::git::{GitFailure, Place};
+use super::files::LARGEST_FILE;
 use super::names::{BranchName, ObjectId, check_path};
 use super::refs::Swap;
 use super::repositories::{Repositories, Repository};
 use super::signing::{Signed, Signing};
-use super::tree::{Changes, Content, EmptyFolders, Entry, Listing, Mode, Plan, Put};
+use super::tree::{Changes, Content, EmptyFolders, Listing, Mode, Plan, Put};
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
 
@@ -288,11 +287,7 @@ impl Repositories {
         if parent != tip {
             return Err(outdated(&branch));
         }
-        let output = self.git.run(&*repository.dir, &["ls-tree", "-r", "-z", tip.as_str()], b"").await?;
-        let files = parse_tree_lines(&output)?
-            .into_iter()
-            .map(|line| (line.path, Entry { mode: Mode::from_git(&line.mode), id: line.id }))
-            .collect();
+        let files = self.all_files(&repository, &tip).await?;
         Ok(Base { repository, branch, parent: Some(tip), files })
     }
 
@@ -303,24 +298,6 @@ impl Repositories {
             EmptyFolders::Stay => self.write_blobs(&base.repository, &[Vec::new()]).await?.into_iter().next(),
         };
         changes.plan(&base.files, empty.as_ref())
-    }
-
-    /// Writes blobs, in one git for all of them.
-    async fn write_blobs(&self, repository: &Repository, contents: &[Vec<u8>]) -> Answer<Vec<ObjectId>> {
-        if contents.is_empty() {
-            return Ok(Vec::new());
-        }
-        let folder = self.scratch()?;
-        let mut paths = String::new();
-        for (number, content) in contents.iter().enumerate() {
-            let file = folder.path().join(number.to_string());
-            std::fs::write(&file, content).map_err(ServiceError::internal)?;
-            paths.push_str(&format!("{}\n", file.display()));
-        }
-        let arguments = ["hash-object", "-w", "--no-filters", "--stdin-paths"];
-        let output = self.git.run(&*repository.dir, &arguments, paths.as_bytes()).await?;
-        let ids: Vec<ObjectId> = String::from_utf8_lossy(&output).lines().filter_map(ObjectId::parse).collect();
-        if ids.len() == contents.len() { Ok(ids) } else { Err(unreadable("hash-object", &output).into()) }
     }
 
     /// Writes the tree and the commit, and moves the branch to it unless it moved meanwhile.
@@ -335,18 +312,9 @@ impl Repositories {
         if plan.steps.is_empty() {
             return Err(nothing_to_do);
         }
-        let dir = &*base.repository.dir;
-        let folder = self.scratch()?;
-        let index = folder.path().join("index");
-        let place = Place { dir, index: Some(&index) };
-        if let Some(parent) = &base.parent {
-            self.git.run(place, &["read-tree", parent.as_str()], b"").await?;
-        }
-        self.git.run(place, &["update-index", "-z", "--index-info"], plan.index_info().as_bytes()).await?;
-        let tree = one_id("write-tree", &self.git.run(place, &["write-tree"], b"").await?)?;
-        let object = signing.commit_object(&tree, base.parent.as_ref(), self.world.now().as_second());
-        let arguments = ["hash-object", "-t", "commit", "-w", "--stdin"];
-        let commit = one_id("hash-object", &self.git.run(dir, &arguments, object.as_bytes()).await?)?;
+        let tree = self.write_tree(&base.repository, base.parent.as_ref(), plan).await?;
+        let parents: Vec<&ObjectId> = base.parent.iter().collect();
+        let commit = self.write_commit_object(&base.repository, &signing, &tree, &parents).await?;
         let how = match &base.parent {
             Some(parent) => Move::Updated(parent.clone(), commit.clone()),
             None => Move::Created(commit.clone()),
@@ -355,10 +323,6 @@ impl Repositories {
             Swap::Done => Ok((commit, tree)),
             Swap::Lost => Err(outdated(&base.branch)),
         }
-    }
-
-    fn scratch(&self) -> Answer<tempfile::TempDir> {
-        tempfile::Builder::new().prefix(".work-").tempdir_in(&self.root).map_err(ServiceError::internal)
     }
 }
 
@@ -394,7 +358,8 @@ fn check_put(put: PutEntry) -> Answer<(String, Option<Mode>, Source)> {
     Ok((path, mode, source))
 }
 
-fn decode(path: &str, content: &str) -> Answer<Vec<u8>> {
+/// The bytes of a file that came as base64.
+pub(super) fn decode(path: &str, content: &str) -> Answer<Vec<u8>> {
     let bytes = STANDARD.decode(content).map_err(|error| {
         ServiceError::bad("SerializationException", format!("the content of {path} is not base64: {error}"))
     })?;
@@ -405,14 +370,6 @@ fn decode(path: &str, content: &str) -> Answer<Vec<u8>> {
         ));
     }
     Ok(bytes)
-}
-
-fn one_id(command: &'static str, output: &[u8]) -> Result<ObjectId, GitFailure> {
-    ObjectId::parse(String::from_utf8_lossy(output).trim()).ok_or_else(|| unreadable(command, output))
-}
-
-fn unreadable(command: &'static str, output: &[u8]) -> GitFailure {
-    GitFailure::Answer { command, answer: String::from_utf8_lossy(output).chars().take(200).collect() }
 }
 
 fn outdated(branch: &BranchName) -> ServiceError {

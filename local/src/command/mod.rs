@@ -15,6 +15,7 @@ mod git_credential;
 mod meaning;
 mod paint;
 mod redrive;
+mod reviews;
 mod schema;
 mod serve;
 mod status;

@@ -7,7 +7,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use signalbox_events::{Parsed, parse_event};
 
-use super::{Outcome, Paint, block_on, complain, tell};
+use super::{Outcome, Paint, block_on, complain, reviews, tell};
 use crate::chaos::{self, Chaos};
 use crate::cloud::Settings;
 use crate::git_credential::{credential_helper, quoted};
@@ -270,10 +270,11 @@ async fn watch(stage: &Stage, arguments: &Arguments, policy: Option<String>) -> 
 /// What is said of something that happened; `place` names a further account or region, `pages` are its pages.
 fn told(news: &News, place: &str, pages: &str, verbose: bool, paint: Paint) -> Vec<String> {
     match news {
-        // Phases, and whatever no rule wants, are for --verbose.
-        News::Event(published) if published.rules.is_empty() && !verbose => Vec::new(),
         News::Event(published) => {
-            vec![format!("{} {place}{}", paint.notice("   event"), summary(&published.event))]
+            let (words, is_review) = summary(&published.event);
+            // Phases, and whatever no rule wants, are for --verbose; a pull request is what somebody does here and now.
+            let is_told = is_review || verbose || !published.rules.is_empty();
+            is_told.then(|| format!("{} {place}{words}", paint.notice("   event"))).into_iter().collect()
         }
         News::Mail(mail) => {
             let (to, subject, id) = (&mail.to, &mail.subject, mail.id);
@@ -286,12 +287,15 @@ fn told(news: &News, place: &str, pages: &str, verbose: bool, paint: Paint) -> V
     }
 }
 
-/// An event in one line.
-fn summary(event: &Value) -> String {
+/// An event in one line, and whether it is of a pull request.
+fn summary(event: &Value) -> (String, bool) {
     match parse_event(event.to_string().as_bytes()) {
-        Ok(Parsed::Ours(event)) => event.detail.to_string(),
-        Ok(Parsed::NotOurs(other)) => other.detail_type,
-        Err(error) => error.to_string(),
+        Ok(Parsed::Ours(event)) => match reviews::plain(&event) {
+            Some(words) => (words, true),
+            None => (event.detail.to_string(), false),
+        },
+        Ok(Parsed::NotOurs(other)) => (other.detail_type, false),
+        Err(error) => (error.to_string(), false),
     }
 }
 

@@ -16,7 +16,8 @@ pub(crate) fn admit_json(
     input: &serde_json::Value,
     caller: &Caller,
 ) -> Answer<()> {
-    admit(cloud, service, operation, Input::Json(input), caller)
+    let completed = if service == "codecommit" { cloud.codecommit.completed(input) } else { None };
+    admit(cloud, service, operation, Input::Json(completed.as_ref().unwrap_or(input)), caller)
 }
 
 /// The same for the Query protocol.

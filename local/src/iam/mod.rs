@@ -34,6 +34,7 @@ pub use self::refusal::{PolicyType, Refusal, Why};
 
 use self::directory::{Directory, Entity, no_such_entity};
 use self::judge::{Asked, Guard, Paper};
+use self::pattern::{Pattern, Variables, Wildcards};
 use self::principal::Who;
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
@@ -234,6 +235,13 @@ impl Iam {
     /// The ARN of a role by its name.
     pub fn role_arn(&self, name: &str) -> Option<String> {
         self.look(|directory| directory.roles.get(name).map(|role| role.arn.clone()))
+    }
+
+    /// Whether an ARN names somebody of this account: a user, a session of a role, the account itself.
+    pub(crate) fn is_known(&self, arn: &str) -> bool {
+        let principal = self.principal(arn);
+        let is_here = principal.account == self.account.id;
+        is_here && (principal.who == Who::Root || self.look(|directory| directory.behind(&principal).1.is_some()))
     }
 
     /// A role's longest session in seconds, in whichever account it is.
@@ -454,6 +462,12 @@ fn assume(role_arn: &str) -> Need {
 
 fn no_role(role: &str) -> ServiceError {
     no_such_entity(&format!("The role with name {role} cannot be found."))
+}
+
+/// Whether a text fits a pattern in which `*` stands for any text and `?` for one character, as in a policy.
+pub(crate) fn is_like(pattern: &str, text: &str) -> bool {
+    let pattern = Pattern::parse(pattern, Variables::Literal, Wildcards::Known);
+    pattern.is_ok_and(|pattern| pattern.matches(text, &Context::default()))
 }
 
 /// What carries the policy: the bucket of an object, everything else itself.

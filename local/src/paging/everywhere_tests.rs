@@ -1,5 +1,7 @@
 //! Every listing of every service, over the wire, in pages of one.
 
+mod reviews;
+
 use serde_json::{Value, json};
 
 use crate::cloud::Settings;
@@ -284,8 +286,8 @@ fn listings(client: &Client, tip: &str) -> Vec<Listing> {
             "ListBranches",
             json!({ "repositoryName": "host" }),
             ("branches", "", "nextToken"),
-            "b d f z",
-            "d e f z",
+            "b d f z zs zt",
+            "d e f z zs zt",
         ),
         commit(
             "GetDifferences",
@@ -352,8 +354,10 @@ async fn every_listing_gives_every_item_once_in_order_while_things_come_and_go()
     let dir = tempfile::tempdir().unwrap();
     let client = in_pages_of_one(dir.path()).await;
     let tip = prepare(&client).await;
+    let ground = reviews::prepare(&client, &tip).await;
     for name in ["f", "b", "d"] {
         make(&client, name, &tip).await;
+        reviews::make(&client, name, &tip, &ground).await;
     }
     let start = client.running.cloud.world.now().as_millisecond() - 1000;
     say(&client, "s", &[(start + 10, "b"), (start + 20, "d"), (start + 30, "f")]).await;
@@ -365,6 +369,7 @@ async fn every_listing_gives_every_item_once_in_order_while_things_come_and_go()
     subscriptions.sort();
 
     let mut all = listings(&client, &tip);
+    all.extend(reviews::listings(&ground, &tip));
     for listing in &mut all {
         match listing.operation {
             "ListBuilds" | "ListBuildsForProject" => {
@@ -386,9 +391,11 @@ async fn every_listing_gives_every_item_once_in_order_while_things_come_and_go()
     }
     refuse(&client, &all, &tokens).await;
 
+    reviews::unmake(&client, "b").await;
     unmake(&client, "b").await;
     for name in ["a", "e"] {
         make(&client, name, &tip).await;
+        reviews::make(&client, name, &tip, &ground).await;
     }
     say(&client, "late", &[(start + 5, "a"), (start + 25, "e")]).await;
     build(&client).await;

@@ -89,7 +89,14 @@ async fn the_aws_cli_drives_every_operation_and_git_comes_and_goes_as_strangers_
     let trust = json!({ "Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Principal": { "AWS": ground.cloud().world.account }, "Action": "sts:AssumeRole",
     }] });
-    ground.cloud().world.iam.put_role("strangers", Definition { trust: Some(trust), ..Definition::default() }).unwrap();
+    let iam = &ground.cloud().world.iam;
+    iam.put_role("strangers", Definition { trust: Some(trust.clone()), ..Definition::default() }).unwrap();
+    iam.put_role("reviewers", Definition { trust: Some(trust), ..Definition::default() }).unwrap();
+    let may_review = json!({ "Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Action": ["codecommit:UpdatePullRequestApprovalState", "codecommit:UpdateComment"],
+        "Resource": "arn:aws:codecommit:*:*:review",
+    }] });
+    iam.put_role_policy("reviewers", "review", &may_review).unwrap();
 
     let driven = ground.desk().join("driven");
     let (slots, mut running) = (Arc::new(Semaphore::new(AT_ONCE)), JoinSet::new());

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::codecommit_reviews::reviews;
 use super::run::{Known, Run};
 
 const KNOWN: Known = Known {
@@ -50,8 +51,62 @@ const KNOWN: Known = Known {
         ("GetMergeCommit", "/sourceCommitId"),
         ("GetMergeCommit", "/destinationCommitId"),
         ("GetMergeCommit", "/baseCommitId"),
+        ("CreatePullRequest", "/pullRequest/pullRequestId"),
+        ("CreatePullRequest", "/pullRequest/title"),
+        ("CreatePullRequest", "/pullRequest/lastActivityDate"),
+        ("CreatePullRequest", "/pullRequest/creationDate"),
+        ("CreatePullRequest", "/pullRequest/pullRequestStatus"),
+        ("CreatePullRequest", "/pullRequest/authorArn"),
+        ("CreatePullRequest", "/pullRequest/clientRequestToken"),
+        ("CreatePullRequest", "/pullRequest/revisionId"),
+        ("CreatePullRequest", "/pullRequest/approvalRules/0/originApprovalRuleTemplate"),
+        ("CreatePullRequest", "/pullRequest/approvalRules/0/ruleContentSha256"),
+        ("GetPullRequest", "/pullRequest/pullRequestTargets/0/repositoryName"),
+        ("GetPullRequest", "/pullRequest/pullRequestTargets/0/sourceReference"),
+        ("GetPullRequest", "/pullRequest/pullRequestTargets/0/destinationReference"),
+        ("GetPullRequest", "/pullRequest/pullRequestTargets/0/sourceCommit"),
+        ("GetPullRequest", "/pullRequest/pullRequestTargets/0/destinationCommit"),
+        ("GetPullRequest", "/pullRequest/pullRequestTargets/0/mergeBase"),
+        ("GetPullRequest", "/pullRequest/pullRequestTargets/0/mergeMetadata/isMerged"),
+        ("MergePullRequestBySquash", "/pullRequest/pullRequestTargets/0/mergeMetadata/mergeCommitId"),
+        ("MergePullRequestBySquash", "/pullRequest/pullRequestTargets/0/mergeMetadata/mergedBy"),
+        ("MergePullRequestBySquash", "/pullRequest/pullRequestTargets/0/mergeMetadata/mergeOption"),
+        ("DescribePullRequestEvents", "/pullRequestEvents/0/pullRequestCreatedEventMetadata/sourceCommitId"),
+        ("DescribePullRequestEvents", "/pullRequestEvents/0/actorArn"),
+        ("MergeBranchesBySquash", "/treeId"),
+        ("CreateUnreferencedMergeCommit", "/treeId"),
+        ("GetMergeConflicts", "/conflictMetadataList/0/numberOfConflicts"),
+        ("DescribeMergeConflicts", "/mergeHunks/0/source/hunkContent"),
+        ("BatchDescribeMergeConflicts", "/conflicts/0/mergeHunks"),
+        ("BatchDescribeMergeConflicts", "/errors/0/exceptionName"),
+        ("PostCommentForPullRequest", "/comment/commentId"),
+        ("PostCommentForPullRequest", "/comment/authorArn"),
+        ("PostCommentForPullRequest", "/comment/callerReactions"),
+        ("PostCommentForPullRequest", "/comment/reactionCounts"),
+        ("PostCommentForPullRequest", "/afterBlobId"),
+        ("PostCommentForPullRequest", "/location/filePath"),
+        ("PostCommentReply", "/comment/inReplyTo"),
+        ("DeleteCommentContent", "/comment/deleted"),
+        ("GetCommentsForPullRequest", "/commentsForPullRequestData/0/comments/0/commentId"),
+        ("GetCommentsForComparedCommit", "/commentsForComparedCommitData/0/comments/0/commentId"),
+        ("GetCommentReactions", "/reactionsForComment/0/reactionUsers/0"),
+        ("EvaluatePullRequestApprovalRules", "/evaluation/approvalRulesNotSatisfied/0"),
+        ("EvaluatePullRequestApprovalRules", "/evaluation/overridden"),
+        ("GetPullRequestApprovalStates", "/approvals"),
+        ("GetPullRequestOverrideState", "/overrider"),
+        ("GetApprovalRuleTemplate", "/approvalRuleTemplate/lastModifiedUser"),
+        ("ListRepositoriesForApprovalRuleTemplate", "/repositoryNames/0"),
+        ("ListAssociatedApprovalRuleTemplatesForRepository", "/approvalRuleTemplateNames/0"),
     ],
-    taken: &[],
+    // What is wrong with one repository of a batch is told in its answer.
+    taken: &[
+        ("BatchAssociateApprovalRuleTemplateWithRepositories", "repositoryNames[0]", "shorter than the model's min"),
+        ("BatchAssociateApprovalRuleTemplateWithRepositories", "repositoryNames[0]", "longer than the model's max"),
+        ("BatchAssociateApprovalRuleTemplateWithRepositories", "repositoryNames[0]", "not of the model's pattern"),
+        ("BatchDisassociateApprovalRuleTemplateFromRepositories", "repositoryNames[0]", "shorter than the model's min"),
+        ("BatchDisassociateApprovalRuleTemplateFromRepositories", "repositoryNames[0]", "longer than the model's max"),
+        ("BatchDisassociateApprovalRuleTemplateFromRepositories", "repositoryNames[0]", "not of the model's pattern"),
+    ],
 };
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
@@ -227,6 +282,7 @@ async fn codecommit_answers_as_its_model_says() {
     )
     .await;
 
+    reviews(&mut run).await;
     run.good("DeleteBranch", json!({ "repositoryName": "demo", "branchName": "side" })).await;
     run.plain("DeleteBranch", json!({ "repositoryName": "demo", "branchName": "side" })).await;
     run.good("DeleteRepository", json!({ "repositoryName": "demo" })).await;

@@ -10,6 +10,7 @@ mod answer;
 mod cloudformation;
 mod codebuild;
 mod codecommit;
+mod codecommit_reviews;
 mod common;
 mod events;
 mod logs;
