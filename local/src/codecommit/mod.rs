@@ -13,6 +13,8 @@ mod merge;
 mod names;
 #[cfg(test)]
 mod operations_tests;
+#[cfg(test)]
+mod prevention_tests;
 mod receive;
 mod refs;
 mod repositories;
