@@ -128,6 +128,7 @@ async fn plays_out_as_the_policy_says(how: Attached) {
         let keys = cloud.keys.session(&cloud.world, role, "run", None);
         tree.git(&["push", "-q", &site.url_for(&keys, "demo"), refs]).await;
     }
+    tree.commit("a", "3").await;
     for (role, refs) in [
         ("Developers", "main"),
         ("OnAPath", "main"),
