@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
-use signalbox_aws::Failure;
-use signalbox_events::EventId;
+use signalbox_aws::{Bus, Entry, Failure, Upload};
+use signalbox_events::{EventId, OWN_SOURCE, Obstacle, ObstacleKind, REPLICA};
 use signalbox_gitwire::Oid;
-use signalbox_gitwire::http::Target;
 use signalbox_glue::{Apply, Came, Invocation, Measure, Order, Step, Twice, measure};
 use signalbox_policy::{Create, Policy};
 use signalbox_replicator_rules::{
-    Action, Copy, Listing, Memory, Origin, Place, TargetFacts, Working, commands_left, pushes, render_action,
-    render_failed,
+    Action, Copy, Described, Listing, Memory, Origin, Place, SourceFacts, Standing, TargetFacts, Working,
+    WrittenBundle, commands_left, obstacle_of, out_of_reach, pushes, render_action, unusable,
 };
 
 use crate::Replicator;
-use crate::gather::{Seen, open_target};
+use crate::gather::{Open, Seen, open_target};
+use crate::places::of_role;
 use crate::push::{Sent, send};
 
 /// Kept back from the invocation's time, to look at the target once more and to remember.
@@ -49,12 +49,11 @@ impl Apply<Action> for Carrier<'_> {
             Action::Copy(copy) => self.copy(copy, invocation).await.map(Came::Done),
             Action::Remember { key, troubles, .. } => {
                 let before = self.memory(key)?;
-                let after = self.settled(key, None, troubles.clone())?;
-                self.swap(key, before, after).await?;
-                match troubles.is_empty() {
-                    true => Ok(Came::Done("done".to_owned())),
-                    false => Err(Failure::refused("copying", troubles.join("; "))),
-                }
+                let standing = if troubles.is_empty() { Standing::Equal } else { Standing::Failing(troubles.clone()) };
+                let after = self.settled(key, None, standing)?;
+                self.swap(key, before, after.clone()).await?;
+                self.tell(key, &after).await?;
+                Ok(Came::Done("done".to_owned()))
             }
             Action::ComeAgain { target, what } => Err(Failure::retry(format!("copying to {target}"), what)),
         }
@@ -63,12 +62,16 @@ impl Apply<Action> for Carrier<'_> {
 
 /// What came of the pushes to one target.
 #[derive(Default)]
-struct Done {
-    sent: Sent,
+pub(crate) struct Done {
+    pub(crate) sent: Sent,
     /// Steps beside the refs, each as a sentence.
     steps: Vec<String>,
     /// What a person must mend.
-    troubles: Vec<String>,
+    troubles: Vec<Obstacle>,
+    /// A bundle that is not whole yet.
+    pub(crate) upload: Option<Upload>,
+    /// The bundle that was written, and what it holds.
+    pub(crate) bundle: Option<(WrittenBundle, Listing)>,
     /// Why the rest must be tried again.
     later: Option<Failure>,
 }
@@ -88,7 +91,7 @@ impl Carrier<'_> {
         let left = Duration::try_from(left).unwrap_or_default();
         match tokio::time::timeout(left, self.push_all(copy, &mut done)).await {
             Ok(Ok(())) => {}
-            Ok(Err(failure @ Failure::Refused(_))) => done.troubles.push(failure.chain()),
+            Ok(Err(failure @ Failure::Refused(_))) => done.troubles.push(unusable(&failure.chain())),
             Ok(Err(failure)) => done.later = Some(failure),
             Err(_) => {
                 let what = format!(
@@ -100,7 +103,16 @@ impl Carrier<'_> {
                 done.later = Some(Failure::retry(format!("copying to {}", copy.place), what));
             }
         }
-        let listed = match open_target(self.function, &copy.place).await {
+        if let Some(upload) = done.upload.take()
+            && let Err(failure) = upload.abort().await
+        {
+            tracing::warn!(why = failure.chain(), "parts of a bundle are left over");
+        }
+        let mut written = before.clone();
+        if let Some((bundle, holds)) = &done.bundle {
+            (written.bundle, written.agreed) = (Some(bundle.clone()), holds.refs.clone());
+        }
+        let listed = match open_target(self.function, &copy.place, &written).await {
             Ok(listed) => listed.map(|(listing, _)| listing),
             Err(failure) => {
                 done.later = done.later.or(Some(failure));
@@ -110,22 +122,63 @@ impl Carrier<'_> {
         if let Some(listing) = &listed {
             self.prove(copy, listing, &mut done)?;
         }
-        let troubles: Vec<String> = copy.plan.failed.iter().map(render_failed).chain(done.troubles.clone()).collect();
-        // What must be tried again is no trouble yet, and what was is not known to be over.
-        let source = self.seen.facts.repository.as_ref();
-        let told = match &done.later {
-            Some(_) => source.and_then(|it| before.failing.get(it)).map(|it| it.what.clone()).unwrap_or_default(),
-            None => troubles.clone(),
+        let mut troubles: Vec<Obstacle> =
+            copy.plan.failed.iter().map(obstacle_of).chain(done.troubles.clone()).collect();
+        let standing = match &done.later {
+            None if troubles.is_empty() => Standing::Equal,
+            None => Standing::Failing(troubles.clone()),
+            // What must be tried again is no trouble before a while has gone by in which it came to nothing.
+            Some(failure) if done.sent.moved == 0 && self.seen.facts.is_late(Timestamp::now()) => {
+                troubles.push(out_of_reach(&failure.chain()));
+                Standing::Failing(troubles.clone())
+            }
+            Some(_) => Standing::Open,
         };
-        let after = self.settled(key, listed, told)?;
-        self.swap(key, working, after).await?;
+        let after = Memory { bundle: written.bundle, ..self.settled(key, listed, standing)? };
+        self.swap(key, working, after.clone()).await?;
+        let told = self.tell(key, &after).await;
 
         let outcome = self.outcome(copy, &done);
-        match done.later {
-            Some(failure) => Err(failure),
-            None if troubles.is_empty() => Ok(outcome),
-            None => Err(Failure::refused(format!("copying to {} ({outcome})", copy.place), troubles.join("; "))),
+        let mut wrong: Vec<String> = troubles.iter().map(ToString::to_string).collect();
+        match (done.later, told) {
+            (Some(failure), _) | (None, Err(failure @ Failure::Retry(_))) => return Err(failure),
+            (None, Err(failure)) => wrong.push(format!("nobody could be told: {}", failure.chain())),
+            (None, Ok(())) => {}
         }
+        if wrong.is_empty() {
+            return Ok(outcome);
+        }
+        Err(Failure::refused(format!("copying to {} ({outcome})", copy.place), wrong.join("; ")))
+    }
+
+    /// Has people told what they do not know yet of how the copy stands, and remembers that they were.
+    ///
+    /// Whoever is cut off in between says the same again under the same id, which the notifier tells once.
+    async fn tell(&self, key: &str, memory: &Memory) -> Result<(), Failure> {
+        let Some(source) = self.seen.facts.repository.as_ref().filter(|source| !memory.is_told(source)) else {
+            return Ok(());
+        };
+        let doing = "telling the notifier";
+        let stack = self.function.stack.as_ref();
+        let stack =
+            stack.ok_or_else(|| Failure::refused(doing, "SIGNALBOX_STACK is not set; template.yaml sets it"))?;
+        let now = Timestamp::now();
+        let Some(change) = memory.untold(key, source, stack, now) else { return Ok(()) };
+        let entry = Entry {
+            source: OWN_SOURCE,
+            detail_type: REPLICA,
+            resources: self.function.arn_of(source).iter().map(ToString::to_string).collect(),
+            time: now,
+            detail: change.to_detail().to_string(),
+        };
+        // Made here and not at the start: seldom is anything told.
+        Bus::new(&self.function.aws).put(entry).await?;
+        let told = |there: &Memory| match there.untold(key, source, stack, now) {
+            Some(same) if same.notice == change.notice => there.clone().with_told(&change),
+            _ => there.clone(),
+        };
+        self.function.state.change_existing(key, told).await?;
+        Ok(())
     }
 
     async fn push_all(&self, copy: &Copy, done: &mut Done) -> Result<(), Failure> {
@@ -133,17 +186,21 @@ impl Carrier<'_> {
         let source =
             source.ok_or_else(|| Failure::retry("copying", "the source was not read; it is looked at again"))?;
         let made;
-        let target: &Target = match self.seen.targets.get(&copy.key) {
-            Some(target) => target,
+        let open = match self.seen.targets.get(&copy.key) {
+            Some(open) => open,
             None => {
                 if copy.create == Create::WhereMissing {
                     self.create(copy, done).await?;
                 }
-                let opened = open_target(self.function, &copy.place).await?;
+                let opened = open_target(self.function, &copy.place, &self.memory(&copy.key)?).await?;
                 let gone = || Failure::retry(format!("copying to {}", copy.place), "the repository is not there yet");
                 made = opened.ok_or_else(gone)?.1;
                 &made
             }
+        };
+        let target = match open {
+            Open::Git(target) => target,
+            Open::Bundle { .. } => return self.write_bundle(source, copy, done).await,
         };
         let mut had: BTreeSet<Oid> = target.listing().refs.iter().map(|found| found.id).collect();
         let ends_head = |commands: &[signalbox_replicator_rules::Command]| {
@@ -161,17 +218,18 @@ impl Carrier<'_> {
         if !head_is_set {
             self.set_head(copy, done).await?;
         }
-        Ok(())
+        self.describe(copy, done).await
     }
 
     async fn create(&self, copy: &Copy, done: &mut Done) -> Result<(), Failure> {
         let Place::CodeCommit { region, repository, role } = &copy.place else { return Ok(()) };
-        let codecommit = self.function.codecommit_for(region.as_str(), role.as_ref())?;
-        let description = match &self.seen.facts.repository {
-            Some(source) => self.function.codecommit.description(source).await?,
-            None => String::new(),
+        let codecommit = self.function.codecommit_for(region.as_str(), role.as_ref()).await?;
+        let description = match &self.seen.facts.source {
+            SourceFacts::Listed(source) => source.description.as_deref().unwrap_or_default(),
+            SourceFacts::NotRead | SourceFacts::Gone => "",
         };
-        codecommit.create_repository(repository, &description).await?;
+        let made = codecommit.create_repository(repository, description).await;
+        made.map_err(|failure| of_role(failure, &copy.place))?;
         done.steps.push("made the repository".to_owned());
         Ok(())
     }
@@ -183,9 +241,29 @@ impl Carrier<'_> {
         if done.sent.refused.iter().any(|(name, _)| name == head.as_str()) {
             return Ok(());
         }
-        let codecommit = self.function.codecommit_for(region.as_str(), role.as_ref())?;
-        codecommit.set_default_branch(repository, head.short()).await?;
+        let codecommit = self.function.codecommit_for(region.as_str(), role.as_ref()).await?;
+        let set = codecommit.set_default_branch(repository, head.short()).await;
+        set.map_err(|failure| of_role(failure, &copy.place))?;
         done.steps.push(format!("{} is the default branch", head.short()));
+        Ok(())
+    }
+
+    /// CodeCommit takes no description on condition of the old one: it is looked at once more just before.
+    async fn describe(&self, copy: &Copy, done: &mut Done) -> Result<(), Failure> {
+        let (Described::Becomes { old, new }, Place::CodeCommit { region, repository, role }) =
+            (&copy.plan.description, &copy.place)
+        else {
+            return Ok(());
+        };
+        let codecommit = self.function.codecommit_for(region.as_str(), role.as_ref()).await?;
+        let of_role = |failure| of_role(failure, &copy.place);
+        let there = codecommit.repository(repository).await.map_err(of_role)?;
+        if there.is_none_or(|there| there.description != *old) {
+            let what = "the description changed meanwhile; it is looked at again";
+            return Err(Failure::retry(format!("copying to {}", copy.place), what));
+        }
+        codecommit.set_description(repository, new).await.map_err(of_role)?;
+        done.steps.push("the description is the source's".to_owned());
         Ok(())
     }
 
@@ -196,8 +274,9 @@ impl Carrier<'_> {
         for (name, why) in refused {
             // A ref that is where it should be was moved by somebody else, whatever the target says.
             if left.iter().any(|command| command.name.as_str() == name) {
-                done.troubles
-                    .push(format!("{name} was refused by the target: {why}. Let the function's credentials push it"));
+                let reason = format!("{name} was refused by the target: {why}");
+                let remedy = "Let the function's credentials push it";
+                done.troubles.push(Obstacle::of_ref(name.clone(), ObstacleKind::Refused, reason, remedy));
                 done.sent.refused.push((name, why));
             }
         }
@@ -214,7 +293,10 @@ impl Carrier<'_> {
     /// What was done, as a sentence with its numbers.
     fn outcome(&self, copy: &Copy, done: &Done) -> String {
         let mut parts = done.steps.clone();
-        if !copy.plan.commands.is_empty() {
+        if let Some((_, holds)) = &done.bundle {
+            parts.push(format!("wrote a bundle of {} refs", holds.refs.len()));
+        }
+        if !copy.plan.commands.is_empty() || done.bundle.is_some() {
             let Sent { moved, bytes, .. } = done.sent;
             parts.push(format!("{moved} of {} refs moved, a pack of {bytes} bytes", copy.plan.commands.len()));
         }
@@ -237,13 +319,13 @@ impl Carrier<'_> {
     }
 
     /// The memory after this look; `listed` is what the target has now, where that is known.
-    fn settled(&self, key: &str, listed: Option<Listing>, troubles: Vec<String>) -> Result<Memory, Failure> {
+    fn settled(&self, key: &str, listed: Option<Listing>, standing: Standing) -> Result<Memory, Failure> {
         let mut facts = self.seen.facts.clone();
         if let (Some(listing), Some(known)) = (listed, facts.replicas.get_mut(key)) {
             known.target = TargetFacts::Listed(listing);
         }
         let lost = || Failure::retry(format!("writing {key}"), "the facts say nothing of it; it is looked at again");
-        facts.settled(self.policy, key, troubles).ok_or_else(lost)
+        facts.settled(self.policy, key, standing).ok_or_else(lost)
     }
 
     /// Writes a memory over the one that was read; whoever was faster has the event come again.
@@ -269,6 +351,9 @@ fn digest(copy: &Copy) -> String {
             object.as_ref().map_or("-", |object| object.as_str()).to_owned()
         };
         hash.update(format!("{} {} {}\n", command.name, id(&command.old), id(&command.new)));
+    }
+    if let Described::Becomes { new, .. } = &copy.plan.description {
+        hash.update(format!("{new}\n"));
     }
     hash.update(copy.plan.head.as_ref().map_or("", |head| head.as_str()));
     hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()

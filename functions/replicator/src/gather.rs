@@ -3,33 +3,46 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use signalbox_aws::Failure;
-use signalbox_events::{RefName, Region};
+use signalbox_aws::{Bucket, Failure, Over};
+use signalbox_events::RefName;
 use signalbox_gitwire::http::{Source, Target};
 use signalbox_gitwire::{Head, Oid};
 use signalbox_policy::Policy;
 use signalbox_replicator_rules::{
-    Facts, Lasting, Listing, Memory, Needs, Object, Place, ReplicaFacts, ReplicaNeeds, SourceFacts, TargetFacts,
+    Facts, Home, Lasting, Listing, Memory, Needs, Object, Place, ReplicaFacts, ReplicaNeeds, SourceFacts, TargetFacts,
     copied_kinds, copies_of, memory_key, unsure,
 };
 
 use crate::Replicator;
-use crate::places::{is_missing, sorted};
+use crate::places::{is_missing, of_role, sorted};
 
 /// The facts, with the open ends that they were read from.
 pub(crate) struct Seen {
     pub(crate) facts: Facts,
     /// The source, to fetch from.
     pub(crate) source: Option<Source>,
-    /// The targets, to push to, under the keys of their memories.
-    pub(crate) targets: BTreeMap<String, Target>,
+    /// The targets, to write to, under the keys of their memories.
+    pub(crate) targets: BTreeMap<String, Open>,
+}
+
+/// A target that was looked at, to be written to.
+pub(crate) enum Open {
+    /// A repository.
+    Git(Target),
+    /// A bundle, and what it is written over.
+    Bundle {
+        /// Its bucket.
+        bucket: Bucket,
+        /// What is there.
+        over: Over,
+    },
 }
 
 /// Reads what the decision will want. A target that cannot be read is a fact about that target, not the end of all.
 pub(crate) async fn gather(
     function: &Replicator,
     needs: &Needs,
-    home: &Region,
+    home: &Home,
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Seen, Failure> {
@@ -43,7 +56,8 @@ pub(crate) async fn gather(
         memories.push(memory.map_or_else(|| Memory::empty(replica.place.to_string()), |kept| kept.value));
     }
     let remote = function.codecommit_remote(&function.aws, repository).await?;
-    let source = match remote.source(copied_kinds()).await {
+    let (source, description) = tokio::join!(remote.source(copied_kinds()), description_of(function, needs));
+    let source = match source {
         Ok(source) => source,
         Err(failure) if is_missing(&failure) => {
             seen.facts.source = SourceFacts::Gone;
@@ -51,10 +65,10 @@ pub(crate) async fn gather(
         }
         Err(failure) => return Err(sorted(&failure)),
     };
-    let listing = plain(&source.listing);
+    let listing = Listing { description: description?, ..plain(&source.listing) };
     let copies = copies_of(policy, repository);
     for (replica, memory) in needs.replicas.iter().zip(memories) {
-        let (target, open) = read_target(function, replica).await;
+        let (target, open) = read_target(function, replica, &memory).await;
         let mut known = ReplicaFacts { target, memory, known: BTreeSet::new() };
         let copy = copies.iter().find(|(copy, place)| memory_key(repository, home, copy, place) == replica.key);
         if let Some((copy, _)) = copy {
@@ -71,9 +85,18 @@ pub(crate) async fn gather(
     Ok(seen)
 }
 
-/// What a target has, with the open end to push to.
-async fn read_target(function: &Replicator, replica: &ReplicaNeeds) -> (TargetFacts, Option<Target>) {
-    match open_target(function, &replica.place).await {
+/// What people read about the source, where a copy can have it, too.
+async fn description_of(function: &Replicator, needs: &Needs) -> Result<Option<String>, Failure> {
+    let is_read = needs.replicas.iter().any(|replica| matches!(replica.place, Place::CodeCommit { .. }));
+    match &needs.repository {
+        Some(repository) if is_read => function.codecommit.description(repository).await.map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// What a target has, with the open end to write to.
+async fn read_target(function: &Replicator, replica: &ReplicaNeeds, memory: &Memory) -> (TargetFacts, Option<Open>) {
+    match open_target(function, &replica.place, memory).await {
         Ok(Some((listing, target))) => (TargetFacts::Listed(listing), Some(target)),
         Ok(None) => (TargetFacts::Missing, None),
         Err(failure) => {
@@ -87,12 +110,21 @@ async fn read_target(function: &Replicator, replica: &ReplicaNeeds) -> (TargetFa
 }
 
 /// Lists a target; nothing where there is no such repository.
-pub(crate) async fn open_target(function: &Replicator, place: &Place) -> Result<Option<(Listing, Target)>, Failure> {
-    let mut default_branch = None;
+pub(crate) async fn open_target(
+    function: &Replicator,
+    place: &Place,
+    memory: &Memory,
+) -> Result<Option<(Listing, Open)>, Failure> {
+    if let Place::Bundle { bucket, key, role } = place {
+        return function.open_bundle((bucket, key, role.as_ref()), memory).await.map(Some);
+    }
+    let (mut default_branch, mut description) = (None, None);
     if let Place::CodeCommit { region, repository, role } = place {
         // A push never tells what HEAD is.
-        let codecommit = function.codecommit_for(region.as_str(), role.as_ref())?;
-        let Some(there) = codecommit.repository(repository).await? else { return Ok(None) };
+        let codecommit = function.codecommit_for(region.as_str(), role.as_ref()).await?;
+        let there = codecommit.repository(repository).await.map_err(|failure| of_role(failure, place))?;
+        let Some(there) = there else { return Ok(None) };
+        description = Some(there.description);
         default_branch = there.default_branch.and_then(|branch| RefName::branch(&branch).ok());
     }
     let target = match function.remote(place).await?.target().await {
@@ -100,9 +132,9 @@ pub(crate) async fn open_target(function: &Replicator, place: &Place) -> Result<
         Err(failure) if is_missing(&failure) => return Ok(None),
         Err(failure) => return Err(sorted(&failure)),
     };
-    let mut listing = plain(target.listing());
+    let mut listing = Listing { description, ..plain(target.listing()) };
     listing.head = listing.head.or(default_branch);
-    Ok(Some((listing, target)))
+    Ok(Some((listing, Open::Git(target))))
 }
 
 /// A listing in the words of the rules. What can never be copied, whatever its name, is left out here.

@@ -12,6 +12,8 @@ mod cloudformation;
 mod codebuild;
 #[cfg(feature = "codecommit")]
 mod codecommit;
+#[cfg(feature = "events")]
+mod events;
 #[cfg(feature = "git")]
 mod git;
 #[cfg(feature = "logs")]
@@ -21,6 +23,8 @@ mod profile;
 #[cfg(feature = "s3")]
 mod s3;
 #[cfg(feature = "s3")]
+mod s3_upload;
+#[cfg(feature = "s3")]
 mod s3_versions;
 #[cfg(feature = "secrets")]
 mod secrets;
@@ -28,6 +32,8 @@ mod secrets;
 mod sns;
 #[cfg(feature = "sqs")]
 mod sqs;
+#[cfg(feature = "sts")]
+mod sts;
 
 #[cfg(feature = "cloudformation")]
 pub use cloudformation::{DeletedStack, StackDescription, StackResource, Stacks};
@@ -36,6 +42,8 @@ pub use codebuild::*;
 #[cfg(feature = "codecommit")]
 pub use codecommit::*;
 pub use config::{Aws, AwsEnvironment, IncompleteEnvironment, ONCE, OPERATION};
+#[cfg(feature = "events")]
+pub use events::{Bus, Entry};
 pub use failure::{Cause, Failure, Problem, ServiceError};
 #[cfg(feature = "git")]
 pub use git::{GitAddress, GitPassword};
@@ -46,6 +54,8 @@ pub use profile::{Account, Identity, NoAccount};
 #[cfg(feature = "s3")]
 pub use s3::{Bucket, Object, Put};
 #[cfg(feature = "s3")]
+pub use s3_upload::{Beginning, MOST_HELD, Over, Upload};
+#[cfg(feature = "s3")]
 pub use s3_versions::{Replaced, VersionRef};
 #[cfg(feature = "secrets")]
 pub use secrets::{SecretText, Secrets};
@@ -53,3 +63,5 @@ pub use secrets::{SecretText, Secrets};
 pub use sns::{Attribute, Subscriber, Topic};
 #[cfg(feature = "sqs")]
 pub use sqs::{Depth, Queue, Received};
+#[cfg(feature = "sts")]
+pub use sts::Roles;

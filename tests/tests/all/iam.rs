@@ -6,15 +6,19 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signalbox_aws::Bucket;
+use signalbox_local::chaos::Kind;
+use signalbox_local::s3::Versioning;
 use signalbox_local::stage::Programs;
 use signalbox_local::template::ResourceKind;
 use signalbox_local::template::stack::Made;
-use signalbox_tests::{Ground, programs, template};
+use signalbox_tests::{Ground, MIRROR, mirror_template, programs, template};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
+use crate::replicator::world::{commit_of, dir_of, noise, set as set_ref};
+
 const POLICY: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit:\n        on: { push: { branches: [\"**\"], paths: [\"src/**\"] } }\n        start: { build: unit }\n        supersede: true\n    notifications:\n      - about: [build.*]\n        to: [team-demo]\n";
-const COPIES: &str = "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: codecommit://us-east-1/demo-copy, create: true }\n      - { to: \"https://git.example.com/demo\", credentials: signalbox/none }\n";
+const COPIES: &str = "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: codecommit://us-east-1/demo-copy, create: true }\n      - { to: codecommit://us-east-1/demo-mirror, create: true, role: \"arn:aws:iam::444455556666:role/SignalboxMirror\", external_id: our-copies }\n      - { to: \"https://git.example.com/demo\", credentials: signalbox/none }\n      - { to: \"s3://demo-backup/{repository}.bundle\" }\n";
 const QUICK: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"true\"]\n";
 const SLOW: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"sleep 60\"]\n";
 const FAILING: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"echo the sum is $((20 + 22)); exit 1\"]\n";
@@ -35,7 +39,8 @@ enum Scene {
     Retried,
     /// A push whose event was lost is found by the sweep.
     Swept,
-    /// A push is copied into a repository that is made for it, and the sweep carries the default branch over.
+    /// A push is copied into repositories that are made for it, here and in another account, and into a bundle; the sweep
+    /// carries the default branch and the description over, and what cannot be copied is mailed.
     Copied,
     /// The alarms go off.
     Alarms,
@@ -62,7 +67,10 @@ async fn set(scene: Scene, template: &str) -> anyhow::Result<Ground> {
         _ => Programs::Run(programs().await?),
     };
     match scene {
-        Scene::Copied => Ground::with_template_in_two_regions(template, programs, "us-east-1").await,
+        Scene::Copied => {
+            let mirror = std::fs::read_to_string(mirror_template())?;
+            Ground::with_mirror(template, &mirror, programs, "us-east-1").await
+        }
         _ => Ground::with_template(template, programs).await,
     }
 }
@@ -165,6 +173,12 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
         }
         Scene::Copied => {
             make(ground, QUICK, COPIES).await?;
+            ground.cloud().s3.create_bucket("demo-backup", Versioning::Off)?;
+            // A bundle of more than one part whose parts are not put together is taken back, and written again.
+            let here = dir_of(ground.cloud(), "demo");
+            set_ref(&here, "refs/heads/main", &commit_of(&here, &[&noise(&here, 24 * 1024 * 1024, 1)], &[]));
+            let chaos = &ground.cloud().world.chaos;
+            chaos.set(Some("fail@s3:CompleteMultipartUpload=1".parse()?));
             let tip = ground.commit("demo", "main", "one", &[("a", Some("a"))]).await?;
             let told = |count: usize| {
                 move |ground: &Ground| {
@@ -173,11 +187,27 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
                     Ok((reports >= count).then_some(()))
                 }
             };
+            let failed = |ground: &Ground| {
+                let count = ground.cloud().world.chaos.count(Kind::Fail, "s3:CompleteMultipartUpload");
+                Ok((count > 0).then_some(()))
+            };
+            ground.until("an upload that fails", failed).await?;
+            ground.cloud().world.chaos.set(None);
             ground.until("the copy's report", told(1)).await?;
+            let bundle = ground.cloud().s3.get("demo-backup", "demo.bundle")?;
+            anyhow::ensure!(bundle.is_some(), "there is no bundle");
+            let left_over = ground.uploads("demo-backup");
+            anyhow::ensure!(left_over == 0, "{left_over} uploads are left over");
+            let mail = ground.until("mail", |ground| Ok(ground.cloud().sns.inbox().into_iter().next())).await?;
+            let subject = "copy of demo on git.example.com cannot be made equal";
+            anyhow::ensure!(mail.subject == subject, "another mail came: {}", mail.subject);
             let elsewhere = ground.stage.regions().find("us-east-1").unwrap();
             let input = json!({ "repositoryName": "demo-copy", "branchName": "main" });
             let there = elsewhere.codecommit.call("GetBranch", input, &ground.developer()).await?;
             anyhow::ensure!(there.pointer("/branch/commitId") == Some(&json!(tip)), "the copy is elsewhere: {there}");
+            let mirror = ground.stage.all().find(MIRROR).and_then(|regions| regions.find("us-east-1")).unwrap();
+            let dir = mirror.codecommit.repository_dir("demo-mirror");
+            anyhow::ensure!(dir.is_some(), "nothing was made in the other account");
             let ledger = ground.objects("ledger/replicator/")?.values().map(Value::to_string).collect::<String>();
             anyhow::ensure!(
                 ledger.contains("can't find the specified secret"),
@@ -187,10 +217,21 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
             ground.until("the second report", told(2)).await?;
             let next = json!({ "repositoryName": "demo", "defaultBranchName": "next" });
             ground.cloud().codecommit.call("UpdateDefaultBranch", next, &ground.developer()).await?;
+            let said = json!({ "repositoryName": "demo", "repositoryDescription": "What it is for" });
+            ground.cloud().codecommit.call("UpdateRepositoryDescription", said, &ground.developer()).await?;
             sweep(ground, "Replicator", "sweep-3")?;
             let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
             while elsewhere.codecommit.default_branch("demo-copy").await?.as_deref() != Some("next") {
                 anyhow::ensure!(tokio::time::Instant::now() < deadline, "the default branch did not go along");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            let described = async || {
+                let input = json!({ "repositoryName": "demo-copy" });
+                let there = elsewhere.codecommit.call("GetRepository", input, &ground.developer()).await?;
+                anyhow::Ok(there.pointer("/repositoryMetadata/repositoryDescription") == Some(&json!("What it is for")))
+            };
+            while !described().await? {
+                anyhow::ensure!(tokio::time::Instant::now() < deadline, "the description did not go along");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
@@ -238,7 +279,7 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
     if !matches!(scene, Scene::Alarms | Scene::DeadLetters) {
         for function in FUNCTIONS {
             let is_quiet = match scene {
-                Scene::Feature | Scene::Swept | Scene::Copied => function == "notifier",
+                Scene::Feature | Scene::Swept => function == "notifier",
                 _ => false,
             };
             if !is_quiet {
@@ -392,7 +433,10 @@ async fn baseline() -> &'static Baseline {
             let mut all = Baseline { grants: Vec::new(), used: BTreeMap::new(), resources: BTreeSet::new() };
             while let Some(played) = scenes.join_next().await {
                 let (scene, uses, grants) = played.unwrap();
-                all.grants = grants;
+                // One of the scenes has the statement that a parameter brings.
+                if grants.len() > all.grants.len() {
+                    all.grants = grants;
+                }
                 for used in uses {
                     let (holder, policy, statement) = (used.holder, used.policy, used.statement);
                     all.resources.insert((holder.clone(), policy.clone(), statement.clone(), used.resource));
@@ -455,7 +499,7 @@ enum Came {
 /// Whether an event failed for want of the grant: a function that goes on without it logs another line.
 async fn event_failed(grant: &Grant, ground: &Ground) -> bool {
     let words = format!("perform: {}", grant.action).to_lowercase();
-    for function in ["trigger", "notifier"] {
+    for function in FUNCTIONS {
         for line in ground.stage.last_lines(function, 500).await.unwrap_or_default() {
             let said: Value = serde_json::from_str(&line).unwrap_or_default();
             let is_end = ["comes again", "refused"].iter().any(|end| said["message"] == *end);

@@ -1,22 +1,20 @@
 //! What is done to each copy, and why.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use signalbox_events::{RefName, RepositoryName};
-use signalbox_policy::{Create, Mode, Policy};
+use signalbox_events::{Obstacle, ObstacleKind, RefName, RepositoryName};
+use signalbox_policy::{Create, Mode, OnDivergence, Policy};
 
-use crate::compare::{Command, Direction, Failed, Left, Plan, agree, compare_in};
+use crate::bundle::{bundle_of, compare_bundle};
+use crate::compare::{Command, Described, Direction, Failed, Left, Plan, agree, compare_in};
 use crate::facts::{Facts, Lasting, Listing, Origin, ReplicaFacts, SourceFacts, TargetFacts};
-use crate::memory::Memory;
-use crate::place::{Copied, Place, copies_of, is_mutual, memory_key};
+use crate::memory::{Failing, Memory, Standing};
+use crate::place::{Copied, Home, Place, copies_of, is_mutual, memory_key, way_back};
 use crate::refs::Names;
-use crate::render::render_failed;
+use crate::render::obstacle_of;
 
 /// A target that could not be reached for this long after a push is told.
 const LATE: SignedDuration = SignedDuration::from_mins(10);
-
-/// A memory keeps at most this many sentences.
-const MOST_TOLD: usize = 20;
 
 /// A report keeps at most this many commands of a copy.
 const REPORTED: usize = 500;
@@ -68,6 +66,9 @@ pub enum Reason {
         equal: usize,
         /// How many must move.
         moves: usize,
+        /// What becomes of its description.
+        #[serde(default)]
+        description: Described,
         /// Which are left as they are.
         left: Vec<Left>,
         /// Which cannot be made equal.
@@ -78,7 +79,7 @@ pub enum Reason {
         /// Where it is.
         target: String,
         /// What is wrong.
-        what: String,
+        what: Obstacle,
     },
     /// A copy cannot be looked at now.
     Later {
@@ -86,6 +87,11 @@ pub enum Reason {
         target: String,
         /// Why.
         what: String,
+    },
+    /// There is nothing to put into a bundle.
+    NothingToBundle {
+        /// Where it would be.
+        target: String,
     },
     /// The facts say nothing of it: they were gathered for another policy.
     FactsMissing {
@@ -106,8 +112,8 @@ pub enum Action {
         key: String,
         /// Where the copy is.
         target: String,
-        /// What is wrong with it, each as a sentence.
-        troubles: Vec<String>,
+        /// How it stands; nothing of one that must be looked at again.
+        troubles: Vec<Obstacle>,
     },
     /// Have the event come again.
     ComeAgain {
@@ -142,7 +148,9 @@ impl Decision {
         !self.reasons.iter().any(|reason| match reason {
             Reason::Trouble { .. } | Reason::FactsMissing { .. } => true,
             Reason::Compared { failed, .. } => !failed.is_empty(),
-            Reason::NoReplica | Reason::SourceGone { .. } | Reason::Later { .. } => false,
+            Reason::NoReplica | Reason::SourceGone { .. } | Reason::NothingToBundle { .. } | Reason::Later { .. } => {
+                false
+            }
         })
     }
 
@@ -189,8 +197,9 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
             return decision;
         }
     };
+    let home = facts.home();
     for (copy, place) in copies {
-        let key = memory_key(source, &facts.region, &copy, &place);
+        let key = memory_key(source, &home, &copy, &place);
         match facts.replicas.get(&key) {
             Some(known) => decide_one(facts, source, listing, policy, (&copy, place, key, known), &mut decision),
             None => decision.reasons.push(Reason::FactsMissing { target: place.to_string() }),
@@ -224,56 +233,89 @@ fn decide_one(
     decision: &mut Decision,
 ) {
     let target = place.to_string();
-    let trouble = match trouble(facts, source, copy, &place, known) {
-        Ok(()) => None,
+    let home = facts.home();
+    match trouble(facts, &home, source, policy, (copy, &place, known)) {
+        Ok(()) => {}
         Err(Trouble::Lasting(what)) => {
             decision.reasons.push(Reason::Trouble { target: target.clone(), what: what.clone() });
-            Some(what)
+            return remember(source, (&key, &target, known), vec![what], decision);
+        }
+        Err(Trouble::Busy(what)) => {
+            decision.reasons.push(Reason::Later { target: target.clone(), what: what.clone() });
+            return decision.actions.push(Action::ComeAgain { target, what });
         }
         Err(Trouble::Passing(what)) => {
             decision.reasons.push(Reason::Later { target: target.clone(), what: what.clone() });
-            if is_late(facts) {
-                remember(source, (&key, &target, known), vec![what.clone()], decision);
+            if facts.is_late(facts.now) {
+                remember(source, (&key, &target, known), vec![out_of_reach(&what)], decision);
             }
-            decision.actions.push(Action::ComeAgain { target, what });
-            return;
+            return decision.actions.push(Action::ComeAgain { target, what });
         }
-    };
-    if let Some(what) = trouble {
-        remember(source, (&key, &target, known), vec![what], decision);
-        return;
     }
-    let direction = direction(facts, source, policy, copy, &place);
-    let mut plan = compare_in(listing, known, copy.replica, direction);
-    // Only AWS's own API sets a default branch.
-    if !matches!(place, Place::CodeCommit { .. }) {
-        plan.head = None;
+    let plan = plan(&home, source, policy, (copy, &place), (listing, known));
+    let there = known.target.listing();
+    if matches!(place, Place::Bundle { .. }) && plan == Plan::default() && there.is_some_and(|it| it.refs.is_empty()) {
+        decision.reasons.push(Reason::NothingToBundle { target: target.clone() });
     }
     decision.reasons.push(Reason::Compared {
         target: target.clone(),
         equal: plan.equal,
         moves: plan.commands.len(),
+        description: plan.description.clone(),
         left: plan.left.clone(),
         failed: plan.failed.clone(),
     });
     let create = if known.target == TargetFacts::Missing { Create::WhereMissing } else { Create::Never };
-    if !plan.commands.is_empty() || plan.head.is_some() || create == Create::WhereMissing {
-        let head = known.target.listing().and_then(|listing| listing.head.clone());
+    let is_described_anew = matches!(plan.description, Described::Becomes { .. });
+    if !plan.commands.is_empty() || plan.head.is_some() || is_described_anew || create == Create::WhereMissing {
+        let head = there.and_then(|listing| listing.head.clone());
         decision.actions.push(Action::Copy(Box::new(Copy { key, place, create, plan, head, left_out: 0 })));
         return;
     }
-    let troubles = plan.failed.iter().map(render_failed).collect();
-    let agreed = known.target.listing().map(|there| agree(listing, there, copy.replica, &known.memory.agreed));
-    if agreed.is_some_and(|agreed| agreed != known.memory.agreed) {
-        let troubles = first(troubles);
+    let troubles: Vec<Obstacle> = plan.failed.iter().map(obstacle_of).collect();
+    let agreed = there.map(|there| agreed_now(listing, there, copy, &known.memory));
+    if agreed.is_some_and(|agreed| agreed != known.memory) {
         decision.actions.push(Action::Remember { key, target, troubles });
     } else {
         remember(source, (&key, &target, known), troubles, decision);
     }
 }
 
-fn direction(facts: &Facts, source: &RepositoryName, policy: &Policy, copy: &Copied<'_>, place: &Place) -> Direction {
-    match is_mutual(policy, source, &facts.region, copy, place) {
+/// What makes a target equal.
+fn plan(
+    home: &Home,
+    source: &RepositoryName,
+    policy: &Policy,
+    (copy, place): (&Copied<'_>, &Place),
+    (listing, known): (&Listing, &ReplicaFacts),
+) -> Plan {
+    let nothing = Listing::default();
+    match place {
+        Place::Bundle { .. } => compare_bundle(listing, known.target.listing().unwrap_or(&nothing), copy.replica),
+        Place::CodeCommit { .. } => {
+            compare_in(listing, known, copy.replica, direction(home, source, policy, copy, place))
+        }
+        // Only AWS's own API sets a default branch.
+        Place::Https { .. } | Place::Nowhere { .. } => {
+            let plan = compare_in(listing, known, copy.replica, direction(home, source, policy, copy, place));
+            Plan { head: None, ..plan }
+        }
+    }
+}
+
+/// What is remembered, with what both sides agree on now.
+fn agreed_now(source: &Listing, target: &Listing, copy: &Copied<'_>, before: &Memory) -> Memory {
+    let mut memory = Memory { agreed: agree(source, target, copy.replica, &before.agreed), ..before.clone() };
+    if let (Some(here), Some(there)) = (&source.description, &target.description)
+        && here == there
+    {
+        memory.description.clone_from(here);
+    }
+    memory
+}
+
+fn direction(home: &Home, source: &RepositoryName, policy: &Policy, copy: &Copied<'_>, place: &Place) -> Direction {
+    match is_mutual(policy, source, home, copy, place) {
         true => Direction::Mutual,
         false => Direction::OneWay,
     }
@@ -282,66 +324,78 @@ fn direction(facts: &Facts, source: &RepositoryName, policy: &Policy, copy: &Cop
 /// What keeps a copy from being compared at all.
 enum Trouble {
     /// A person must mend it.
-    Lasting(String),
+    Lasting(Obstacle),
     /// It may pass.
     Passing(String),
+    /// Somebody copies it already.
+    Busy(String),
+}
+
+/// What a person can do about what cannot be read or written: what it is, the reason says.
+const MEND: &str = "Mend that; the next push and each sweep look again";
+
+/// Something that a person must mend before a copy can be made at all.
+pub fn unusable(what: &str) -> Obstacle {
+    Obstacle::of_copy(ObstacleKind::Unusable, what, MEND)
+}
+
+/// Something that may pass, and has not for a while.
+pub fn out_of_reach(what: &str) -> Obstacle {
+    let remedy = "It is tried again by itself; look whether the other side is there";
+    Obstacle::of_copy(ObstacleKind::OutOfReach, what, remedy)
 }
 
 fn trouble(
     facts: &Facts,
+    home: &Home,
     source: &RepositoryName,
-    copy: &Copied<'_>,
-    place: &Place,
-    known: &ReplicaFacts,
+    policy: &Policy,
+    (copy, place, known): (&Copied<'_>, &Place, &ReplicaFacts),
 ) -> Result<(), Trouble> {
-    let lasting = |what: &str| Err(Trouble::Lasting(what.to_owned()));
+    let lasting =
+        |what: &str, remedy: &str| Err(Trouble::Lasting(Obstacle::of_copy(ObstacleKind::Unusable, what, remedy)));
     if let Place::Nowhere { .. } = place {
-        return lasting("this is no name of a CodeCommit repository; mend `to` in the policy");
+        return lasting("this is no name of a CodeCommit repository", "Mend `to` in the policy");
     }
-    if place.neighbour(&facts.region) == Some(source) {
-        return lasting("the repository would be its own copy; mend `to` in the policy");
+    if place.neighbour(home) == Some(source) {
+        return lasting("the repository would be its own copy", "Mend `to` in the policy");
+    }
+    // Only here it is known which account a role leads to; what can be told without it, the policy's check tells.
+    let overwrites = copy.replica.on_divergence == OnDivergence::Overwrite;
+    if overwrites && way_back(policy, source, home, copy, place) == Some(OnDivergence::Overwrite) {
+        let remedy = "Use on_divergence: fail or keep in one of them";
+        return lasting("the two repositories overwrite each other", remedy);
     }
     if let Some(working) = known.memory.working.as_ref().filter(|working| working.until > facts.now) {
         let what = format!("another invocation copies it, until {} at most", working.until);
-        return Err(Trouble::Passing(what));
+        return Err(Trouble::Busy(what));
     }
     match &known.target {
         TargetFacts::Listed(_) => Ok(()),
         TargetFacts::Missing if copy.replica.create == Create::WhereMissing => Ok(()),
         TargetFacts::Missing => {
-            lasting("there is no such repository, or it may not be seen; make it, or let the policy say `create: true`")
+            let remedy = "Make it, or let the policy say `create: true`";
+            lasting("there is no such repository, or it may not be seen", remedy)
         }
-        TargetFacts::Unreadable { what, lasting: Lasting::UntilMended } => Err(Trouble::Lasting(what.clone())),
+        TargetFacts::Unreadable { what, lasting: Lasting::UntilMended } => Err(Trouble::Lasting(unusable(what))),
         TargetFacts::Unreadable { what, lasting: Lasting::ForNow } => Err(Trouble::Passing(what.clone())),
     }
 }
 
-fn is_late(facts: &Facts) -> bool {
-    matches!(&facts.origin, Origin::Event(push) if push.at.is_some_and(|at| facts.now.duration_since(at) > LATE))
-}
-
-/// Has a change of what is wrong remembered; what is remembered already is told already.
+/// Has a change of what is wrong remembered, and told where it was not; what is remembered and told already needs nothing.
 fn remember(
     source: &RepositoryName,
     (key, target, known): (&str, &str, &ReplicaFacts),
-    troubles: Vec<String>,
+    troubles: Vec<Obstacle>,
     decision: &mut Decision,
 ) {
-    let troubles = first(troubles);
-    let before = known.memory.failing.get(source).map(|failing| &failing.what);
-    if before.map_or(troubles.is_empty(), |before| *before == troubles) {
+    let before = known.memory.failing.get(source);
+    let since = before.map(|before| before.since).unwrap_or_default();
+    let after = (!troubles.is_empty()).then(|| Failing::new(troubles.clone(), since));
+    if before == after.as_ref() && known.memory.is_told(source) {
         return;
     }
     decision.actions.push(Action::Remember { key: key.to_owned(), target: target.to_owned(), troubles });
-}
-
-fn first(mut troubles: Vec<String>) -> Vec<String> {
-    let beyond = troubles.len().saturating_sub(MOST_TOLD);
-    troubles.truncate(MOST_TOLD);
-    if beyond > 0 {
-        troubles.push(format!("and {beyond} more"));
-    }
-    troubles
 }
 
 /// The commands that a target still needs, seen what it has now.
@@ -349,27 +403,39 @@ pub fn commands_left(facts: &Facts, policy: &Policy, key: &str, listed: &Listing
     let (Some(source), SourceFacts::Listed(listing)) = (&facts.repository, &facts.source) else { return Vec::new() };
     let Some(known) = facts.replicas.get(key) else { return Vec::new() };
     let known = ReplicaFacts { target: TargetFacts::Listed(listed.clone()), ..known.clone() };
-    let copies = copies_of(policy, source);
-    let found = copies.iter().find(|(copy, place)| memory_key(source, &facts.region, copy, place) == key);
+    let (copies, home) = (copies_of(policy, source), facts.home());
+    let found = copies.iter().find(|(copy, place)| memory_key(source, &home, copy, place) == key);
     let Some((copy, place)) = found else { return Vec::new() };
-    let direction = direction(facts, source, policy, copy, place);
-    compare_in(listing, &known, copy.replica, direction).commands
+    plan(&home, source, policy, (copy, place), (listing, &known)).commands
 }
 
 impl Facts {
-    /// The memory of a copy after it was looked at once more: what is agreed on now, and what is wrong.
-    pub fn settled(&self, policy: &Policy, key: &str, troubles: Vec<String>) -> Option<Memory> {
+    /// Whether the push that is looked at is so long ago that people should hear what keeps it from being copied.
+    pub fn is_late(&self, now: Timestamp) -> bool {
+        matches!(&self.origin, Origin::Event(push) if push.at.is_some_and(|at| now.duration_since(at) > LATE))
+    }
+
+    /// The memory of a copy after it was looked at once more: what is agreed on now, and how it stands.
+    pub fn settled(&self, policy: &Policy, key: &str, standing: Standing) -> Option<Memory> {
         let source = self.repository.as_ref()?;
         let known = self.replicas.get(key)?;
         let SourceFacts::Listed(listing) = &self.source else { return None };
-        let copies = copies_of(policy, source);
-        let (copy, place) = copies.iter().find(|(copy, place)| memory_key(source, &self.region, copy, place) == key)?;
-        let mut memory = known.memory.clone();
-        if let Some(target) = known.target.listing() {
-            memory.agreed = agree(listing, target, copy.replica, &known.memory.agreed);
-        }
+        let (copies, home) = (copies_of(policy, source), self.home());
+        let (copy, place) = copies.iter().find(|(copy, place)| memory_key(source, &home, copy, place) == key)?;
+        let mut memory = match known.target.listing() {
+            Some(target) => agreed_now(listing, target, copy, &known.memory),
+            None => known.memory.clone(),
+        };
         memory.target = place.to_string();
         memory.working = None;
-        Some(memory.with_trouble(source, first(troubles), self.now))
+        Some(memory.standing(source, standing, self.now))
+    }
+
+    /// The refs that a bundle under this key shall hold, and what its `HEAD` names.
+    pub fn bundle(&self, policy: &Policy, key: &str) -> Option<Listing> {
+        let (Some(source), SourceFacts::Listed(listing)) = (&self.repository, &self.source) else { return None };
+        let copies = copies_of(policy, source);
+        let (copy, _) = copies.iter().find(|(copy, place)| memory_key(source, &self.home(), copy, place) == key)?;
+        Some(bundle_of(listing, copy.replica))
     }
 }

@@ -1,6 +1,8 @@
 //! Every sentence that the replicator says, in one place.
 
-use crate::compare::{Because, Command, Failed, Left, Trouble, Why};
+use signalbox_events::{Obstacle, ObstacleKind};
+
+use crate::compare::{Because, Command, Described, Failed, Left, Trouble, Why};
 use crate::decide::{Action, Reason};
 
 /// A sentence names at most this many refs.
@@ -11,20 +13,28 @@ pub fn render_reason(reason: &Reason) -> String {
     match reason {
         Reason::NoReplica => "no replica of the policy copies this".to_owned(),
         Reason::SourceGone { repository } => format!("{repository} is gone; its copies stay as they are"),
-        Reason::Compared { target, equal, moves, left, failed } => {
+        Reason::Compared { target, equal, moves, description, left, failed } => {
             let mut text = format!("{target}: {} equal", refs(*equal));
             if *moves > 0 {
                 text.push_str(&format!(", {} to move", refs(*moves)));
             }
             let left = list(left, render_left);
-            let failed = list(failed, render_failed);
-            for more in [failed, left].into_iter().filter(|more| !more.is_empty()) {
+            let failed = list(failed, |failed| obstacle_of(failed).to_string());
+            let description = match description {
+                Described::Equal | Described::Becomes { .. } => String::new(),
+                Described::Left(why) => format!("the description is left as it is: {}", render_why(*why)),
+            };
+            for more in [failed, left, description].into_iter().filter(|more| !more.is_empty()) {
                 text.push_str("; ");
                 text.push_str(&more);
             }
             text
         }
-        Reason::Trouble { target, what } | Reason::Later { target, what } => format!("{target}: {what}"),
+        Reason::Trouble { target, what } => format!("{target}: {what}"),
+        Reason::Later { target, what } => format!("{target}: {what}"),
+        Reason::NothingToBundle { target } => {
+            format!("{target}: the source has nothing that is copied, and git knows no empty bundle: none is written")
+        }
         Reason::FactsMissing { target } => format!("{target}: the facts say nothing of it; gather them anew"),
     }
 }
@@ -43,12 +53,20 @@ pub fn render_action(action: &Action) -> String {
             if let Some(head) = &copy.plan.head {
                 steps.push(format!("make {} the default branch", head.short()));
             }
+            if let Described::Becomes { new, .. } = &copy.plan.description {
+                steps.push(format!("make the description {new:?}"));
+            }
+            if let crate::place::Place::Bundle { .. } = copy.place {
+                return format!("{}: write a bundle: {}", copy.place, steps.join("; "));
+            }
             format!("{}: {}", copy.place, steps.join("; "))
         }
         Action::Remember { target, troubles, .. } if troubles.is_empty() => {
             format!("{target}: remember what both sides agree on")
         }
-        Action::Remember { target, troubles, .. } => format!("{target}: remember that {}", troubles.join("; ")),
+        Action::Remember { target, troubles, .. } => {
+            format!("{target}: remember that {}", list(troubles, ToString::to_string))
+        }
         Action::ComeAgain { target, .. } => format!("{target}: look again"),
     }
 }
@@ -67,45 +85,57 @@ pub fn render_command(command: &Command) -> String {
 
 /// A ref that is left as it is, as a sentence.
 pub fn render_left(left: &Left) -> String {
-    let why = match left.why {
+    format!("{} is left as it is: {}", left.name, render_why(left.why))
+}
+
+fn render_why(why: Why) -> &'static str {
+    match why {
         Why::OtherDirection => "only the copy changed, which is copied back to the source",
         Why::NeverHere => "it was never in the source",
         Why::DeletionsIgnored => "it ended in the source, and the policy keeps it",
         Why::Kept => "the copy has something of its own, and the policy keeps it",
-    };
-    format!("{} is left as it is: {why}", left.name)
+    }
 }
 
-/// A ref that cannot be made equal, as a sentence that says what a person can do.
-pub fn render_failed(failed: &Failed) -> String {
+/// A ref that cannot be made equal, with the reason and with what a person can do.
+pub fn obstacle_of(failed: &Failed) -> Obstacle {
     let name = &failed.name;
+    let obstacle = |kind, reason: String, remedy: &str| Obstacle::of_ref(name.clone(), kind, reason, remedy);
     match &failed.trouble {
-        Trouble::Diverged { here, there } => format!(
-            "{name} diverged: the copy is at {}, which the source at {} never had. Push that commit to the source or reset the \
-             copy, or let the policy say on_divergence: overwrite",
-            there.short(),
-            here.short()
+        Trouble::Diverged { here, there } => obstacle(
+            ObstacleKind::Diverged,
+            format!(
+                "{name} diverged: the copy is at {}, which the source at {} never had",
+                there.short(),
+                here.short()
+            ),
+            "Push that commit to the source or reset the copy, or let the policy say on_divergence: overwrite",
         ),
-        Trouble::EndedThere { here } => format!(
-            "{name} was deleted in the copy; the source is at {}. Delete it in the source, too, or push it to the copy, or let \
-             the policy say on_divergence: overwrite",
-            here.short()
+        Trouble::EndedThere { here } => obstacle(
+            ObstacleKind::DeletedThere,
+            format!("{name} was deleted in the copy; the source is at {}", here.short()),
+            "Delete it in the source, too, or push it to the copy, or let the policy say on_divergence: overwrite",
         ),
-        Trouble::MovedThere { there } => format!(
-            "{name} was deleted in the source, and the copy moved on to {}. Delete it in the copy, or push that commit to the \
-             source",
-            there.short()
+        Trouble::MovedThere { there } => obstacle(
+            ObstacleKind::MovedThere,
+            format!("{name} was deleted in the source, and the copy moved on to {}", there.short()),
+            "Delete it in the copy, or push that commit to the source",
         ),
         Trouble::Collision { names } => {
             let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
-            format!("{} have the same name in the copy, {name}. Mend `map` in the policy", names.join(" and "))
+            let reason = format!("{} have the same name in the copy, {name}", names.join(" and "));
+            obstacle(ObstacleKind::Collision, reason, "Mend `map` in the policy")
         }
-        Trouble::SourceEmpty { there } => format!(
-            "the source has no refs at all, and the copy has {}: nothing is deleted for that. If it is meant, delete them in \
-             the copy",
-            refs(*there)
+        Trouble::SourceEmpty { there } => Obstacle::of_copy(
+            ObstacleKind::SourceEmpty,
+            format!("the source has no refs at all, and the copy has {}: nothing is deleted for that", refs(*there)),
+            "If it is meant, delete them in the copy, or the bundle",
         ),
-        Trouble::OddName => format!("{name:?} is a name that cannot be copied. Rename it in the source"),
+        Trouble::OddName => obstacle(
+            ObstacleKind::OddName,
+            format!("{name:?} is a name that cannot be copied"),
+            "Rename it in the source",
+        ),
     }
 }
 
