@@ -214,8 +214,8 @@ fn show(prevention: &Prevention, place: &Place, file: &str) -> anyhow::Result<()
     }
     let size = prevention.size(place);
     let fits: Vec<&str> = INLINE.iter().filter(|(_, most)| size <= *most).map(|(whose, _)| *whose).collect();
-    let fits = if fits.is_empty() { "nobody".to_owned() } else { fits.join(" and ") };
-    tell(&format!("      as an inline policy ({} characters) it fits {fits}", grouped(size)));
+    let fits = if fits.is_empty() { "nobody".to_owned() } else { fits.join(", ") };
+    tell(&format!("      as an inline policy ({} characters) it fits: {fits}", grouped(size)));
     if let Some(note) = observing(prevention, file) {
         tell(&format!("{} {note}", paint.notice("note:")));
     }
@@ -231,7 +231,7 @@ fn show_one(one: &Protected, paint: Paint) {
     let cells: Vec<[String; 3]> = one.rows.iter().map(cells).collect();
     let width =
         |column: usize| cells.iter().filter_map(|row| row.get(column)).map(String::len).max().unwrap_or_default();
-    let (first, second) = (width(0), width(1).min(40));
+    let (first, second) = (width(0), width(1));
     for (row, [act, may, guard]) in one.rows.iter().zip(&cells) {
         let may = format!("{may:second$}");
         let may = if row.may == May::Anybody { paint.good(&may) } else { paint.bad(&may) };
@@ -239,6 +239,13 @@ fn show_one(one: &Protected, paint: Paint) {
     }
     if one.rows.iter().any(|row| row.guard == Guard::IamToo) {
         tell(&paint.dim("  * the policy does not forbid it, but IAM cannot tell such a push from another"));
+    }
+    let bypass = one.rows.iter().find_map(|row| match &row.may {
+        May::Only(names) => Some(names.join(", ")),
+        May::Anybody | May::Nobody => None,
+    });
+    if let Some(names) = bypass {
+        tell(&format!("  {} {names}", paint.dim("bypass:")));
     }
     for what in &one.narrower {
         tell(&format!("  {} {what}", paint.notice("note:")));
@@ -266,7 +273,7 @@ fn cells(row: &Row) -> [String; 3] {
     let may = match &row.may {
         May::Anybody => "anybody".to_owned(),
         May::Nobody => "nobody".to_owned(),
-        May::Only(names) => format!("only {}", names.join(", ")),
+        May::Only(_) => "bypass only".to_owned(),
     };
     let guard = match row.guard {
         Guard::Nobody => "",
