@@ -5,20 +5,23 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
-use signalbox_aws::{Bus, Entry, Failure, Upload};
+use signalbox_aws::{Bus, Entry, Failure};
 use signalbox_events::{EventId, OWN_SOURCE, Obstacle, ObstacleKind, REPLICA};
 use signalbox_gitwire::Oid;
 use signalbox_glue::{Apply, Came, Invocation, Measure, Order, Step, Twice, measure};
 use signalbox_policy::{Create, Policy};
 use signalbox_replicator_rules::{
-    Action, Copy, Described, Listing, Memory, Origin, Place, SourceFacts, Standing, TargetFacts, Working,
-    WrittenBundle, commands_left, obstacle_of, out_of_reach, pushes, render_action, unusable,
+    Action, Copy, Described, Listing, Memory, Origin, Place, SourceFacts, Standing, TargetFacts, Unfit, Working,
+    commands_left, obstacle_of, out_of_reach, pushes, render_action, too_late, unusable,
 };
+use tokio::time::Instant;
 
 use crate::Replicator;
 use crate::gather::{Open, Seen, open_target};
 use crate::places::of_role;
-use crate::push::{Sent, send};
+use crate::progress::{Fit, Progress, Pusher};
+use crate::push::Sent;
+use crate::steps::Stepper;
 
 /// Kept back from the invocation's time, to look at the target once more and to remember.
 const RESERVE: SignedDuration = SignedDuration::from_secs(10);
@@ -60,22 +63,6 @@ impl Apply<Action> for Carrier<'_> {
     }
 }
 
-/// What came of the pushes to one target.
-#[derive(Default)]
-pub(crate) struct Done {
-    pub(crate) sent: Sent,
-    /// Steps beside the refs, each as a sentence.
-    steps: Vec<String>,
-    /// What a person must mend.
-    troubles: Vec<Obstacle>,
-    /// A bundle that is not whole yet.
-    pub(crate) upload: Option<Upload>,
-    /// The bundle that was written, and what it holds.
-    pub(crate) bundle: Option<(WrittenBundle, Listing)>,
-    /// Why the rest must be tried again.
-    later: Option<Failure>,
-}
-
 impl Carrier<'_> {
     /// Makes one target equal, looks at it once more, and remembers what both sides agree on.
     async fn copy(&self, copy: &Copy, invocation: Invocation) -> Result<String, Failure> {
@@ -86,20 +73,30 @@ impl Carrier<'_> {
         let working = Memory { working: Some(Working { event: self.event.clone(), until }), ..before.clone() };
         self.swap(key, before.clone(), working.clone()).await?;
 
-        let mut done = Done::default();
+        let mut done = Progress::default();
         let left = invocation.deadline.duration_since(Timestamp::now()).saturating_sub(RESERVE);
         let left = Duration::try_from(left).unwrap_or_default();
-        match tokio::time::timeout(left, self.push_all(copy, &mut done)).await {
+        let source = self.seen.facts.repository.as_ref();
+        let mut unfit = source.and_then(|source| before.unfit.get(source)).cloned();
+        match tokio::time::timeout(left, self.push_all(copy, unfit.as_ref(), left, &mut done)).await {
             Ok(Ok(())) => {}
             Ok(Err(failure @ Failure::Refused(_))) => done.troubles.push(unusable(&failure.chain())),
-            Ok(Err(failure)) => done.later = Some(failure),
+            Ok(Err(failure)) => {
+                unfit = done.broken(unfit.as_ref(), left.as_secs());
+                done.later = Some(failure);
+            }
+            Err(_) if done.out_of_reach > 0 => done.troubles.push(too_late()),
             Err(_) => {
-                let what = format!(
+                unfit = done.unfit(unfit.as_ref(), left.as_secs());
+                let mut what = format!(
                     "the {} s that were left were too short; {} of {} refs moved, the rest follows",
                     left.as_secs(),
                     done.sent.moved,
                     copy.plan.commands.len()
                 );
+                for (name, at) in &done.stands {
+                    what.push_str(&format!("; {name} has come as far as {}", at.short()));
+                }
                 done.later = Some(Failure::retry(format!("copying to {}", copy.place), what));
             }
         }
@@ -121,6 +118,8 @@ impl Carrier<'_> {
         };
         if let Some(listing) = &listed {
             self.prove(copy, listing, &mut done)?;
+            // Only where the branch stands there is it agreed that it came so far.
+            done.stands.retain(|name, at| listing.refs.get(name) == Some(at));
         }
         let mut troubles: Vec<Obstacle> =
             copy.plan.failed.iter().map(obstacle_of).chain(done.troubles.clone()).collect();
@@ -128,13 +127,27 @@ impl Carrier<'_> {
             None if troubles.is_empty() => Standing::Equal,
             None => Standing::Failing(troubles.clone()),
             // What must be tried again is no trouble before a while has gone by in which it came to nothing.
-            Some(failure) if done.sent.moved == 0 && self.seen.facts.is_late(Timestamp::now()) => {
+            Some(failure)
+                if done.sent.moved == 0 && done.stands.is_empty() && self.seen.facts.is_late(Timestamp::now()) =>
+            {
                 troubles.push(out_of_reach(&failure.chain()));
                 Standing::Failing(troubles.clone())
             }
             Some(_) => Standing::Open,
         };
-        let after = Memory { bundle: written.bundle, ..self.settled(key, listed, standing)? };
+        let is_listed = listed.is_some();
+        let mut after = Memory { bundle: written.bundle, ..self.settled(key, listed, standing)? };
+        if is_listed {
+            // A step is a place that both sides had: the source moved on from there.
+            after.agreed.extend(std::mem::take(&mut done.stands));
+        }
+        if let Some(source) = source {
+            let is_done = done.later.is_none() && done.out_of_reach == 0;
+            match unfit.filter(|_| !is_done) {
+                Some(unfit) => after.unfit.insert(source.clone(), unfit),
+                None => after.unfit.remove(source),
+            };
+        }
         self.swap(key, working, after.clone()).await?;
         let told = self.tell(key, &after).await;
 
@@ -181,7 +194,14 @@ impl Carrier<'_> {
         Ok(())
     }
 
-    async fn push_all(&self, copy: &Copy, done: &mut Done) -> Result<(), Failure> {
+    async fn push_all(
+        &self,
+        copy: &Copy,
+        unfit: Option<&Unfit>,
+        left: Duration,
+        done: &mut Progress,
+    ) -> Result<(), Failure> {
+        let until = Instant::now() + left;
         let source = self.seen.source.as_ref();
         let source =
             source.ok_or_else(|| Failure::retry("copying", "the source was not read; it is looked at again"))?;
@@ -202,7 +222,13 @@ impl Carrier<'_> {
             Open::Git(target) => target,
             Open::Bundle { .. } => return self.write_bundle(source, copy, done).await,
         };
-        let mut had: BTreeSet<Oid> = target.listing().refs.iter().map(|found| found.id).collect();
+        let had: BTreeSet<Oid> = target.listing().refs.iter().map(|found| found.id).collect();
+        let mut pusher = Pusher { source, target, had };
+        let unfit = unfit.filter(|unfit| unfit.goes_in_steps(left.as_secs()));
+        let main = match &self.seen.facts.source {
+            SourceFacts::Listed(listing) => listing.head.as_ref(),
+            SourceFacts::NotRead | SourceFacts::Gone => None,
+        };
         let ends_head = |commands: &[signalbox_replicator_rules::Command]| {
             commands.iter().any(|command| command.new.is_none() && copy.head.as_ref() == Some(&command.name))
         };
@@ -212,8 +238,10 @@ impl Carrier<'_> {
                 self.set_head(copy, done).await?;
                 head_is_set = true;
             }
-            let sent = send(source, target, &mut had, &commands).await?;
-            done.sent.add(sent);
+            let fits = unfit.is_none() && !matches!(pusher.push(&commands, done).await?, Fit::TooLarge { .. });
+            if !fits {
+                Stepper { pusher: &mut pusher, unfit, until }.go(&commands, main, done).await?;
+            }
         }
         if !head_is_set {
             self.set_head(copy, done).await?;
@@ -221,7 +249,7 @@ impl Carrier<'_> {
         self.describe(copy, done).await
     }
 
-    async fn create(&self, copy: &Copy, done: &mut Done) -> Result<(), Failure> {
+    async fn create(&self, copy: &Copy, done: &mut Progress) -> Result<(), Failure> {
         let Place::CodeCommit { region, repository, role } = &copy.place else { return Ok(()) };
         let codecommit = self.function.codecommit_for(region.as_str(), role.as_ref()).await?;
         let description = match &self.seen.facts.source {
@@ -234,7 +262,7 @@ impl Carrier<'_> {
         Ok(())
     }
 
-    async fn set_head(&self, copy: &Copy, done: &mut Done) -> Result<(), Failure> {
+    async fn set_head(&self, copy: &Copy, done: &mut Progress) -> Result<(), Failure> {
         let (Some(head), Place::CodeCommit { region, repository, role }) = (&copy.plan.head, &copy.place) else {
             return Ok(());
         };
@@ -249,7 +277,7 @@ impl Carrier<'_> {
     }
 
     /// CodeCommit takes no description on condition of the old one: it is looked at once more just before.
-    async fn describe(&self, copy: &Copy, done: &mut Done) -> Result<(), Failure> {
+    async fn describe(&self, copy: &Copy, done: &mut Progress) -> Result<(), Failure> {
         let (Described::Becomes { old, new }, Place::CodeCommit { region, repository, role }) =
             (&copy.plan.description, &copy.place)
         else {
@@ -268,7 +296,7 @@ impl Carrier<'_> {
     }
 
     /// Holds what the target has now against what it should have: only what was listed again counts.
-    fn prove(&self, copy: &Copy, listing: &Listing, done: &mut Done) -> Result<(), Failure> {
+    fn prove(&self, copy: &Copy, listing: &Listing, done: &mut Progress) -> Result<(), Failure> {
         let refused = std::mem::take(&mut done.sent.refused);
         let left = commands_left(&self.seen.facts, self.policy, &copy.key, listing);
         for (name, why) in refused {
@@ -291,7 +319,7 @@ impl Carrier<'_> {
     }
 
     /// What was done, as a sentence with its numbers.
-    fn outcome(&self, copy: &Copy, done: &Done) -> String {
+    fn outcome(&self, copy: &Copy, done: &Progress) -> String {
         let mut parts = done.steps.clone();
         if let Some((_, holds)) = &done.bundle {
             parts.push(format!("wrote a bundle of {} refs", holds.refs.len()));

@@ -11,9 +11,10 @@ use signalbox_replicator_rules::{
 };
 
 use crate::Replicator;
-use crate::apply::{Carrier, Done};
+use crate::apply::Carrier;
 use crate::gather::Open;
 use crate::places::sorted;
+use crate::progress::Progress;
 use crate::push::Sent;
 
 impl Replicator {
@@ -45,7 +46,7 @@ impl Replicator {
 
 impl Carrier<'_> {
     /// Writes a bundle, whole. Nobody sees anything of it before its pack has proved to be whole, too.
-    pub(crate) async fn write_bundle(&self, source: &Source, copy: &Copy, done: &mut Done) -> Result<(), Failure> {
+    pub(crate) async fn write_bundle(&self, source: &Source, copy: &Copy, done: &mut Progress) -> Result<(), Failure> {
         let doing = || format!("writing {}", copy.place);
         let lost = || Failure::retry(doing(), "the facts say nothing of it; it is looked at again");
         let (Some(Open::Bundle { bucket, over }), Place::Bundle { key, .. }) =

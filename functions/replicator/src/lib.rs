@@ -6,7 +6,9 @@ mod apply;
 mod bundle;
 mod gather;
 mod places;
+mod progress;
 mod push;
+mod steps;
 mod sweep;
 
 use std::sync::OnceLock;

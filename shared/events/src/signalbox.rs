@@ -101,6 +101,8 @@ words! {
         OddName = "ODD_NAME",
         /// The target does not take it.
         Refused = "REFUSED",
+        /// It does not fit, and no part of it can go by itself.
+        TooLarge = "TOO_LARGE",
         /// A person must mend something before the target can be read or written.
         Unusable = "UNUSABLE",
         /// The target has been out of reach for a while; it is tried again.

@@ -3,6 +3,7 @@
 mod accounts;
 mod again;
 mod bundle;
+mod steps;
 mod told;
 pub(crate) mod world;
 

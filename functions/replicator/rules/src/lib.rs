@@ -16,6 +16,7 @@ mod place;
 mod pushes;
 mod refs;
 mod render;
+mod steps;
 
 pub use bundle::{BUNDLE_BEGINNING, Found, bundle_header, bundle_listing};
 pub use compare::{Because, Command, Described, Failed, Left, Plan, Trouble, Why, compare, unsure};
@@ -26,4 +27,7 @@ pub use needs::{Cursor, Needs, ReplicaNeeds, has_replicas, needs, needs_of};
 pub use place::{Copied, Home, Place, copies_of, memory_key};
 pub use pushes::{MOST_COMMANDS, pushes};
 pub use refs::{Names, copied_kinds};
-pub use render::{obstacle_of, render_action, render_command, render_left, render_reason};
+pub use render::{
+    obstacle_of, render_action, render_command, render_left, render_reason, too_far, too_large, too_late,
+};
+pub use steps::{GotOn, Unfit, divided, is_branch};

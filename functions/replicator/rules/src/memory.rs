@@ -10,6 +10,7 @@ use signalbox_events::{
 };
 
 use crate::facts::Refs;
+use crate::steps::Unfit;
 
 /// The memory of one copy, or of two repositories that copy each other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,9 @@ pub struct Memory {
     /// What people were last told is wrong, for each source; nothing where they know that it is equal.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub told: BTreeMap<RepositoryName, Told>,
+    /// What did not get through in one push, for each source.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unfit: BTreeMap<RepositoryName, Unfit>,
     /// Who copies at the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working: Option<Working>,

@@ -4,6 +4,7 @@ use signalbox_events::{Obstacle, ObstacleKind};
 
 use crate::compare::{Because, Command, Described, Failed, Left, Trouble, Why};
 use crate::decide::{Action, Reason};
+use crate::steps::Unfit;
 
 /// A sentence names at most this many refs.
 const MOST_NAMED: usize = 20;
@@ -136,6 +137,51 @@ pub fn obstacle_of(failed: &Failed) -> Obstacle {
             format!("{name:?} is a name that cannot be copied"),
             "Rename it in the source",
         ),
+    }
+}
+
+/// A push that has no part which fits into an invocation.
+pub fn too_far(command: &Command, unfit: &Unfit) -> Obstacle {
+    let reason = format!(
+        "{} is out of reach: {} of its pack had come when {} s were over, and a target keeps nothing of half a pack. {NOTHING_SMALLER}",
+        render_way(command),
+        size(unfit.bytes),
+        unfit.seconds,
+    );
+    let remedy = "Push it once by hand, then the copy goes on by itself";
+    Obstacle::of_ref(command.name.to_string(), ObstacleKind::TooLarge, reason, remedy)
+}
+
+/// A push that has no part which the target takes.
+pub fn too_large(command: &Command, bytes: u64, words: &str) -> Obstacle {
+    let reason = format!(
+        "{} is out of reach: its pack is larger than the target takes, {} had been sent ({words}). {NOTHING_SMALLER}",
+        render_way(command),
+        size(bytes),
+    );
+    let remedy = "Let the target take larger packs, or push it once by hand";
+    Obstacle::of_ref(command.name.to_string(), ObstacleKind::TooLarge, reason, remedy)
+}
+
+/// What stood behind a push that is out of reach, when the time was over.
+pub fn too_late() -> Obstacle {
+    let reason = "what was tried behind it did not get through in time either";
+    Obstacle::of_copy(ObstacleKind::TooLarge, reason, "")
+}
+
+const NOTHING_SMALLER: &str = "There is no commit on the way at which the source would end a smaller one";
+
+fn render_way(command: &Command) -> String {
+    let place =
+        |at: &Option<crate::facts::Object>| at.as_ref().map_or("nothing".to_owned(), |at| at.short().to_owned());
+    format!("{} from {} to {}", command.name, place(&command.old), place(&command.new))
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} bytes"),
+        10_000..10_000_000 => format!("{} kB", bytes / 1_000),
+        _ => format!("{} MB", bytes / 1_000_000),
     }
 }
 
