@@ -94,13 +94,13 @@ impl Stepper<'_, '_> {
         // The tip itself has the distance 1.
         let mut left = way.length(at.as_ref()).await?.saturating_add(1);
         let mut size = (left / self.unfit.map_or(PARTS, |unfit| unfit.parts)).max(1);
-        let (mut too_large, mut most) = (None, u32::MAX);
+        let (mut refused_at, mut most) = (None, u32::MAX);
         let mut steps = 0;
         while left > 1 {
             let (goal, distance) = way.stop(left.saturating_sub(size), at.as_ref()).await?;
             let goal = Object::parse(&goal.to_string()).unwrap_or_else(|| tip.clone());
             let step = Command { old: at.clone(), new: Some(goal.clone()), ..command.clone() };
-            if too_large.as_ref() == Some(&goal) && size > 1 {
+            if refused_at.as_ref() == Some(&goal) && size > 1 {
                 // No need to send that once more: is there a commit before it?
                 size = (size / 2).max(1);
                 continue;
@@ -117,7 +117,7 @@ impl Stepper<'_, '_> {
                     return Ok(());
                 }
                 Fit::TooLarge { .. } => {
-                    too_large = Some(goal);
+                    refused_at = Some(goal);
                     most = (size / 2).max(1);
                     size = (size / 4).max(1);
                     continue;

@@ -47,6 +47,10 @@ pub(crate) async fn serve(listener: TcpListener, acceptor: TlsAcceptor, front: F
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
+                    // An answer in pieces must not wait for the client to acknowledge each. Without it they only come later.
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "a connection keeps small pieces back");
+                    }
                     connections.spawn(take(stream, acceptor.clone(), Arc::clone(&front)));
                 }
                 Err(error) => {
