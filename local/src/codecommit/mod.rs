@@ -18,6 +18,8 @@ mod names;
 mod objects;
 #[cfg(test)]
 mod operations_tests;
+#[cfg(test)]
+mod prevention_tests;
 mod pull_requests;
 mod receive;
 mod refs;

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 
 use super::events::{Move, RefChange};
 use super::git::{Backend, GitFailure};
-use super::receive::{CommandReader, Commands, MOST_REFS, ReportReader};
+use super::receive::{Command, CommandReader, Commands, MOST_REFS, ReportReader};
 use super::repositories::{Repositories, Repository};
 use crate::auth::Caller;
 use crate::http::{Broken, Response, Upload, whole};
@@ -108,7 +108,7 @@ async fn answer(
         }
         // Which references it is about is only known once its commands are read; then it is asked for them.
         Wanted::Refs(Service::ReceivePack) | Wanted::Exchange(Service::ReceivePack) => {
-            gate::admit_push(&repositories.world, &name, Vec::new(), &caller)
+            gate::admit_push(&repositories.world, &name, &caller)
         }
     };
     admitted.map_err(|refused| Refusal::new(StatusCode::FORBIDDEN, refused.to_string()))?;
@@ -220,10 +220,17 @@ impl Exchange {
             let reason = format!("at most {MOST_REFS} references in one push");
             return self.refuse(&commands, &reason, body).await;
         }
-        let references = commands.list.iter().map(|command| command.name().to_owned()).collect();
         let name = self.repository.name.as_str();
-        if let Err(refused) = gate::admit_push(&self.repositories.world, name, references, &self.caller) {
-            return self.refuse(&commands, &refused.to_string(), body).await;
+        let refused = commands.list.iter().map(Command::name).find_map(|reference| {
+            let refusal = gate::admit_push_to(&self.repositories.world, name, reference, &self.caller).err()?;
+            Some((reference, refusal))
+        });
+        if let Some((reference, refusal)) = refused {
+            let reason = match commands.list.len() {
+                1 => refusal.to_string(),
+                _ => format!("{refusal}; the whole push is refused because of {reference}"),
+            };
+            return self.refuse(&commands, &reason, body).await;
         }
         let backend = self.backend(Wanted::Exchange(Service::ReceivePack), headers)?;
         self.stream(backend, first, body, Some(commands)).await

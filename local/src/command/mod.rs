@@ -12,6 +12,7 @@ mod dead_letters;
 mod demo;
 mod explain;
 mod git_credential;
+mod iam;
 mod meaning;
 mod paint;
 mod redrive;
@@ -50,6 +51,7 @@ enum Command {
     Check(check::Arguments),
     Schema(schema::Arguments),
     Explain(explain::Arguments),
+    Iam(iam::Arguments),
     Apply(apply::Arguments),
     Status(status::Arguments),
     Redrive(redrive::Arguments),
@@ -90,6 +92,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Iam(arguments) => iam::run(&arguments),
         Command::Apply(arguments) => apply::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Redrive(arguments) => redrive::run(&arguments),

@@ -11,6 +11,7 @@ use super::{Outcome, Paint, block_on, complain, reviews, tell};
 use crate::chaos::{self, Chaos};
 use crate::cloud::Settings;
 use crate::git_credential::{credential_helper, quoted};
+use crate::iam::ADMINISTRATOR;
 use crate::lambda::binaries;
 use crate::news::{Listener, News};
 use crate::sns::is_address;
@@ -30,6 +31,10 @@ pub(super) struct Arguments {
     /// A policy file to check and put into force at the start, and again whenever the file changes.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// A file with IAM policies that the user `developer` gets beside the administrator's, one behind the other as
+    /// `signalbox iam --format json` prints them; may be given several times.
+    #[arg(long = "user-policy", value_name = "FILE")]
+    user_policies: Vec<PathBuf>,
     /// The folder that everything is kept in; a second `serve` finds it again.
     #[arg(long, default_value = "signalbox-local")]
     dir: PathBuf,
@@ -60,6 +65,8 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     super::log_to_stderr(if arguments.verbose { "debug" } else { "warn" });
     let policy = arguments.policy.as_deref().map(read_policy).transpose()?;
+    let attached =
+        arguments.user_policies.iter().map(|file| read_documents(file)).collect::<anyhow::Result<Vec<_>>>()?;
     // Asked before anything is built: a program whose file was replaced meanwhile has no path any more.
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     block_on(async {
@@ -86,6 +93,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             stage.put_policy(&file.display().to_string(), text)?;
         }
         furnish(&stage).await.context("the first repository could not be made")?;
+        attach(&stage, &arguments.user_policies, &attached)?;
         greet(&stage, arguments, &program)?;
         let watched = watch(&stage, arguments, policy).await;
         if let Some(chaos) = &arguments.chaos {
@@ -118,6 +126,31 @@ fn address(text: &str) -> Result<String, &'static str> {
 fn seed() -> u64 {
     let now = jiff::Timestamp::now();
     now.as_nanosecond().to_le_bytes().iter().take(8).rev().fold(0, |seed, byte| seed << 8 | u64::from(*byte))
+}
+
+/// The IAM policies of a file, one behind the other.
+fn read_documents(file: &Path) -> anyhow::Result<Vec<Value>> {
+    let text =
+        std::fs::read_to_string(file).with_context(|| format!("cannot read the user's policy {}", file.display()))?;
+    let documents: Vec<Value> = serde_json::Deserializer::from_str(&text)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("{} is no JSON", file.display()))?;
+    anyhow::ensure!(!documents.is_empty(), "{} holds no policy", file.display());
+    Ok(documents)
+}
+
+/// Gives the user `developer` what the files hold, each policy under the name of its file.
+fn attach(stage: &Stage, files: &[PathBuf], attached: &[Vec<Value>]) -> anyhow::Result<()> {
+    for (file, documents) in files.iter().zip(attached) {
+        for (number, document) in (1..).zip(documents) {
+            let name = format!("{} ({number})", file.display());
+            let iam = &stage.cloud().world.iam;
+            iam.put_user_policy(ADMINISTRATOR, &name, document)
+                .with_context(|| format!("{} is no IAM policy for a user", file.display()))?;
+        }
+    }
+    Ok(())
 }
 
 fn read_policy(file: &Path) -> anyhow::Result<String> {
@@ -187,6 +220,9 @@ fn greet(stage: &Stage, arguments: &Arguments, program: &Path) -> anyhow::Result
         None => {
             tell("  policy   as it was, or none: then it only observes. Start with --policy local/demo/signalbox.yaml")
         }
+    }
+    for file in &arguments.user_policies {
+        tell(&format!("  IAM      {} holds for the user `developer`", file.display()));
     }
     if let Some(chaos) = &arguments.chaos {
         tell(&format!(

@@ -82,6 +82,10 @@ pub(super) fn no_such_entity(what: &str) -> ServiceError {
     ServiceError::with_status(404, "NoSuchEntity", what.to_owned())
 }
 
+pub(super) fn no_user(user: &str) -> ServiceError {
+    no_such_entity(&format!("The user with name {user} cannot be found."))
+}
+
 pub(super) fn read(document: &Value, kind: Kind) -> Answer<Arc<Document>> {
     let read = match document {
         Value::String(text) => Document::parse(text, kind),
@@ -141,6 +145,13 @@ impl Directory {
                 .ok_or_else(|| no_such_entity(&format!("The role with name {role} cannot be found.")))?;
             entity.managed.insert(arn.to_owned(), Arc::clone(&document));
         }
+        Ok(())
+    }
+
+    /// Attaches a managed policy to a user.
+    pub(super) fn attach_to_user(&mut self, user: &str, arn: &str) -> Answer<()> {
+        let document = self.managed_policy(arn)?;
+        self.users.get_mut(user).ok_or_else(|| no_user(user))?.managed.insert(arn.to_owned(), document);
         Ok(())
     }
 

@@ -51,14 +51,14 @@ pub(crate) fn admit_pull(world: &World, repository: &str, caller: &Caller) -> Re
     world.iam.check(&caller.arn, &codecommit::pull(world, repository), None)
 }
 
-/// `git push`: whether the caller may change these references; none are known before the push begins.
-pub(crate) fn admit_push(
-    world: &World,
-    repository: &str,
-    references: Vec<String>,
-    caller: &Caller,
-) -> Result<(), Refusal> {
-    world.iam.check(&caller.arn, &codecommit::push(world, repository, references), None)
+/// `git push` before its references are known: whether the caller may push to a repository at all.
+pub(crate) fn admit_push(world: &World, repository: &str, caller: &Caller) -> Result<(), Refusal> {
+    world.iam.check(&caller.arn, &codecommit::push(world, repository, None), None)
+}
+
+/// `git push`: whether the caller may change this reference. Each is judged by itself: the condition key holds one.
+pub(crate) fn admit_push_to(world: &World, repository: &str, reference: &str, caller: &Caller) -> Result<(), Refusal> {
+    world.iam.check(&caller.arn, &codecommit::push(world, repository, Some(reference)), None)
 }
 
 /// Whether a role's session may make a log stream and write to it: what a service that writes for it needs.

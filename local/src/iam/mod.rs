@@ -32,7 +32,7 @@ pub use self::judge::Use;
 pub use self::principal::Principal;
 pub use self::refusal::{PolicyType, Refusal, Why};
 
-use self::directory::{Directory, Entity, no_such_entity};
+use self::directory::{Directory, Entity, no_such_entity, no_user};
 use self::judge::{Asked, Guard, Paper};
 use self::pattern::{Pattern, Variables, Wildcards};
 use self::principal::Who;
@@ -218,8 +218,7 @@ impl Iam {
     pub fn put_user_policy(&self, user: &str, policy: &str, document: &Value) -> Answer<()> {
         let document = directory::read(document, Kind::Identity)?;
         self.change(|directory| {
-            let what = || no_such_entity(&format!("The user with name {user} cannot be found."));
-            directory.users.get_mut(user).ok_or_else(what)?.inline.insert(policy.to_owned(), document);
+            directory.users.get_mut(user).ok_or_else(|| no_user(user))?.inline.insert(policy.to_owned(), document);
             Ok(())
         })
     }
@@ -230,6 +229,14 @@ impl Iam {
     /// `NoSuchEntity`, `MalformedPolicyDocument`.
     pub fn put_managed_policy(&self, arn: &str, document: &Value, roles: &[String]) -> Answer<()> {
         self.change(|directory| directory.put_managed(arn, document, roles))
+    }
+
+    /// Attaches a managed policy to a user.
+    ///
+    /// # Errors
+    /// `NoSuchEntity`.
+    pub fn attach_user_policy(&self, user: &str, arn: &str) -> Answer<()> {
+        self.change(|directory| directory.attach_to_user(user, arn))
     }
 
     /// The ARN of a role by its name.

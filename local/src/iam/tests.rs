@@ -197,13 +197,10 @@ fn a_deny_of_pushes_to_a_branch_knows_the_references() {
     }]);
     let iam = with_worker(protect);
     let world = crate::world::World::new(std::path::PathBuf::new(), "eu-west-1", 1);
-    let push = |references: &[&str]| {
-        let references = references.iter().map(|name| (*name).to_owned()).collect();
-        iam.check(SESSION, &actions::codecommit::push(&world, "demo", references), None)
-    };
-    push(&[]).unwrap();
-    push(&["refs/heads/dev"]).unwrap();
-    push(&["refs/heads/dev", "refs/heads/main"]).unwrap_err();
+    let push = |reference| iam.check(SESSION, &actions::codecommit::push(&world, "demo", reference), None);
+    push(None).unwrap();
+    push(Some("refs/heads/dev")).unwrap();
+    push(Some("refs/heads/main")).unwrap_err();
     let put = json!({ "repositoryName": "demo", "branchName": "main" });
     let needs = actions::needs(&world, "codecommit", "PutFile", actions::Input::Json(&put)).unwrap();
     let refusal = iam.check(SESSION, &needs[0], None).unwrap_err().to_string();

@@ -292,7 +292,9 @@ const MANAGED_POLICY: Shape = Members(&[
     followed("ManagedPolicyName", Text),
     only("Path", &["/"]),
     needed("PolicyDocument", Json),
+    followed("Groups", List(&Text)),
     followed("Roles", List(&Text)),
+    followed("Users", List(&Text)),
     unnoticed("Description"),
 ]);
 

@@ -99,10 +99,18 @@ impl Services for Deployer<'_> {
     }
 
     fn managed_policy(&self, arn: &str, properties: &Value) -> Answer<()> {
-        let list = properties.get("Roles").and_then(Value::as_array).into_iter().flatten();
-        let names: Vec<String> = list.filter_map(|name| name.as_str().map(str::to_owned)).collect();
+        let names = |whose: &str| -> Vec<String> {
+            let list = properties.get(whose).and_then(Value::as_array).into_iter().flatten();
+            list.filter_map(|name| name.as_str().map(str::to_owned)).collect()
+        };
+        let iam = &self.cloud.world.iam;
+        if let Some(group) = names("Groups").first() {
+            let what = format!("The group with name {group} cannot be found: the local cloud has none.");
+            return Err(ServiceError::with_status(404, "NoSuchEntity", what));
+        }
         let document = properties.get("PolicyDocument").unwrap_or(&Value::Null);
-        self.cloud.world.iam.put_managed_policy(arn, document, &names)
+        iam.put_managed_policy(arn, document, &names("Roles"))?;
+        names("Users").iter().try_for_each(|user| iam.attach_user_policy(user, arn))
     }
 
     fn admit_function(&self, function: &Function) -> Answer<()> {

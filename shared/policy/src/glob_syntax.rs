@@ -134,7 +134,7 @@ fn check_parts(glob: &str, wrong: &dyn Fn(&str, Option<String>) -> InvalidGlob) 
 }
 
 /// A character class such as `[a-z]` or `[!0-9]`.
-struct Class {
+pub(crate) struct Class {
     /// Characters taken from the pattern.
     length: usize,
     /// What globset gets.
@@ -193,6 +193,11 @@ impl Class {
         Ok(Self { length: end + 1, written, negated, ranges })
     }
 
+    /// Every character that it stands for; none where it stands for all but some.
+    pub(crate) fn characters(&self) -> Option<std::collections::BTreeSet<char>> {
+        (!self.negated).then(|| self.ranges.iter().flat_map(|&(low, high)| low..=high).collect())
+    }
+
     fn matches(&self, c: char) -> bool {
         self.ranges.iter().any(|&(low, high)| low <= c && c <= high) != self.negated
     }
@@ -209,10 +214,15 @@ pub(crate) enum Overlap {
     Certain,
 }
 
-enum Atom {
+/// What a pattern without braces is made of.
+pub(crate) enum Atom {
+    /// The character itself.
     Char(char),
+    /// `?`
     One,
+    /// `*`
     Run,
+    /// `[a-z]`
     Class(Class),
 }
 
@@ -284,8 +294,13 @@ fn overlap_one(a: &[Atom], b: &[Atom]) -> Overlap {
     }
 }
 
-/// Spells out the braces; none when there are too many or the pattern does not parse.
+/// The atoms of each pattern that the braces stand for; none when there are too many or the pattern does not parse.
 fn alternatives(glob: &str) -> Option<Vec<Vec<Atom>>> {
+    spelled_out(glob)?.iter().map(|pattern| atoms(pattern)).collect()
+}
+
+/// Spells out the braces, in the order of the pattern; none when there are too many or the pattern does not parse.
+pub(crate) fn spelled_out(glob: &str) -> Option<Vec<String>> {
     let mut done = Vec::new();
     let mut todo = vec![glob.to_owned()];
     while let Some(pattern) = todo.pop() {
@@ -293,9 +308,9 @@ fn alternatives(glob: &str) -> Option<Vec<Vec<Atom>>> {
             return None;
         }
         match first_brace(&pattern) {
-            Brace::None => done.push(atoms(&pattern)?),
+            Brace::None => done.push(pattern),
             Brace::Broken => return None,
-            Brace::Parts(parts) => todo.extend(parts),
+            Brace::Parts(parts) => todo.extend(parts.into_iter().rev()),
         }
     }
     Some(done)
@@ -347,7 +362,8 @@ fn first_brace(pattern: &str) -> Brace {
     if depth == 0 { Brace::None } else { Brace::Broken }
 }
 
-fn atoms(pattern: &str) -> Option<Vec<Atom>> {
+/// Takes a pattern without braces apart; none where it does not parse.
+pub(crate) fn atoms(pattern: &str) -> Option<Vec<Atom>> {
     let mut out = Vec::new();
     let mut rest = pattern;
     while let Some(c) = rest.chars().next() {

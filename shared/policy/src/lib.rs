@@ -7,6 +7,7 @@ mod glob;
 mod glob_index;
 mod glob_syntax;
 mod guard;
+pub mod iam;
 pub mod keys;
 mod model;
 mod names;

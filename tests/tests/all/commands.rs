@@ -21,7 +21,9 @@ pub(crate) async fn signalbox(arguments: &[&str]) -> (Option<i32>, String, Strin
 
 #[tokio::test]
 async fn help_is_everywhere_and_wrong_usage_ends_with_2() {
-    for command in ["demo", "serve", "check", "explain", "apply", "status", "redrive", "uninstall", "git-credential"] {
+    for command in
+        ["demo", "serve", "check", "explain", "iam", "apply", "status", "redrive", "uninstall", "git-credential"]
+    {
         let (code, out, _) = signalbox(&[command, "--help"]).await;
         assert_eq!(code, Some(0), "{command}");
         assert!(out.contains("Usage: signalbox"), "{out}");

@@ -119,13 +119,13 @@ pub(crate) fn pull(world: &World, repository: &str) -> Need {
     Need::new("codecommit:GitPull", world.arn("codecommit", repository))
 }
 
-/// `git push`; the references are only known once the push has begun.
-pub(crate) fn push(world: &World, repository: &str, references: Vec<String>) -> Need {
-    let mut need = Need::new("codecommit:GitPush", world.arn("codecommit", repository));
-    if !references.is_empty() {
-        need.context = need.context.with_all(REFERENCES, references);
+/// `git push` to one reference; which ones it is about is only known once the push has begun.
+pub(crate) fn push(world: &World, repository: &str, reference: Option<&str>) -> Need {
+    let need = Need::new("codecommit:GitPush", world.arn("codecommit", repository));
+    match reference {
+        Some(reference) => need.with(REFERENCES, reference),
+        None => need,
     }
-    need
 }
 
 fn full_name(branch: &str) -> String {
