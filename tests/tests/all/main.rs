@@ -21,6 +21,7 @@ mod ledger;
 mod notifier;
 mod pages;
 mod policy_in_force;
+mod protector;
 mod redrive;
 mod replay;
 mod replicator;
