@@ -35,6 +35,13 @@ pub struct Caller {
     pub access_key_id: String,
 }
 
+impl Caller {
+    /// The account whose keys the call was signed with.
+    pub fn account(&self) -> &str {
+        self.arn.split(':').nth(4).unwrap_or_default()
+    }
+}
+
 /// A set of credentials that the local cloud handed out.
 #[derive(Clone)]
 pub struct Credentials {
@@ -98,12 +105,24 @@ impl Keys {
 
     /// Keys of a role's session, good for an hour unless told otherwise.
     pub fn session(&self, world: &World, role: &str, session: &str, expires: Option<Timestamp>) -> Credentials {
+        self.session_in(world, &world.account, role, session, expires)
+    }
+
+    /// The same for a role of any account.
+    pub(crate) fn session_in(
+        &self,
+        world: &World,
+        account: &str,
+        role: &str,
+        session: &str,
+        expires: Option<Timestamp>,
+    ) -> Credentials {
         let access_key_id = format!("ASIA{}", world.hex(16).to_uppercase());
         self.add(Credentials {
             secret_access_key: self.secret(&access_key_id, "key"),
             session_token: Some(self.secret(&access_key_id, "token")),
             access_key_id,
-            arn: format!("arn:aws:sts::{}:assumed-role/{role}/{session}", world.account),
+            arn: format!("arn:aws:sts::{account}:assumed-role/{role}/{session}"),
             expires,
         })
     }

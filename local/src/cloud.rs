@@ -1,4 +1,4 @@
-//! The cloud as a whole: all services of each region, wired together, with the server in front.
+//! The cloud as a whole: all services of each account and region, wired together, with the server in front.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt;
@@ -23,10 +23,13 @@ use crate::secretsmanager::SecretsManager;
 use crate::sns::Sns;
 use crate::sqs::Sqs;
 use crate::sts::Sts;
-use crate::world::{World, check_region};
+use crate::world::{ACCOUNT, World, check_account, check_region};
 
 /// How long a client may say nothing, unless told otherwise.
 const SILENCE: Duration = Duration::from_secs(60);
+
+/// What is played of an account beside the first one; everything else is refused there.
+pub const BESIDE: [&str; 3] = ["codecommit", "s3", "sts"];
 
 /// How a cloud is started.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub struct Settings {
     pub port: u16,
     /// The regions that are played; the first is the home region, where the stack lives.
     pub regions: Vec<String>,
+    /// The accounts that are played beside [`ACCOUNT`], each in all of these regions.
+    pub accounts: Vec<String>,
     /// The seed of all ids.
     pub seed: u64,
     /// The most items that a page of any listing holds, where AWS would give more.
@@ -54,6 +59,7 @@ impl Settings {
             dir: dir.into(),
             port: 0,
             regions: vec!["eu-west-1".to_owned()],
+            accounts: Vec::new(),
             seed: 1,
             page_size: None,
             silence: SILENCE,
@@ -62,7 +68,7 @@ impl Settings {
     }
 }
 
-/// All services of one region.
+/// All services of one account in one region.
 #[derive(Debug)]
 pub struct Cloud {
     /// What all services share.
@@ -79,7 +85,7 @@ pub struct Cloud {
     pub eventbridge: Arc<EventBridge>,
     /// Log groups and streams.
     pub logs: Arc<Logs>,
-    /// Buckets: those of all regions, as a bucket's name is taken everywhere.
+    /// Buckets: those of all accounts and regions, as a bucket's name is taken everywhere.
     pub s3: Arc<S3>,
     /// Secrets, for as long as the cloud runs.
     pub secretsmanager: Arc<SecretsManager>,
@@ -91,7 +97,7 @@ pub struct Cloud {
     pub sts: Arc<Sts>,
 }
 
-/// The regions of one account, behind one endpoint.
+/// The regions of one account.
 #[derive(Debug, Clone)]
 pub struct Regions {
     /// The home region.
@@ -110,9 +116,39 @@ impl Regions {
         self.iter().find(|cloud| cloud.world.region == name)
     }
 
+    /// The account's id.
+    pub fn account(&self) -> &str {
+        &self.home.world.account
+    }
+
     /// Their names, for a sentence.
     pub(crate) fn names(&self) -> String {
         self.iter().map(|cloud| cloud.world.region.as_str()).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The accounts behind one endpoint, all with the same regions.
+#[derive(Debug, Clone)]
+pub struct Accounts {
+    /// The account that the stack is in.
+    pub home: Regions,
+    others: Vec<Regions>,
+}
+
+impl Accounts {
+    /// All of them, the stack's first.
+    pub fn iter(&self) -> impl Iterator<Item = &Regions> {
+        std::iter::once(&self.home).chain(&self.others)
+    }
+
+    /// The account of that id, if it is played.
+    pub fn find(&self, id: &str) -> Option<&Regions> {
+        self.iter().find(|regions| regions.account() == id)
+    }
+
+    /// Every region of every account.
+    pub fn clouds(&self) -> impl Iterator<Item = &Arc<Cloud>> {
+        self.iter().flat_map(Regions::iter)
     }
 
     /// Writes all state that changed to the disk.
@@ -120,7 +156,7 @@ impl Regions {
     /// # Errors
     /// The disk is full or the folder is gone; what could be written was.
     pub fn save(&self) -> anyhow::Result<()> {
-        self.iter().map(|cloud| cloud.save()).fold(Ok(()), anyhow::Result::and)
+        self.clouds().map(|cloud| cloud.save()).fold(Ok(()), anyhow::Result::and)
     }
 }
 
@@ -129,8 +165,10 @@ impl Regions {
 pub struct Running {
     /// The cloud of the home region.
     pub cloud: Arc<Cloud>,
-    /// The clouds of all regions.
+    /// The clouds of all regions of the stack's account.
     pub regions: Regions,
+    /// The clouds of all accounts.
+    pub accounts: Accounts,
     tasks: JoinSet<()>,
     _lock: FolderLock,
 }
@@ -192,12 +230,15 @@ impl Cloud {
     /// Opens the world in `settings.dir` and starts to listen.
     ///
     /// # Errors
-    /// A region that AWS could not have, a port that is taken, a folder that cannot be used or is in use, a spoilt state
+    /// A region or an account that AWS could not have, a port that is taken, a folder that cannot be used or is in use, a spoilt state
     /// file, no git.
     pub async fn start(settings: Settings) -> anyhow::Result<Running> {
         let (home, others) = settings.regions.split_first().context("a local cloud needs a region")?;
         for region in &settings.regions {
             check_region(region)?;
+        }
+        for account in &settings.accounts {
+            check_account(account)?;
         }
         // The port and the folder first: a second cloud must not touch what the first one keeps there.
         let listener = http::listen(settings.port).await?;
@@ -208,12 +249,13 @@ impl Cloud {
         world.chaos.set(settings.chaos);
         let keys = Arc::new(Keys::draw()?);
         let s3 = S3::open(&world)?;
-        let mut regions = Regions { home: Self::open(&world, &keys, s3)?, others: Vec::new() };
-        for region in others {
-            if regions.find(region).is_none() {
-                let world = Arc::new(world.in_region(region));
+        let regions = Self::open_regions(&world, &keys, s3, others)?;
+        let mut accounts = Accounts { home: regions.clone(), others: Vec::new() };
+        for account in &settings.accounts {
+            if accounts.find(account).is_none() {
+                let world = Arc::new(world.in_account(account));
                 let s3 = regions.home.s3.in_region(&world);
-                regions.others.push(Self::open(&world, &keys, s3)?);
+                accounts.others.push(Self::open_regions(&world, &keys, s3, others)?);
             }
         }
 
@@ -221,12 +263,25 @@ impl Cloud {
         world.listens_at(format!("http://{address}"));
         let acceptor = http::secure(&regions)?;
         let mut tasks = JoinSet::new();
-        let front = http::Front { regions: regions.clone(), silence: settings.silence };
+        let front = http::Front { accounts: accounts.clone(), silence: settings.silence };
         tasks.spawn(http::serve(listener, acceptor, front));
         for cloud in regions.iter() {
             tasks.spawn(Arc::clone(&cloud.eventbridge).run_schedules());
         }
-        Ok(Running { cloud: Arc::clone(&regions.home), regions, tasks, _lock: lock })
+        Ok(Running { cloud: Arc::clone(&regions.home), regions, accounts, tasks, _lock: lock })
+    }
+
+    /// Opens all regions of one account, whose first one `world` is.
+    fn open_regions(world: &Arc<World>, keys: &Arc<Keys>, s3: S3, others: &[String]) -> anyhow::Result<Regions> {
+        let mut regions = Regions { home: Self::open(world, keys, s3)?, others: Vec::new() };
+        for region in others {
+            if regions.find(region).is_none() {
+                let world = Arc::new(world.in_region(region));
+                let s3 = regions.home.s3.in_region(&world);
+                regions.others.push(Self::open(&world, keys, s3)?);
+            }
+        }
+        Ok(regions)
     }
 
     /// Opens one region.
@@ -257,6 +312,11 @@ impl Cloud {
             sqs,
             sts,
         }))
+    }
+
+    /// Whether a service is played in this account.
+    pub(crate) fn plays(&self, service: &str) -> bool {
+        self.world.account == ACCOUNT || BESIDE.contains(&service)
     }
 
     /// Writes all state that changed to the disk.
@@ -290,6 +350,6 @@ impl Running {
             cloud.codebuild.stop_all().await;
         }
         self.tasks.shutdown().await;
-        self.regions.save()
+        self.accounts.save()
     }
 }

@@ -1,4 +1,4 @@
-//! What happens in all regions, in one stream: for whoever tells it to a person.
+//! What happens in all accounts and regions, in one stream: for whoever tells it to a person.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinSet;
 
-use crate::cloud::{Cloud, Regions};
+use crate::cloud::Cloud;
 use crate::eventbridge::Published;
 use crate::logs::LogLine;
 use crate::sns::Mail;
@@ -26,7 +26,7 @@ pub enum News {
     Line(LogLine),
 }
 
-/// Everything from now on, of every region; dropped, nobody listens any more.
+/// Everything from now on, of every account and region; dropped, nobody listens any more.
 #[derive(Debug)]
 pub struct Listener {
     news: mpsc::Receiver<(Arc<Cloud>, News)>,
@@ -35,14 +35,14 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Begins to listen.
-    pub fn new(regions: &Regions) -> Self {
+    /// Begins to listen to these.
+    pub fn new<'a>(clouds: impl IntoIterator<Item = &'a Arc<Cloud>>) -> Self {
         let (sender, news) = mpsc::channel(BACKLOG);
         let missed = Arc::new(AtomicU64::new(0));
         let to =
             |cloud: &Arc<Cloud>| To { cloud: Arc::clone(cloud), news: sender.clone(), missed: Arc::clone(&missed) };
         let mut listening = JoinSet::new();
-        for cloud in regions.iter() {
+        for cloud in clouds {
             listening.spawn(pass_on(cloud.eventbridge.subscribe(), News::Event, to(cloud)));
             listening.spawn(pass_on(cloud.sns.subscribe_mail(), News::Mail, to(cloud)));
             listening.spawn(pass_on(cloud.logs.subscribe(), News::Line, to(cloud)));
@@ -101,7 +101,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let regions = ["eu-west-1", "us-east-1"].map(str::to_owned).to_vec();
         let running = Cloud::start(Settings { regions, ..Settings::new(dir.path()) }).await.unwrap();
-        let mut listener = Listener::new(&running.regions);
+        let mut listener = Listener::new(running.accounts.clouds());
         for cloud in running.regions.iter() {
             let topic = cloud.sns.create_topic("notices").unwrap();
             cloud.sns.subscribe(&topic, "email", "a@example.com", BTreeMap::new()).unwrap();
@@ -132,7 +132,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let running = Cloud::start(Settings::new(dir.path())).await.unwrap();
         let cloud = running.regions.iter().next().unwrap();
-        let mut listener = Listener::new(&running.regions);
+        let mut listener = Listener::new(running.accounts.clouds());
         let all = 20_000;
         for n in 0..all {
             cloud.logs.append("group", "stream", cloud.world.now(), &n.to_string());

@@ -2,15 +2,19 @@
 //!
 //! `demo`, `serve` and the scenario tests all start from here.
 
+mod accounts;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
+pub use self::accounts::{FurtherAccount, GivenTemplate, NoAccount, PlayedAccount};
+
 use crate::auth::{Caller, Credentials};
-use crate::cloud::{Cloud, Regions, Running, Settings};
+use crate::cloud::{Accounts, Cloud, Regions, Running, Settings};
 use crate::error::Answer;
 use crate::lambda::{Functions, Settings as FunctionSettings, binaries};
 use crate::template::{Problems, Pseudo, Stack, Template};
@@ -26,6 +30,8 @@ pub const POLICY_KEY: &str = "policy/signalbox.yaml";
 pub struct Setting {
     /// The cloud's settings.
     pub cloud: Settings,
+    /// The accounts that are played beside the stack's own.
+    pub accounts: Vec<FurtherAccount>,
     /// The template's file.
     pub template: PathBuf,
     /// Values for the template's parameters.
@@ -55,6 +61,8 @@ pub struct Stage {
     pub functions: Functions,
     /// Keys of the user `developer`.
     pub developer: Credentials,
+    /// The accounts beside the stack's own.
+    pub accounts: Vec<PlayedAccount>,
 }
 
 impl Stage {
@@ -63,19 +71,12 @@ impl Stage {
     /// # Errors
     /// A template that the local cloud cannot follow (all problems at once), a folder or port that cannot be used, no git.
     pub async fn set(setting: Setting) -> anyhow::Result<Self> {
-        let file = &setting.template;
-        let text =
-            std::fs::read_to_string(file).with_context(|| format!("cannot read the template {}", file.display()))?;
         let home = setting.cloud.regions.first().context("a stage needs a region")?;
         let pseudo = Pseudo::new(crate::world::ACCOUNT, home, STACK);
-        let template = match Template::parse(&text, &setting.parameters, &pseudo) {
-            Ok(template) => template,
-            Err(problems) => {
-                let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-                bail!("the local cloud cannot follow the template\n{}", Problems { file: &name, problems: &problems });
-            }
-        };
-        let running = Cloud::start(setting.cloud).await?;
+        let (text, template) = read_template(&setting.template, &setting.parameters, &pseudo)?;
+        let planned = accounts::plan(&setting.accounts, home)?;
+        let ids = planned.iter().map(|account| account.id.clone()).collect();
+        let running = Cloud::start(Settings { accounts: ids, ..setting.cloud }).await?;
         let cloud = Arc::clone(&running.cloud);
         let stack = Stack::create(&cloud, &template).await.context("the stack could not be made from the template")?;
         cloud.cloudformation.remember(&text, &template, &stack)?;
@@ -85,7 +86,13 @@ impl Stage {
         };
         cloud.cloudformation.runs(functions.switches());
         let developer = cloud.keys.user(&cloud.world, "developer");
-        Ok(Self { running, stack, functions, developer })
+        let mut accounts = Vec::new();
+        for account in planned {
+            let regions = running.accounts.find(&account.id);
+            let regions = regions.with_context(|| format!("the account {} was not started", account.id))?;
+            accounts.push(account.make(regions).await?);
+        }
+        Ok(Self { running, stack, functions, developer, accounts })
     }
 
     /// The cloud.
@@ -93,7 +100,12 @@ impl Stage {
         &self.running.cloud
     }
 
-    /// The clouds of all regions; the stack is in the home region's.
+    /// The clouds of all accounts; the stack is in the first.
+    pub fn all(&self) -> &Accounts {
+        &self.running.accounts
+    }
+
+    /// The clouds of all regions of the stack's account; the stack is in the home region's.
     pub fn regions(&self) -> &Regions {
         &self.running.regions
     }
@@ -231,6 +243,22 @@ impl Stage {
     pub async fn clear(self) -> anyhow::Result<()> {
         self.functions.stop().await;
         self.running.stop().await
+    }
+}
+
+/// Reads a template, or says everything that the local cloud cannot follow in it.
+fn read_template(
+    file: &Path,
+    parameters: &BTreeMap<String, String>,
+    pseudo: &Pseudo,
+) -> anyhow::Result<(String, Template)> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the template {}", file.display()))?;
+    match Template::parse(&text, parameters, pseudo) {
+        Ok(template) => Ok((text, template)),
+        Err(problems) => {
+            let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            bail!("the local cloud cannot follow the template\n{}", Problems { file: &name, problems: &problems })
+        }
     }
 }
 

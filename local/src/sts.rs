@@ -128,17 +128,18 @@ impl Sts {
                 "{role_arn} is invalid: a role's ARN such as arn:aws:iam::{account}:role/NAME was expected"
             )));
         }
+        let account = role_arn.split(':').nth(4).unwrap_or_default();
         let said = Context::default().with("sts:RoleSessionName", session).with_if("sts:ExternalId", asked.external_id);
-        // A role that does not exist, here or in another account, is refused alike: nobody learns which there are.
+        // A role or an account that does not exist is refused alike: nobody learns which there are.
         let trusted = self.world.iam.check_assume(caller, role_arn, said);
         trusted.map_err(|refusal| refusal.into_service("sts"))?;
         // A role's path is no part of its sessions' names.
         let role = role_arn.rsplit('/').next().unwrap_or(role_arn);
-        if seconds > self.world.iam.longest_session(role) {
+        if seconds > self.world.iam.longest_session(role_arn) {
             return Err(invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role."));
         }
         let expires = now.checked_add(SignedDuration::from_secs(seconds)).map_err(ServiceError::internal)?;
-        let keys = self.keys.session(&self.world, role, session, Some(expires));
+        let keys = self.keys.session_in(&self.world, account, role, session, Some(expires));
         Ok(format!(
             "<AssumedRoleUser><AssumedRoleId>{}</AssumedRoleId><Arn>{}</Arn></AssumedRoleUser>\
              <Credentials><AccessKeyId>{}</AccessKeyId><SecretAccessKey>{}</SecretAccessKey>\
@@ -296,6 +297,48 @@ mod tests {
         let chained = AssumeRole { role_arn: Some("arn:aws:iam::111122223333:role/chained"), ..asked() };
         by(&developer, chained).unwrap_err();
         by(&caller("arn:aws:sts::111122223333:assumed-role/checks/x1"), chained).unwrap();
+    }
+
+    #[test]
+    fn a_role_of_another_account_needs_both_sides() {
+        const MIRROR: &str = "arn:aws:iam::444455556666:role/mirror";
+        let sts = sts();
+        let there = sts.world.in_account("444455556666");
+        let trust = json!({ "Version": "2012-10-17", "Statement": [{
+            "Sid": "Copies", "Effect": "Allow", "Principal": { "AWS": "arn:aws:iam::111122223333:root" },
+            "Action": "sts:AssumeRole", "Condition": { "StringEquals": { "sts:ExternalId": "our-copies" } },
+        }] });
+        there.iam.put_role("mirror", Definition { trust: Some(trust), ..Definition::default() }).unwrap();
+        let asked = |external_id| AssumeRole { role_arn: Some(MIRROR), external_id, ..asked() };
+        let by = |name: &str, external_id| {
+            let caller = caller(&format!("arn:aws:iam::111122223333:user/{name}"));
+            sts.assume_role(asked(external_id), &caller, Timestamp::UNIX_EPOCH)
+        };
+        let xml = by("developer", Some("our-copies")).unwrap();
+        assert!(xml.contains("<Arn>arn:aws:sts::444455556666:assumed-role/mirror/unit@main</Arn>"), "{xml}");
+        for wrong in [None, Some("other")] {
+            let refused = by("developer", wrong).unwrap_err();
+            assert!(refused.message.contains("because no role trust policy allows"), "{refused}");
+            assert!(
+                refused.message.contains("its condition StringEquals on sts:ExternalId does not hold"),
+                "{refused}"
+            );
+        }
+        let refused = by("stranger", Some("our-copies")).unwrap_err();
+        assert!(refused.message.contains("because no identity-based policy allows"), "{refused}");
+        // Even a role that names the caller itself is not enough: its own account must let it, too.
+        let named = json!({ "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": { "AWS": "arn:aws:iam::111122223333:user/stranger" }, "Action": "sts:AssumeRole",
+        }] });
+        there.iam.put_role("mirror", Definition { trust: Some(named), ..Definition::default() }).unwrap();
+        assert_eq!(by("stranger", None).unwrap_err().code, "AccessDenied");
+        let may = json!({ "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": MIRROR,
+            "Condition": { "StringEquals": { "aws:ResourceAccount": "444455556666" } },
+        }] });
+        sts.world.iam.put_user_policy("stranger", "mirror", &may).unwrap();
+        by("stranger", None).unwrap();
+        assert_eq!(by("developer", None).unwrap_err().code, "AccessDenied");
     }
 
     #[test]

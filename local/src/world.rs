@@ -11,7 +11,7 @@ use crate::chaos;
 use crate::iam::Iam;
 use crate::paging::{Listing, Pages};
 
-/// The account that the local cloud plays.
+/// The account that the stack is in; more may be played beside it.
 pub const ACCOUNT: &str = "111122223333";
 
 /// How many calls a watcher may be behind.
@@ -39,13 +39,13 @@ pub struct World {
     pub dir: PathBuf,
     /// The account's users and roles, and what they may do.
     pub iam: Iam,
-    /// What goes wrong on purpose, in all regions; nothing until it is switched on.
+    /// What goes wrong on purpose, in all accounts and regions; nothing until it is switched on.
     pub chaos: Arc<chaos::Source>,
     is_home: bool,
     shared: Arc<Shared>,
 }
 
-/// What the worlds of several regions have in common.
+/// What the worlds of several accounts and regions have in common.
 #[derive(Debug)]
 struct Shared {
     seed: u64,
@@ -92,6 +92,28 @@ pub fn check_region(name: &str) -> Result<(), RegionError> {
     Ok(())
 }
 
+/// Why an account cannot be played beside the first one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccountError {
+    /// It is not of the form that AWS's ids have.
+    #[error("{0:?} is no account: AWS's have twelve digits, such as 444455556666")]
+    NoId(String),
+    /// It is the one that is always played.
+    #[error("{ACCOUNT} is the account that the stack is in; it is there already")]
+    Home,
+}
+
+/// Looks whether an account can be played beside the first one.
+///
+/// # Errors
+/// Another form, the first one itself.
+pub fn check_account(id: &str) -> Result<(), AccountError> {
+    if id.len() != 12 || !id.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(AccountError::NoId(id.to_owned()));
+    }
+    if id == ACCOUNT { Err(AccountError::Home) } else { Ok(()) }
+}
+
 impl World {
     /// A world in `dir`. The same seed draws the same ids in the same order.
     pub fn new(dir: PathBuf, region: &str, seed: u64) -> Self {
@@ -121,6 +143,19 @@ impl World {
             iam: self.iam.in_region(region),
             chaos: Arc::clone(&self.chaos),
             is_home: false,
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// The world of this region in another account: the same endpoint and ids, a folder and people of its own.
+    pub(crate) fn in_account(&self, account: &str) -> Self {
+        Self {
+            region: self.region.clone(),
+            account: account.to_owned(),
+            dir: self.dir.join("accounts").join(account),
+            iam: self.iam.in_account(account),
+            chaos: Arc::clone(&self.chaos),
+            is_home: self.is_home,
             shared: Arc::clone(&self.shared),
         }
     }
@@ -161,7 +196,7 @@ impl World {
         let _first_word_stands = self.shared.endpoint.set(endpoint);
     }
 
-    /// Every call that the endpoint lets in from now on, in all regions.
+    /// Every call that the endpoint lets in from now on, in all accounts and regions.
     pub fn watch_calls(&self) -> broadcast::Receiver<Called> {
         self.shared.calls.subscribe()
     }
@@ -244,6 +279,19 @@ mod tests {
         assert_eq!(other.git_endpoint(), "http://git-codecommit.us-east-1.localhost:4600");
         assert_eq!(other.pages(), "http://us-east-1.localhost:4600");
         assert_eq!(other.dir, PathBuf::from("/cloud/regions/us-east-1"));
+    }
+
+    #[test]
+    fn another_account_has_twelve_digits_and_a_folder_of_its_own() {
+        check_account("444455556666").unwrap();
+        for wrong in ["", "44445555666", "4444555566667", "44445555666x", "../44445555"] {
+            assert_eq!(check_account(wrong), Err(AccountError::NoId(wrong.to_owned())));
+        }
+        assert_eq!(check_account(ACCOUNT), Err(AccountError::Home));
+        let other = World::new(PathBuf::from("/cloud"), "eu-west-1", 1).in_account("444455556666");
+        assert_eq!(other.dir, PathBuf::from("/cloud/accounts/444455556666"));
+        assert_eq!(other.in_region("us-east-1").dir, PathBuf::from("/cloud/accounts/444455556666/regions/us-east-1"));
+        assert_eq!(other.arn("codecommit", "demo"), "arn:aws:codecommit:eu-west-1:444455556666:demo");
     }
 
     #[test]

@@ -17,7 +17,8 @@ use signalbox_local::auth::{Caller, Credentials};
 use signalbox_local::cloud::{Cloud, Settings as CloudSettings};
 use signalbox_local::eventbridge::Published;
 use signalbox_local::lambda::Settings as FunctionSettings;
-use signalbox_local::stage::{Programs, Setting, Stage};
+use signalbox_local::stage::{FurtherAccount, GivenTemplate, Programs, Setting, Stage};
+use signalbox_local::world::ACCOUNT;
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 
@@ -44,6 +45,20 @@ pub fn from_outside(variable: &str, what: &str) -> Option<PathBuf> {
     found
 }
 
+/// An account beside the stack's own.
+pub const MIRROR: &str = "444455556666";
+
+/// The role that `docs/examples/mirror-account.yaml` makes there.
+pub const MIRROR_ROLE: &str = "arn:aws:iam::444455556666:role/SignalboxMirror";
+
+/// The external id that it asks for.
+pub const EXTERNAL_ID: &str = "our-copies";
+
+/// The template that lets the replicator into another account.
+pub fn mirror_template() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/examples/mirror-account.yaml"))
+}
+
 /// The template of the workspace.
 pub fn template() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../template.yaml"))
@@ -56,6 +71,16 @@ impl Ground {
     /// As [`Stage::set`].
     pub async fn without_functions() -> anyhow::Result<Self> {
         Self::with(&template(), Programs::None, FunctionSettings::default()).await
+    }
+
+    /// The same with another account, [`MIRROR`], in which nothing was deployed.
+    ///
+    /// # Errors
+    /// As [`Stage::set`].
+    pub async fn beside_another_account() -> anyhow::Result<Self> {
+        let accounts = vec![FurtherAccount { id: MIRROR.to_owned(), template: None }];
+        let change = |setting| Setting { accounts, ..setting };
+        Self::set(&template(), Programs::None, FunctionSettings::default(), change).await
     }
 
     /// A stage with the real programs behind the queues.
@@ -100,16 +125,26 @@ impl Ground {
         Self::with(&file, programs, FunctionSettings::default()).await
     }
 
-    /// The same with another region beside the stack's own.
+    /// The same with another region beside the stack's own, and another account, [`MIRROR`], whose administrator deployed
+    /// `mirror` there, so that the replicator may keep copies in it.
     ///
     /// # Errors
     /// As [`Stage::set`].
-    pub async fn with_template_in_two_regions(text: &str, programs: Programs, other: &str) -> anyhow::Result<Self> {
+    pub async fn with_mirror(text: &str, mirror: &str, programs: Programs, other: &str) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("no temporary folder")?;
-        let file = dir.path().join("template.yaml");
+        let (file, mirror_file) = (dir.path().join("template.yaml"), dir.path().join("mirror.yaml"));
         std::fs::write(&file, text)?;
-        let regions = vec!["eu-west-1".to_owned(), other.to_owned()];
-        Self::on(&file, programs, FunctionSettings::default(), |cloud| CloudSettings { regions, ..cloud }).await
+        std::fs::write(&mirror_file, mirror)?;
+        let given = [("SourceAccount", ACCOUNT), ("ExternalId", EXTERNAL_ID)];
+        let parameters = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let mirror = GivenTemplate { file: mirror_file, parameters };
+        Self::set(&file, programs, FunctionSettings::default(), |mut setting| {
+            setting.cloud.regions = vec!["eu-west-1".to_owned(), other.to_owned()];
+            setting.accounts = vec![FurtherAccount { id: MIRROR.to_owned(), template: Some(mirror) }];
+            setting.parameters.insert("MirrorRoles".to_owned(), MIRROR_ROLE.to_owned());
+            setting
+        })
+        .await
     }
 
     /// The same as [`Ground::with_functions`] or [`Ground::without_functions`] in a cloud whose listings hold one item a page.
@@ -149,15 +184,25 @@ impl Ground {
         functions: FunctionSettings,
         cloud: impl FnOnce(CloudSettings) -> CloudSettings,
     ) -> anyhow::Result<Self> {
+        Self::set(template, programs, functions, |setting| Setting { cloud: cloud(setting.cloud), ..setting }).await
+    }
+
+    async fn set(
+        template: &Path,
+        programs: Programs,
+        functions: FunctionSettings,
+        change: impl FnOnce(Setting) -> Setting,
+    ) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir().context("no temporary folder")?;
-        let stage = Stage::set(Setting {
-            cloud: cloud(CloudSettings { seed: 7, ..CloudSettings::new(dir.path().join("cloud")) }),
+        let setting = Setting {
+            cloud: CloudSettings { seed: 7, ..CloudSettings::new(dir.path().join("cloud")) },
+            accounts: Vec::new(),
             template: template.to_owned(),
             parameters: BTreeMap::from([("Email".to_owned(), "team@example.com".to_owned())]),
             programs,
             functions,
-        })
-        .await?;
+        };
+        let stage = Stage::set(change(setting)).await?;
         let events = stage.cloud().eventbridge.subscribe();
         Ok(Self { stage, events, dir })
     }

@@ -12,12 +12,13 @@ use signalbox_gitwire::http::Target;
 use signalbox_glue::{Apply, Came, Invocation, Measure, Order, Step, Twice, measure};
 use signalbox_policy::{Create, Policy};
 use signalbox_replicator_rules::{
-    Action, Copy, Listing, Memory, Origin, Place, TargetFacts, Working, commands_left, pushes, render_action,
-    render_failed,
+    Action, Copy, Described, Listing, Memory, Origin, Place, SourceFacts, TargetFacts, Working, commands_left, pushes,
+    render_action, render_failed,
 };
 
 use crate::Replicator;
 use crate::gather::{Seen, open_target};
+use crate::places::of_role;
 use crate::push::{Sent, send};
 
 /// Kept back from the invocation's time, to look at the target once more and to remember.
@@ -161,17 +162,18 @@ impl Carrier<'_> {
         if !head_is_set {
             self.set_head(copy, done).await?;
         }
-        Ok(())
+        self.describe(copy, done).await
     }
 
     async fn create(&self, copy: &Copy, done: &mut Done) -> Result<(), Failure> {
         let Place::CodeCommit { region, repository, role } = &copy.place else { return Ok(()) };
-        let codecommit = self.function.codecommit_for(region.as_str(), role.as_ref())?;
-        let description = match &self.seen.facts.repository {
-            Some(source) => self.function.codecommit.description(source).await?,
-            None => String::new(),
+        let codecommit = self.function.codecommit_for(region.as_str(), role.as_ref()).await?;
+        let description = match &self.seen.facts.source {
+            SourceFacts::Listed(source) => source.description.as_deref().unwrap_or_default(),
+            SourceFacts::NotRead | SourceFacts::Gone => "",
         };
-        codecommit.create_repository(repository, &description).await?;
+        let made = codecommit.create_repository(repository, description).await;
+        made.map_err(|failure| of_role(failure, &copy.place))?;
         done.steps.push("made the repository".to_owned());
         Ok(())
     }
@@ -183,9 +185,29 @@ impl Carrier<'_> {
         if done.sent.refused.iter().any(|(name, _)| name == head.as_str()) {
             return Ok(());
         }
-        let codecommit = self.function.codecommit_for(region.as_str(), role.as_ref())?;
-        codecommit.set_default_branch(repository, head.short()).await?;
+        let codecommit = self.function.codecommit_for(region.as_str(), role.as_ref()).await?;
+        let set = codecommit.set_default_branch(repository, head.short()).await;
+        set.map_err(|failure| of_role(failure, &copy.place))?;
         done.steps.push(format!("{} is the default branch", head.short()));
+        Ok(())
+    }
+
+    /// CodeCommit takes no description on condition of the old one: it is looked at once more just before.
+    async fn describe(&self, copy: &Copy, done: &mut Done) -> Result<(), Failure> {
+        let (Described::Becomes { old, new }, Place::CodeCommit { region, repository, role }) =
+            (&copy.plan.description, &copy.place)
+        else {
+            return Ok(());
+        };
+        let codecommit = self.function.codecommit_for(region.as_str(), role.as_ref()).await?;
+        let of_role = |failure| of_role(failure, &copy.place);
+        let there = codecommit.repository(repository).await.map_err(of_role)?;
+        if there.is_none_or(|there| there.description != *old) {
+            let what = "the description changed meanwhile; it is looked at again";
+            return Err(Failure::retry(format!("copying to {}", copy.place), what));
+        }
+        codecommit.set_description(repository, new).await.map_err(of_role)?;
+        done.steps.push("the description is the source's".to_owned());
         Ok(())
     }
 
@@ -269,6 +291,9 @@ fn digest(copy: &Copy) -> String {
             object.as_ref().map_or("-", |object| object.as_str()).to_owned()
         };
         hash.update(format!("{} {} {}\n", command.name, id(&command.old), id(&command.new)));
+    }
+    if let Described::Becomes { new, .. } = &copy.plan.description {
+        hash.update(format!("{new}\n"));
     }
     hash.update(copy.plan.head.as_ref().map_or("", |head| head.as_str()));
     hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()

@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use signalbox_aws::Failure;
-use signalbox_events::{RefName, Region};
+use signalbox_events::RefName;
 use signalbox_gitwire::http::{Source, Target};
 use signalbox_gitwire::{Head, Oid};
 use signalbox_policy::Policy;
 use signalbox_replicator_rules::{
-    Facts, Lasting, Listing, Memory, Needs, Object, Place, ReplicaFacts, ReplicaNeeds, SourceFacts, TargetFacts,
+    Facts, Home, Lasting, Listing, Memory, Needs, Object, Place, ReplicaFacts, ReplicaNeeds, SourceFacts, TargetFacts,
     copied_kinds, copies_of, memory_key, unsure,
 };
 
 use crate::Replicator;
-use crate::places::{is_missing, sorted};
+use crate::places::{is_missing, of_role, sorted};
 
 /// The facts, with the open ends that they were read from.
 pub(crate) struct Seen {
@@ -29,7 +29,7 @@ pub(crate) struct Seen {
 pub(crate) async fn gather(
     function: &Replicator,
     needs: &Needs,
-    home: &Region,
+    home: &Home,
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Seen, Failure> {
@@ -43,7 +43,8 @@ pub(crate) async fn gather(
         memories.push(memory.map_or_else(|| Memory::empty(replica.place.to_string()), |kept| kept.value));
     }
     let remote = function.codecommit_remote(&function.aws, repository).await?;
-    let source = match remote.source(copied_kinds()).await {
+    let (source, description) = tokio::join!(remote.source(copied_kinds()), description_of(function, needs));
+    let source = match source {
         Ok(source) => source,
         Err(failure) if is_missing(&failure) => {
             seen.facts.source = SourceFacts::Gone;
@@ -51,7 +52,7 @@ pub(crate) async fn gather(
         }
         Err(failure) => return Err(sorted(&failure)),
     };
-    let listing = plain(&source.listing);
+    let listing = Listing { description: description?, ..plain(&source.listing) };
     let copies = copies_of(policy, repository);
     for (replica, memory) in needs.replicas.iter().zip(memories) {
         let (target, open) = read_target(function, replica).await;
@@ -71,6 +72,15 @@ pub(crate) async fn gather(
     Ok(seen)
 }
 
+/// What people read about the source, where a copy can have it, too.
+async fn description_of(function: &Replicator, needs: &Needs) -> Result<Option<String>, Failure> {
+    let is_read = needs.replicas.iter().any(|replica| matches!(replica.place, Place::CodeCommit { .. }));
+    match &needs.repository {
+        Some(repository) if is_read => function.codecommit.description(repository).await.map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// What a target has, with the open end to push to.
 async fn read_target(function: &Replicator, replica: &ReplicaNeeds) -> (TargetFacts, Option<Target>) {
     match open_target(function, &replica.place).await {
@@ -88,11 +98,13 @@ async fn read_target(function: &Replicator, replica: &ReplicaNeeds) -> (TargetFa
 
 /// Lists a target; nothing where there is no such repository.
 pub(crate) async fn open_target(function: &Replicator, place: &Place) -> Result<Option<(Listing, Target)>, Failure> {
-    let mut default_branch = None;
+    let (mut default_branch, mut description) = (None, None);
     if let Place::CodeCommit { region, repository, role } = place {
         // A push never tells what HEAD is.
-        let codecommit = function.codecommit_for(region.as_str(), role.as_ref())?;
-        let Some(there) = codecommit.repository(repository).await? else { return Ok(None) };
+        let codecommit = function.codecommit_for(region.as_str(), role.as_ref()).await?;
+        let there = codecommit.repository(repository).await.map_err(|failure| of_role(failure, place))?;
+        let Some(there) = there else { return Ok(None) };
+        description = Some(there.description);
         default_branch = there.default_branch.and_then(|branch| RefName::branch(&branch).ok());
     }
     let target = match function.remote(place).await?.target().await {
@@ -100,7 +112,7 @@ pub(crate) async fn open_target(function: &Replicator, place: &Place) -> Result<
         Err(failure) if is_missing(&failure) => return Ok(None),
         Err(failure) => return Err(sorted(&failure)),
     };
-    let mut listing = plain(target.listing());
+    let mut listing = Listing { description, ..plain(target.listing()) };
     listing.head = listing.head.or(default_branch);
     Ok(Some((listing, target)))
 }

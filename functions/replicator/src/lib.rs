@@ -8,16 +8,17 @@ mod places;
 mod push;
 mod sweep;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use signalbox_aws::{Aws, CodeCommit, Failure, Secrets};
-use signalbox_events::{Arn, Detail, Event, Parsed, Region, RepositoryName, parse_event};
+use signalbox_aws::{Aws, CodeCommit, Failure, Roles, Secrets};
+use signalbox_events::{Arn, Detail, Event, Parsed, RepositoryName, parse_event};
 use signalbox_gitwire::http::{Client, Patience};
 use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
 use signalbox_ledger::{Ledger, Noted, Outcome, Report, State, Turn};
 use signalbox_policy::{ArnPattern, Mode};
-use signalbox_replicator_rules::{Decision, Facts, Needs, Verdict, decide, needs, render_action, render_reason};
+use signalbox_replicator_rules::{Decision, Facts, Home, Needs, Verdict, decide, needs, render_action, render_reason};
 use tokio::sync::OnceCell;
 
 use crate::apply::Carrier;
@@ -31,6 +32,7 @@ pub struct Replicator {
     state: State,
     aws: Aws,
     codecommit: CodeCommit,
+    roles: OnceLock<Roles>,
     git: OnceCell<Client>,
     readable: Option<ArnPattern>,
     function_name: String,
@@ -47,6 +49,7 @@ impl Replicator {
             state: setup.state.clone(),
             codecommit: CodeCommit::new(&setup.aws),
             aws: setup.aws.clone(),
+            roles: OnceLock::new(),
             git: OnceCell::new(),
             readable: readable.and_then(|pattern| ArnPattern::parse(pattern.as_str()).ok()),
             function_name: setup.settings.function_name.clone(),
@@ -79,6 +82,11 @@ impl Replicator {
         Secrets::new(&self.aws)
     }
 
+    /// Assumes roles; made where it is needed. Their sessions are called after the function.
+    fn roles(&self) -> &Roles {
+        self.roles.get_or_init(|| Roles::new(&self.aws, &self.function_name))
+    }
+
     /// The client for git, made when it is first needed: most events concern no copy.
     async fn git(&self) -> Result<&Client, Failure> {
         let make = || async {
@@ -97,7 +105,7 @@ impl Replicator {
         turn: Turn<'_>,
         invocation: Invocation,
     ) -> Result<Looked, Failure> {
-        let home = event.envelope.region.clone();
+        let home = Home::of(&event.envelope);
         let seen = self.gather(needs, &home, &in_force.policy, invocation.now).await?;
         let decision = decide(&seen.facts, &in_force.policy);
         let report =
@@ -143,7 +151,7 @@ impl Replicator {
     async fn gather(
         &self,
         needs: &Needs,
-        home: &Region,
+        home: &Home,
         policy: &signalbox_policy::Policy,
         now: jiff::Timestamp,
     ) -> Result<Seen, Failure> {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
-use signalbox_aws::{Aws, CodeCommit, Failure};
+use signalbox_aws::{Aws, Cause as AwsCause, CodeCommit, Failure};
 use signalbox_events::RepositoryName;
 use signalbox_gitwire::http::{self, Authorization, Cause, Kind, Remote, RemoteUrl};
 use signalbox_policy::Role;
@@ -11,20 +11,21 @@ use signalbox_replicator_rules::Place;
 use crate::Replicator;
 
 impl Replicator {
-    /// The keys and the region for a CodeCommit target.
-    pub(crate) fn aws_for(&self, region: &str, role: Option<&Role>) -> Result<Aws, Failure> {
+    /// AWS in a region, with the keys of a role where there is one and else with the function's own.
+    ///
+    /// A role's keys are kept for as long as they are good, and assumed anew before they end.
+    pub(crate) async fn aws_for(&self, region: &str, role: Option<&Role>) -> Result<Aws, Failure> {
         match role {
             None => Ok(self.aws.in_region(region)),
-            Some(role) => Err(Failure::refused(
-                format!("assuming {}", role.arn),
-                "this version copies within its own account only; leave `role` out",
-            )),
+            Some(Role { arn, external_id }) => {
+                Ok(self.roles().assume(arn, external_id.as_deref()).await?.in_region(region))
+            }
         }
     }
 
     /// CodeCommit where a target is.
-    pub(crate) fn codecommit_for(&self, region: &str, role: Option<&Role>) -> Result<CodeCommit, Failure> {
-        Ok(CodeCommit::new(&self.aws_for(region, role)?))
+    pub(crate) async fn codecommit_for(&self, region: &str, role: Option<&Role>) -> Result<CodeCommit, Failure> {
+        Ok(CodeCommit::new(&self.aws_for(region, role).await?))
     }
 
     /// A CodeCommit repository, as git reaches it. The password is good for a quarter of an hour.
@@ -43,7 +44,7 @@ impl Replicator {
     pub(crate) async fn remote(&self, place: &Place) -> Result<Remote, Failure> {
         match place {
             Place::CodeCommit { region, repository, role } => {
-                let aws = self.aws_for(region.as_str(), role.as_ref())?;
+                let aws = self.aws_for(region.as_str(), role.as_ref()).await?;
                 self.codecommit_remote(&aws, repository).await
             }
             Place::Https { url, credentials } => {
@@ -76,6 +77,19 @@ fn authorization(secret: &str) -> Result<Authorization, String> {
         _ => ("x-access-token".to_owned(), secret.to_owned()),
     };
     Authorization::basic(&user, &password).map_err(|error| error.to_string())
+}
+
+/// What AWS said to a role's keys: a permission that is missing then is the role's, not the function's.
+pub(crate) fn of_role(mut failure: Failure, place: &Place) -> Failure {
+    let Some(role) = place.role().filter(|_| failure.is_forbidden()) else { return failure };
+    let (Failure::Retry(problem) | Failure::Refused(problem)) = &mut failure;
+    if let AwsCause::Answered(error) = &problem.cause {
+        let message = error.message.as_deref().unwrap_or("no message");
+        let lacks = format!("The role {} lacks this permission", role.arn);
+        problem.what =
+            format!("{}: {message}. {lacks}; docs/examples/mirror-account.yaml grants all that it needs", error.code);
+    }
+    failure
 }
 
 /// What a git server did, as a queue understands it.

@@ -9,7 +9,7 @@ use signalbox_aws::Failure;
 use signalbox_events::{Event, EventId, RepositoryName};
 use signalbox_glue::{Handled, InForce, Invocation};
 use signalbox_ledger::{Report, Turn};
-use signalbox_replicator_rules::{Cursor, Origin, has_replicas, needs_of};
+use signalbox_replicator_rules::{Cursor, Home, Origin, has_replicas, needs_of};
 use tokio::time::Instant;
 
 use crate::Replicator;
@@ -105,7 +105,7 @@ impl Replicator {
         swept: &mut Swept,
     ) {
         let Some(id) = id_of(event, repository) else { return };
-        let needs = needs_of(repository, &event.envelope.region, Origin::Sweep, &in_force.policy);
+        let needs = needs_of(repository, &Home::of(&event.envelope), Origin::Sweep, &in_force.policy);
         let invocation = Invocation { now: Timestamp::now(), ..invocation };
         let looked = self.look((event, None), &needs, in_force, Turn::first(&id), invocation).await;
         let told = |came: String| format!("{repository}: {came} (in the ledger under {id})");

@@ -3,6 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::CLOCK_SKEW_SECONDS;
+use crate::cloud::BESIDE;
+use crate::world::ACCOUNT;
 
 /// How a service answers: the same refusal has other codes, words and statuses in each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +84,13 @@ pub enum Refusal {
         played: String,
         /// The home region.
         home: String,
+    },
+    /// A service that is not played in the account of the key.
+    OtherAccount {
+        /// The service's signing name.
+        service: String,
+        /// The account.
+        account: String,
     },
     /// The body is larger than any that is taken; says what is.
     TooLarge(usize),
@@ -173,6 +182,12 @@ impl Refusal {
                     _ => (403, "SignatureDoesNotMatch"),
                 },
             ],
+            Self::OtherAccount { .. } => [
+                (501, "UnknownOperationException"),
+                (501, "UnknownOperationException"),
+                (501, "UnknownOperationException"),
+                (501, "NotImplemented"),
+            ],
             Self::TooLarge(_) => [
                 (413, "RequestEntityTooLargeException"),
                 (413, "RequestEntityTooLargeException"),
@@ -247,6 +262,10 @@ impl Refusal {
             }
             Self::OtherRegion { asked, played, .. } => format!(
                 "Credential should be scoped to a valid region, not '{asked}': this local cloud plays {played}; start it with --region {asked} for more"
+            ),
+            Self::OtherAccount { service, account } => format!(
+                "the local cloud does not play {service} in the account {account}, only {}; {ACCOUNT} has everything",
+                BESIDE.join(", ")
             ),
             Self::TooLarge(most) if for_s3 => {
                 format!("Your proposed upload exceeds the maximum allowed size: the local cloud takes {most} bytes in one request")

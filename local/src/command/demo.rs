@@ -44,6 +44,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     voice.line("Everything below happens on this machine: real git, real builds, the real functions, no AWS account.");
     block_on(async {
         let setting = Setting {
+            accounts: Vec::new(),
             cloud: Settings::new(dir.join("cloud")),
             template: template()?,
             parameters: [("Email".to_owned(), "team@example.com".to_owned())].into(),

@@ -148,9 +148,9 @@ fn explain_replicator(event: &Event, policy: &Policy, facts: &Map<String, Value>
         }
         Some(facts) => (facts, Given::Yes),
         None => {
-            let (repository, region) = (needs.repository.clone(), event.envelope.region.clone());
+            let (repository, home) = (needs.repository.clone(), rules::Home::of(&event.envelope));
             let now = event.envelope.time.unwrap_or(Timestamp::UNIX_EPOCH);
-            (rules::Facts::before_gathering(repository, region, needs.origin.clone(), now), Given::No)
+            (rules::Facts::before_gathering(repository, home, needs.origin.clone(), now), Given::No)
         }
     };
     let decision = rules::decide(&facts, policy);

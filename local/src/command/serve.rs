@@ -14,8 +14,8 @@ use crate::git_credential::{credential_helper, quoted};
 use crate::lambda::binaries;
 use crate::news::{Listener, News};
 use crate::sns::is_address;
-use crate::stage::{Programs, Setting, Stage, template};
-use crate::world::{RegionError, check_region};
+use crate::stage::{FurtherAccount, PlayedAccount, Programs, Setting, Stage, template};
+use crate::world::{ACCOUNT, RegionError, World, check_region};
 
 /// How often changed state is written to the disk.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
@@ -39,6 +39,13 @@ pub(super) struct Arguments {
     /// A region that is played; the first is the home region, where the stack lives. May be given several times.
     #[arg(long = "region", value_name = "REGION", default_value = "eu-west-1", value_parser = region)]
     regions: Vec<String>,
+    /// An account that is played beside 111122223333, with CodeCommit, S3 and STS. TEMPLATE is what its administrator deploys
+    /// there, roles and buckets only; behind it, after commas, are its parameters. May be given several times.
+    #[arg(long = "account", value_name = "ID[=TEMPLATE[,NAME=VALUE]...]")]
+    accounts: Vec<FurtherAccount>,
+    /// A value for a parameter of the stack's template. May be given several times.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
     /// Let things go wrong on purpose, as they may on AWS: events, calls, functions. `rough` if nothing is said; see below.
     #[arg(long, value_name = "CHAOS", num_args = 0..=1, require_equals = true, default_missing_value = "rough")]
     chaos: Option<Chaos>,
@@ -66,8 +73,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
                 chaos: arguments.chaos.clone(),
                 ..Settings::new(&arguments.dir)
             },
+            accounts: arguments.accounts.clone(),
             template: template()?,
-            parameters: [("Email".to_owned(), arguments.email.clone())].into(),
+            parameters: std::iter::once(("Email".to_owned(), arguments.email.clone()))
+                .chain(arguments.parameters.iter().cloned())
+                .collect(),
             programs: Programs::Run(programs),
             functions: Default::default(),
         };
@@ -91,6 +101,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 /// A region's name, as `--region` takes it.
 fn region(name: &str) -> Result<String, RegionError> {
     check_region(name).map(|()| name.to_owned())
+}
+
+/// A parameter of the template, as `--parameter` takes it.
+fn parameter(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("no NAME=VALUE, such as RepositoryNames=payments-*")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// A mail address, as `--email` takes it.
@@ -156,6 +172,9 @@ fn greet(stage: &Stage, arguments: &Arguments, program: &Path) -> anyhow::Result
             world.pages()
         ));
     }
+    for account in &stage.accounts {
+        tell_account(account);
+    }
     tell("\nThe AWS CLI works with these variables (of version 1, `aws sqs` needs --endpoint-url):\n");
     tell("  aws codecommit create-repository --repository-name another");
     tell(&format!("  aws s3 ls --recursive s3://{bucket}/ledger/      # what was decided, and why"));
@@ -183,10 +202,30 @@ fn greet(stage: &Stage, arguments: &Arguments, program: &Path) -> anyhow::Result
     Ok(())
 }
 
+/// How to be somebody in another account.
+fn tell_account(account: &PlayedAccount) {
+    let PlayedAccount { id, developer, .. } = account;
+    tell(&format!("\nThe account {id} is there, too, with CodeCommit, S3 and STS; its IAM user `developer` is:\n"));
+    tell("  unset AWS_PROFILE AWS_SESSION_TOKEN");
+    tell(&format!("  export AWS_ACCESS_KEY_ID={}", developer.access_key_id));
+    tell(&format!("  export AWS_SECRET_ACCESS_KEY={}", developer.secret_access_key));
+    for role in account.roles() {
+        tell(&format!("\nIt has the role {role}"));
+    }
+}
+
+/// Where something happened, where it is not the stack's own place.
+fn place(world: &World, home: &World) -> String {
+    let account = Some(&world.account).filter(|account| *account != ACCOUNT);
+    let region = Some(&world.region).filter(|region| **region != home.region);
+    let parts: Vec<&str> = account.into_iter().chain(region).map(String::as_str).collect();
+    if parts.is_empty() { String::new() } else { format!("{}: ", parts.join(", ")) }
+}
+
 /// Tells what happens until somebody ends it.
 async fn watch(stage: &Stage, arguments: &Arguments, policy: Option<String>) -> anyhow::Result<()> {
     let paint = Paint::for_stdout();
-    let mut listener = Listener::new(stage.regions());
+    let mut listener = Listener::new(stage.all().clouds());
     let mut save = tokio::time::interval(SAVE_EVERY);
     let mut unsaved = false;
     let mut policy = PolicyFile { in_force: policy, ..PolicyFile::default() };
@@ -196,7 +235,7 @@ async fn watch(stage: &Stage, arguments: &Arguments, policy: Option<String>) -> 
         tokio::select! {
             signal = &mut ended => return signal,
             _ = save.tick() => {
-                match stage.regions().save() {
+                match stage.all().save() {
                     Ok(()) if unsaved => {
                         unsaved = false;
                         tell(&paint.good("the state can be written again"));
@@ -214,8 +253,7 @@ async fn watch(stage: &Stage, arguments: &Arguments, policy: Option<String>) -> 
                 }
             }
             Some((cloud, news)) = listener.next() => {
-                let is_home = cloud.world.region == stage.cloud().world.region;
-                let place = if is_home { String::new() } else { format!("{}: ", cloud.world.region) };
+                let place = place(&cloud.world, &stage.cloud().world);
                 for line in told(&news, &place, &cloud.world.pages(), arguments.verbose, paint) {
                     tell(&line);
                 }
@@ -229,7 +267,7 @@ async fn watch(stage: &Stage, arguments: &Arguments, policy: Option<String>) -> 
     }
 }
 
-/// What is said of something that happened; `place` names a further region, where `pages` are its pages.
+/// What is said of something that happened; `place` names a further account or region, `pages` are its pages.
 fn told(news: &News, place: &str, pages: &str, verbose: bool, paint: Paint) -> Vec<String> {
     match news {
         // Phases, and whatever no rule wants, are for --verbose.

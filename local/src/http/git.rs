@@ -1,4 +1,4 @@
-//! Who sends a git request, and which region's repository is meant.
+//! Who sends a git request, and which account's and region's repository is meant.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use hyper::StatusCode;
 use hyper::http::request::Parts;
 
 use crate::auth::{Caller, Dialect};
-use crate::cloud::{Cloud, Regions};
+use crate::cloud::{Accounts, Cloud};
 use crate::codecommit::GitRefusal;
 use crate::git_credential::region_of;
 
@@ -24,8 +24,8 @@ pub(super) fn is_meant(head: &Parts) -> bool {
 /// Checks the password that a credential helper made.
 ///
 /// It is a signature over region, host and repository, and names none of them: each region is tried, unless the host tells
-/// which one it is; and each form that the client may have known the host by.
-pub(super) fn authenticate(regions: &Regions, head: &Parts) -> Result<(Arc<Cloud>, Caller), GitRefusal> {
+/// which one it is; and each form that the client may have known the host by. The account is that of the key.
+pub(super) fn authenticate(accounts: &Accounts, head: &Parts) -> Result<(Arc<Cloud>, Caller), GitRefusal> {
     let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let missing = || {
         GitRefusal::new(
@@ -43,6 +43,7 @@ pub(super) fn authenticate(regions: &Regions, head: &Parts) -> Result<(Arc<Cloud
     let host = text("host").unwrap_or_default();
     let bare_host = host.rsplit_once(':').map_or(host, |(bare, _)| bare);
     let mut refused = None;
+    let regions = &accounts.home;
     for cloud in regions.iter() {
         let region = &cloud.world.region;
         if region_of(host).is_some_and(|meant| meant != region) {
@@ -51,7 +52,10 @@ pub(super) fn authenticate(regions: &Regions, head: &Parts) -> Result<(Arc<Cloud
         let aws_host = format!("git-codecommit.{region}.amazonaws.com");
         let hosts = [host, bare_host, &aws_host];
         match cloud.keys.check_git(user, password, &hosts, &path, region, cloud.world.now()) {
-            Ok(caller) => return Ok((Arc::clone(cloud), caller)),
+            Ok(caller) => {
+                let of_caller = accounts.find(caller.account()).and_then(|regions| regions.find(region));
+                return Ok((Arc::clone(of_caller.unwrap_or(cloud)), caller));
+            }
             Err(refusal) => refused = Some(refusal.told(Dialect::Json).message),
         }
     }

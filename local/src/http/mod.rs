@@ -29,7 +29,7 @@ use hyper::http::request::Parts;
 use self::offered::is_offered;
 use self::operation::operation;
 use crate::auth::{Caller, Refusal, Scope, SignedParts, is_presigned, unsigned_query};
-use crate::cloud::{Cloud, Regions};
+use crate::cloud::{Accounts, Cloud, Regions};
 use crate::error::ServiceError;
 use crate::world::Called;
 
@@ -58,7 +58,7 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
 }
 
-/// The region whose pages a browser asks for: by this machine's own name the home region's, by `REGION.localhost` that
+/// The region whose pages a browser asks for, of the stack's account: by this machine's own name the home region's, by `REGION.localhost` that
 /// one's. A page of somebody else, whose name was made to point here, must not read the inbox.
 fn browsed<'a>(regions: &'a Regions, host: Option<&hyper::header::HeaderValue>) -> Option<&'a Arc<Cloud>> {
     let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -71,17 +71,16 @@ fn browsed<'a>(regions: &'a Regions, host: Option<&hyper::header::HeaderValue>) 
 /// The front of a cloud: what its connections need to answer.
 #[derive(Debug)]
 pub(crate) struct Front {
-    pub(crate) regions: Regions,
+    pub(crate) accounts: Accounts,
     /// How long a client may say nothing in the middle of something.
     pub(crate) silence: Duration,
 }
 
 /// Answers whatever comes: git, a browser, an AWS client.
 async fn route(front: &Front, request: hyper::Request<Incoming>) -> Response {
-    let regions = &front.regions;
     let (head, body) = request.into_parts();
     if git::is_meant(&head) {
-        let (cloud, caller) = match git::authenticate(regions, &head) {
+        let (cloud, caller) = match git::authenticate(&front.accounts, &head) {
             Ok(admitted) => admitted,
             Err(refusal) => return refusal.render(),
         };
@@ -95,7 +94,7 @@ async fn route(front: &Front, request: hyper::Request<Incoming>) -> Response {
     let is_signed = head.headers.contains_key("authorization") || is_presigned(head.uri.query().unwrap_or_default());
     if !is_signed
         && head.method == hyper::Method::GET
-        && let Some(cloud) = browsed(regions, head.headers.get("host"))
+        && let Some(cloud) = browsed(&front.accounts.home, head.headers.get("host"))
         && let Some(page) = cloud.page(&head.uri)
     {
         return page;
@@ -103,14 +102,20 @@ async fn route(front: &Front, request: hyper::Request<Incoming>) -> Response {
     answer(front, head, body).await
 }
 
-/// An AWS call on its way: receive, authenticate, find the region, dispatch, answer. What stops it on the way is told in
+/// An AWS call on its way: receive, authenticate, find account and region, dispatch, answer. What stops it on the way is told in
 /// the words of the service that it was meant for.
 async fn answer(front: &Front, head: Parts, body: Incoming) -> Response {
-    let id = front.regions.home.world.uuid();
+    let home = &front.accounts.home.home;
+    let id = home.world.uuid();
     let admitted = async {
         let body = receive(Upload::new(body, front.silence)).await?;
-        let (caller, scope) = authenticate(&front.regions.home, &head, &body)?;
-        let cloud = region(&front.regions, &scope)?;
+        let (caller, scope) = authenticate(home, &head, &body)?;
+        // A request belongs to the account whose key signed it.
+        let cloud = region(front.accounts.find(caller.account()).unwrap_or(&front.accounts.home), &scope)?;
+        if !cloud.plays(&scope.service) {
+            let account = cloud.world.account.clone();
+            return Err(Refusal::OtherAccount { service: scope.service, account });
+        }
         Ok((cloud, scope.service, caller, body))
     };
     match admitted.await {

@@ -42,6 +42,8 @@ pub(super) struct Asked<'a> {
     pub(super) principal: &'a Principal,
     pub(super) action: &'a str,
     pub(super) resource: &'a str,
+    /// The account that the resource belongs to; where nobody can tell, the principal's.
+    pub(super) owner: Option<&'a str>,
     pub(super) context: &'a Context,
     pub(super) guard: Guard,
 }
@@ -88,18 +90,24 @@ pub(super) fn judge(asked: &Asked<'_>, papers: &Papers) -> Result<Vec<Use>, Refu
     for paper in &papers.identity {
         by_identity |= allowed(asked, paper, &mut uses).is_some();
     }
-    let is_ours = asked.principal.account == account_of(asked.resource).unwrap_or(&asked.principal.account);
+    let is_ours = asked.owner.is_none_or(|owner| asked.principal.account == owner);
+    let has_no_policies = asked.principal.who == Who::Service || asked.principal.who == Who::Root;
+    let no_identity =
+        || refuse(Why::NotAllowed { policy: PolicyType::Identity, told: missing_identity(asked, papers) });
+    // Across accounts the caller's own account is asked first.
+    if !is_ours && !has_no_policies && !by_identity {
+        return Err(no_identity());
+    }
     let needs_guard = asked.guard == Guard::Trust || !is_ours || asked.principal.who == Who::Service;
     if needs_guard && by_resource.is_none() {
         return Err(refuse(Why::NotAllowed { policy: guard, told: missing_guard(asked, papers) }));
     }
     let by_resource = by_resource.filter(|_| is_ours);
-    let has_no_policies = asked.principal.who == Who::Service || asked.principal.who == Who::Root;
     if by_resource == Some(NamedAs::Itself) || has_no_policies {
         return Ok(uses);
     }
     if by_resource != Some(NamedAs::Role) && !by_identity {
-        return Err(refuse(Why::NotAllowed { policy: PolicyType::Identity, told: missing_identity(asked, papers) }));
+        return Err(no_identity());
     }
     match &papers.boundary {
         Some(boundary) if allowed(asked, boundary, &mut uses).is_none() => {
@@ -148,7 +156,7 @@ fn whose(paper: &Paper) -> String {
 }
 
 /// The account of an ARN; a bucket's has none.
-fn account_of(arn: &str) -> Option<&str> {
+pub(super) fn account_of(arn: &str) -> Option<&str> {
     arn.split(':').nth(4).filter(|account| !account.is_empty())
 }
 

@@ -18,7 +18,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -32,7 +32,7 @@ pub use self::judge::Use;
 pub use self::principal::Principal;
 pub use self::refusal::{PolicyType, Refusal, Why};
 
-use self::directory::{Directory, no_such_entity};
+use self::directory::{Directory, Entity, no_such_entity};
 use self::judge::{Asked, Guard, Paper};
 use self::principal::Who;
 use crate::auth::Caller;
@@ -57,12 +57,26 @@ pub struct Need {
     pub resource: String,
     /// What the service says of the request.
     pub context: Context,
+    /// The account that the resource belongs to, where its ARN does not tell.
+    pub owner: Option<String>,
 }
 
 impl Need {
     /// An action on a resource.
     pub fn new(action: impl Into<String>, resource: impl Into<String>) -> Self {
-        Self { action: action.into(), resource: resource.into(), context: Context::default() }
+        Self { action: action.into(), resource: resource.into(), context: Context::default(), owner: None }
+    }
+
+    /// Done to what belongs to this account.
+    #[must_use]
+    pub fn owned_by(mut self, account: &str) -> Self {
+        self.owner = Some(account.to_owned());
+        self
+    }
+
+    /// The account that the resource belongs to, where that is known.
+    fn account(&self) -> Option<&str> {
+        self.owner.as_deref().or_else(|| judge::account_of(&self.resource))
     }
 
     /// With what the service says of the request.
@@ -78,7 +92,11 @@ impl Need {
 pub struct Iam {
     region: String,
     account: Arc<Account>,
+    accounts: Arc<Accounts>,
 }
+
+/// All accounts that are played, by their ids: a role of one may trust another.
+type Accounts = RwLock<BTreeMap<String, Arc<Account>>>;
 
 /// What all regions of an account share.
 #[derive(Debug)]
@@ -92,17 +110,9 @@ struct Account {
 }
 
 impl Iam {
-    /// An account with the administrator `developer`, and a role `build` that `CodeBuild` may assume.
+    /// The first account, with the administrator `developer` and a role `build` that `CodeBuild` may assume.
     pub fn new(account: &str, region: &str) -> Self {
-        let all = Account {
-            id: account.to_owned(),
-            directory: RwLock::default(),
-            read: Mutex::default(),
-            uses: Mutex::default(),
-            refusals: Mutex::default(),
-        };
-        let iam = Self { region: region.to_owned(), account: Arc::new(all) };
-        let administrator = Definition::default().with_managed("arn:aws:iam::aws:policy/AdministratorAccess");
+        let iam = Self::administered(account, region, Arc::default());
         let builds = json!({
             "Version": "2012-10-17",
             "Statement": [
@@ -121,18 +131,43 @@ impl Iam {
             ],
         });
         let build = Definition::of_service("codebuild.amazonaws.com", "builds", builds);
-        let made = iam.put_user(ADMINISTRATOR, administrator).and_then(|()| iam.put_role(BUILD_ROLE, build));
-        if let Err(error) = made {
+        if let Err(error) = iam.put_role(BUILD_ROLE, build) {
             // Only a slip in the lines above could do it, and the tests would see it.
-            tracing::error!(%error, "the account begins without its own user and role");
+            tracing::error!(%error, "the account begins without its own role");
         }
         iam
+    }
+
+    /// An account among others, with the administrator `developer`.
+    fn administered(account: &str, region: &str, accounts: Arc<Accounts>) -> Self {
+        let all = Arc::new(Account {
+            id: account.to_owned(),
+            directory: RwLock::default(),
+            read: Mutex::default(),
+            uses: Mutex::default(),
+            refusals: Mutex::default(),
+        });
+        accounts.write().unwrap_or_else(PoisonError::into_inner).insert(account.to_owned(), Arc::clone(&all));
+        let iam = Self { region: region.to_owned(), account: all, accounts };
+        let administrator = Definition::default().with_managed("arn:aws:iam::aws:policy/AdministratorAccess");
+        if let Err(error) = iam.put_user(ADMINISTRATOR, administrator) {
+            // Only a slip in the lines above could do it, and the tests would see it.
+            tracing::error!(%error, "the account begins without its own user");
+        }
+        iam
+    }
+
+    /// Another account beside this one, as this region sees it, with the administrator `developer`.
+    #[must_use]
+    pub(crate) fn in_account(&self, account: &str) -> Self {
+        Self::administered(account, &self.region, Arc::clone(&self.accounts))
     }
 
     /// The same account as another region sees it.
     #[must_use]
     pub fn in_region(&self, region: &str) -> Self {
-        Self { region: region.to_owned(), account: Arc::clone(&self.account) }
+        let (account, accounts) = (Arc::clone(&self.account), Arc::clone(&self.accounts));
+        Self { region: region.to_owned(), account, accounts }
     }
 
     /// Makes a user, or replaces it.
@@ -201,9 +236,19 @@ impl Iam {
         self.look(|directory| directory.roles.get(name).map(|role| role.arn.clone()))
     }
 
-    /// A role's longest session in seconds, by the role's name.
-    pub(crate) fn longest_session(&self, role: &str) -> i64 {
-        self.look(|directory| directory.roles.get(role).map_or(directory::USUAL_SESSION, |role| role.longest_session))
+    /// A role's longest session in seconds, in whichever account it is.
+    pub(crate) fn longest_session(&self, role_arn: &str) -> i64 {
+        let there = self.role(role_arn, |role| role.longest_session);
+        there.unwrap_or(directory::USUAL_SESSION)
+    }
+
+    /// Looks at a role of any account.
+    fn role<R>(&self, role_arn: &str, look: impl FnOnce(&Entity) -> R) -> Option<R> {
+        let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        let account = accounts.get(judge::account_of(role_arn)?)?;
+        let directory = account.directory.read().unwrap_or_else(PoisonError::into_inner);
+        let name = role_arn.rsplit('/').next().unwrap_or(role_arn);
+        directory.roles.get(name).filter(|role| role.arn == role_arn).map(look)
     }
 
     /// Every statement that has let a request through so far, and what of it did.
@@ -255,7 +300,7 @@ impl Iam {
         self.judge(&Principal::service(service), need, Guard::Policy, extra, paper)
     }
 
-    /// Whether a caller may assume a role.
+    /// Whether a caller may assume a role, here or in another account: across accounts both must agree.
     ///
     /// # Errors
     /// As [`Iam::check`]; a role that does not exist is refused alike.
@@ -284,10 +329,12 @@ impl Iam {
         extra: Context,
         resource: Result<Option<Paper>, String>,
     ) -> Result<(), Refusal> {
-        let mut context = self.of_request(principal);
+        let mut context = self.of_request(principal, need);
         context.extend(extra);
         context.extend(need.context.clone());
-        let asked = Asked { principal, action: &need.action, resource: &need.resource, context: &context, guard };
+        let owner = need.account();
+        let asked =
+            Asked { principal, action: &need.action, resource: &need.resource, owner, context: &context, guard };
         let verdict = match resource {
             Ok(resource) => {
                 let mut papers = self.look(|directory| directory.papers(principal));
@@ -330,7 +377,7 @@ impl Iam {
     }
 
     /// What every request carries.
-    fn of_request(&self, principal: &Principal) -> Context {
+    fn of_request(&self, principal: &Principal, need: &Need) -> Context {
         let now = Timestamp::now();
         let by_service = principal.who == Who::Service;
         Context::default()
@@ -339,7 +386,7 @@ impl Iam {
             // The endpoint is on loopback: nobody listens in between.
             .with("aws:SecureTransport", "true")
             .with("aws:RequestedRegion", &self.region)
-            .with("aws:ResourceAccount", &self.account.id)
+            .with("aws:ResourceAccount", need.account().unwrap_or(&self.account.id))
             .with("aws:ViaAWSService", "false")
             .with("aws:PrincipalIsAWSService", by_service.to_string())
             .with("aws:PrincipalType", principal.kind())
@@ -384,10 +431,11 @@ impl Iam {
 
     fn trust_paper(&self, role_arn: &str) -> Result<Option<Paper>, String> {
         let name = role_arn.rsplit('/').next().unwrap_or(role_arn);
-        Ok(self.look(|directory| {
-            let role = directory.roles.get(name).filter(|role| role.arn == role_arn)?;
-            let document = Arc::clone(role.trust.as_ref()?);
-            Some(Paper { holder: format!("the role {name}"), name: "AssumeRolePolicyDocument".to_owned(), document })
+        let document = self.role(role_arn, |role| role.trust.clone()).flatten();
+        Ok(document.map(|document| Paper {
+            holder: format!("the role {name}"),
+            name: "AssumeRolePolicyDocument".to_owned(),
+            document,
         }))
     }
 

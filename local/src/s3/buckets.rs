@@ -41,7 +41,7 @@ pub(super) fn list(store: &Store, world: &World, request: &Request) -> Outcome<R
     let named = store
         .buckets()
         .into_iter()
-        .filter(|bucket| bucket.name.starts_with(prefix))
+        .filter(|bucket| bucket.owner() == world.account && bucket.name.starts_with(prefix))
         .filter(|bucket| request.query("bucket-region").is_none_or(|region| region == bucket.region()));
     let (found, next) = if token.is_none() && request.query("max-buckets").is_none() {
         // Who asks for no pages gets none, as on AWS.
@@ -97,7 +97,7 @@ pub(super) fn create(store: &Store, world: &World, request: &Request) -> Outcome
             ),
         ));
     }
-    store.create(&request.bucket, &world.region)?;
+    store.create(&request.bucket, world)?;
     Ok(Reply::new(200).header("location", format!("/{}", request.bucket)))
 }
 

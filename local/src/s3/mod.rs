@@ -88,7 +88,7 @@ impl S3 {
         Ok(Self { store: Arc::new(Store::open(world)?), world: Arc::clone(world) })
     }
 
-    /// The same buckets, as another region sees them.
+    /// The same buckets, as another region or account sees them.
     pub(crate) fn in_region(&self, world: &Arc<World>) -> Self {
         Self { store: Arc::clone(&self.store), world: Arc::clone(world) }
     }
@@ -98,7 +98,7 @@ impl S3 {
     /// # Errors
     /// A name that AWS would not take, a disk that fails.
     pub fn create_bucket(&self, name: &str, versioning: Versioning) -> Answer<()> {
-        match self.store.create(name, &self.world.region) {
+        match self.store.create(name, &self.world) {
             Err(refused) if refused.code != "BucketAlreadyOwnedByYou" => return Err(refused.into_service()),
             Ok(()) | Err(_) => {}
         }
@@ -278,7 +278,7 @@ fn run(asking: Asking<'_>, request: &Request) -> Outcome<Reply> {
     let operation = request.operation()?;
     tracing::trace!(operation = operation.name(), bucket = request.bucket, "S3 is called");
     if let Some(owner) = request.header("x-amz-expected-bucket-owner")
-        && owner != world.account
+        && store.bucket(&request.bucket).map_or_else(|_| world.account.clone(), |bucket| bucket.owner()) != owner
     {
         return Err(Refused::new(403, "AccessDenied", "Access Denied: the bucket belongs to another account"));
     }

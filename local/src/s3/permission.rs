@@ -49,8 +49,15 @@ impl Asking<'_> {
     }
 
     fn check(self, bucket: &str, need: &Need) -> Outcome<()> {
-        let policy = self.store.bucket(bucket).ok().and_then(|bucket| bucket.setting(Setting::Policy));
-        let checked = self.world.iam.check(&self.caller.arn, need, policy.as_deref());
+        // One that is to be made belongs to whoever makes it, whoever has the name already.
+        let is_new = need.action == "s3:CreateBucket";
+        let bucket = if is_new { None } else { self.store.bucket(bucket).ok() };
+        let policy = bucket.as_ref().and_then(|bucket| bucket.setting(Setting::Policy));
+        let need = match &bucket {
+            Some(bucket) => need.clone().owned_by(&bucket.owner()),
+            None => need.clone(),
+        };
+        let checked = self.world.iam.check(&self.caller.arn, &need, policy.as_deref());
         checked.map_err(|refusal| Refused::from(refusal.into_service("s3")))
     }
 }

@@ -98,10 +98,18 @@ impl Store {
         self.buckets.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Makes a bucket in a region: its name is then taken in all of them.
-    pub(super) fn create(&self, name: &str, region: &str) -> Outcome<()> {
+    /// Makes a bucket in this account and region: its name is then taken in all of them.
+    pub(super) fn create(&self, name: &str, world: &World) -> Outcome<()> {
         check_bucket_name(name)?;
         let mut buckets = self.buckets.write().unwrap_or_else(PoisonError::into_inner);
+        if buckets.get(name).is_some_and(|there| there.owner() != world.account) {
+            return Err(Refused::new(
+                409,
+                "BucketAlreadyExists",
+                "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.",
+            )
+            .with("BucketName", name));
+        }
         if buckets.contains_key(name) {
             return Err(Refused::new(
                 409,
@@ -112,7 +120,8 @@ impl Store {
         }
         let about = About {
             created: self.world.now(),
-            region: Some(region.to_owned()),
+            region: Some(world.region.clone()),
+            owner: Some(world.account.clone()),
             versioning: Versioning::Off,
             settings: super::buckets::defaults().into(),
         };
@@ -207,6 +216,12 @@ impl Bucket {
     }
 
     /// The region that the bucket was made in.
+    /// The account that it belongs to.
+    pub(super) fn owner(&self) -> String {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.about.owner.clone().unwrap_or_else(|| self.world.account.clone())
+    }
+
     pub(super) fn region(&self) -> String {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.about.region.clone().unwrap_or_else(|| self.world.region.clone())

@@ -1,20 +1,27 @@
 //! Region, keys and endpoint of a function, and the one HTTP client that all its services share.
 
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
+use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{self, TlsContext};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
 use aws_smithy_types::checksum_config::{RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use aws_types::sdk_config::Builder;
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(3);
 
 /// How long one try of a call may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
@@ -115,11 +122,28 @@ impl Aws {
 }
 
 /// The one TLS stack, rustls over ring, with the certificates that it trusts.
+///
+/// The connector is made once, and beside the rest of the start: reading the system's certificates takes longer than all
+/// else, and only the first call needs them. (The SDK's own HTTP client reads them once more for every service client that is
+/// built, only to see whether it can.)
 pub(crate) fn https(trusted: TlsContext) -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
+    let connector = Arc::new(LazyLock::new(move || SharedHttpConnector::new(connector(trusted))));
+    let early = Arc::clone(&connector);
+    // Without a thread the first call makes it.
+    let begun = std::thread::Builder::new().name("certificates".to_owned()).spawn(move || {
+        LazyLock::force(&early);
+    });
+    drop(begun);
+    http_client_fn(move |_, _| SharedHttpConnector::clone(&connector))
+}
+
+fn connector(trusted: TlsContext) -> Connector {
+    Connector::builder()
+        .connector_settings(HttpConnectorSettings::builder().connect_timeout(CONNECT).build())
+        .sleep_impl(TokioSleep::new())
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
         .tls_context(trusted)
-        .build_https()
+        .build()
 }
 
 /// How patient the clients are, and what they check.
@@ -129,7 +153,7 @@ pub(crate) fn tuned(config: Builder) -> Builder {
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(100)))
         .timeout_config(
             TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(3))
+                .connect_timeout(CONNECT)
                 .operation_attempt_timeout(ATTEMPT)
                 .operation_timeout(OPERATION)
                 .build(),

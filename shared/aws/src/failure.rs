@@ -250,7 +250,7 @@ where
 }
 
 /// A member that the service model requires was not in the answer.
-#[cfg(any(feature = "codecommit", feature = "codebuild", feature = "s3"))]
+#[cfg(any(feature = "codecommit", feature = "codebuild", feature = "s3", feature = "sts"))]
 pub(crate) fn lacking(doing: &str, member: &str) -> Failure {
     Failure::refused(doing, format!("the answer lacks {member}"))
 }

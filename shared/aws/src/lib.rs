@@ -28,6 +28,8 @@ mod secrets;
 mod sns;
 #[cfg(feature = "sqs")]
 mod sqs;
+#[cfg(feature = "sts")]
+mod sts;
 
 #[cfg(feature = "cloudformation")]
 pub use cloudformation::{DeletedStack, StackDescription, StackResource, Stacks};
@@ -53,3 +55,5 @@ pub use secrets::{SecretText, Secrets};
 pub use sns::{Attribute, Subscriber, Topic};
 #[cfg(feature = "sqs")]
 pub use sqs::{Depth, Queue, Received};
+#[cfg(feature = "sts")]
+pub use sts::Roles;

@@ -318,7 +318,7 @@ tables! {
     REPLICA "replica" "a replica" Together::Free => {
         required(now("to", "address", Shape::Text(ADDRESS), "Where the copy is."));
         now("credentials", "secret name", Shape::Text(SECRET), "The secret that holds the token of a git host.");
-        holds_back("role", "role ARN", Shape::Text(form("^arn:.*:role/", &["arn:aws:iam::111122223333:role/NAME"])), "The role to assume in another account.");
+        now("role", "role ARN", Shape::Text(form("^arn:[^:]+:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]+$", &["arn:aws:iam::444455556666:role/NAME"])), "The role to assume in another account.");
         now("external_id", "text", Shape::Text(form("^[A-Za-z0-9+=,.@:/_-]{2,1224}$", &[])), "What the role's trust policy asks for.");
         now("refs", "globs", Shape::Texts(REFS), "Which refs are copied.");
         now("map", "mapping of refs to refs", Shape::Entries(form("^refs/(heads|tags)/", &[]), &Shape::Text(form("^refs/(heads|tags)/", &[]))), "Refs that have another name in the copy.");

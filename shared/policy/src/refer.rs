@@ -261,6 +261,9 @@ fn cycles(next: &[Vec<usize>]) -> Vec<Vec<usize>> {
 }
 
 /// Two repositories that overwrite each other would take turns in losing commits.
+///
+/// The sources are all in the stack's own account, which the policy does not name: whether a role leads back there is only
+/// known when a copy is decided on.
 fn check_replicas(sections: &Sections<'_>, problems: &mut Vec<Problem>) {
     struct Copy<'a> {
         from: &'a str,

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 use signalbox_local::iam::Definition;
-use signalbox_tests::{Ground, from_outside};
+use signalbox_local::stage::Programs;
+use signalbox_tests::{Ground, from_outside, mirror_template, programs, template};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -79,7 +80,12 @@ async fn the_aws_cli_drives_every_operation_and_git_comes_and_goes_as_strangers_
     let what = "a Python environment with awscli and git-remote-codecommit";
     let Some(clients) = from_outside("SIGNALBOX_CLIENTS", what) else { return };
     assert!(clients.join("bin/aws").is_file(), "there is no aws in {}/bin", clients.display());
-    let ground = Arc::new(Ground::with_functions().await.unwrap());
+    let text = std::fs::read_to_string(template()).unwrap();
+    // The developer of these scripts stands for whoever may assume the role in the other account.
+    let mirror =
+        std::fs::read_to_string(mirror_template()).unwrap().replace("role/${ReplicatorRoleName}", "user/developer");
+    let programs = Programs::Run(programs().await.unwrap());
+    let ground = Arc::new(Ground::with_mirror(&text, &mirror, programs, "us-east-1").await.unwrap());
     let trust = json!({ "Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Principal": { "AWS": ground.cloud().world.account }, "Action": "sts:AssumeRole",
     }] });

@@ -9,12 +9,12 @@ use signalbox_aws::Bucket;
 use signalbox_local::stage::Programs;
 use signalbox_local::template::ResourceKind;
 use signalbox_local::template::stack::Made;
-use signalbox_tests::{Ground, programs, template};
+use signalbox_tests::{Ground, MIRROR, mirror_template, programs, template};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
 const POLICY: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit:\n        on: { push: { branches: [\"**\"], paths: [\"src/**\"] } }\n        start: { build: unit }\n        supersede: true\n    notifications:\n      - about: [build.*]\n        to: [team-demo]\n";
-const COPIES: &str = "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: codecommit://us-east-1/demo-copy, create: true }\n      - { to: \"https://git.example.com/demo\", credentials: signalbox/none }\n";
+const COPIES: &str = "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: codecommit://us-east-1/demo-copy, create: true }\n      - { to: codecommit://us-east-1/demo-mirror, create: true, role: \"arn:aws:iam::444455556666:role/SignalboxMirror\", external_id: our-copies }\n      - { to: \"https://git.example.com/demo\", credentials: signalbox/none }\n";
 const PROTECTED: &str = "mode: enforce\nrepositories:\n  demo:\n    protection:\n      - { refs: [\"**\"], files: { forbid: [\"*.pem\"], submodules: [\"https://git.example.com/**\"] } }\n      - { refs: [\"refs/tags/*\"], forbid: [force-push] }\n";
 const QUICK: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"true\"]\n";
 const SLOW: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"sleep 60\"]\n";
@@ -36,7 +36,8 @@ enum Scene {
     Retried,
     /// A push whose event was lost is found by the sweep.
     Swept,
-    /// A push is copied into a repository that is made for it, and the sweep carries the default branch over.
+    /// A push is copied into repositories that are made for it, here and in another account, and the sweep carries the
+    /// default branch and the description over.
     Copied,
     /// Pushes of all kinds are judged, a tag that was forced over is put back, and the sweep looks.
     Protected,
@@ -69,7 +70,10 @@ async fn set(scene: Scene, template: &str) -> anyhow::Result<Ground> {
         _ => Programs::Run(programs().await?),
     };
     match scene {
-        Scene::Copied => Ground::with_template_in_two_regions(template, programs, "us-east-1").await,
+        Scene::Copied => {
+            let mirror = std::fs::read_to_string(mirror_template())?;
+            Ground::with_mirror(template, &mirror, programs, "us-east-1").await
+        }
         _ => Ground::with_template(template, programs).await,
     }
 }
@@ -185,6 +189,9 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
             let input = json!({ "repositoryName": "demo-copy", "branchName": "main" });
             let there = elsewhere.codecommit.call("GetBranch", input, &ground.developer()).await?;
             anyhow::ensure!(there.pointer("/branch/commitId") == Some(&json!(tip)), "the copy is elsewhere: {there}");
+            let mirror = ground.stage.all().find(MIRROR).and_then(|regions| regions.find("us-east-1")).unwrap();
+            let dir = mirror.codecommit.repository_dir("demo-mirror");
+            anyhow::ensure!(dir.is_some(), "nothing was made in the other account");
             let ledger = ground.objects("ledger/replicator/")?.values().map(Value::to_string).collect::<String>();
             anyhow::ensure!(
                 ledger.contains("can't find the specified secret"),
@@ -194,10 +201,21 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
             ground.until("the second report", told(2)).await?;
             let next = json!({ "repositoryName": "demo", "defaultBranchName": "next" });
             ground.cloud().codecommit.call("UpdateDefaultBranch", next, &ground.developer()).await?;
+            let said = json!({ "repositoryName": "demo", "repositoryDescription": "What it is for" });
+            ground.cloud().codecommit.call("UpdateRepositoryDescription", said, &ground.developer()).await?;
             sweep(ground, "Replicator", "sweep-3")?;
             let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
             while elsewhere.codecommit.default_branch("demo-copy").await?.as_deref() != Some("next") {
                 anyhow::ensure!(tokio::time::Instant::now() < deadline, "the default branch did not go along");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            let described = async || {
+                let input = json!({ "repositoryName": "demo-copy" });
+                let there = elsewhere.codecommit.call("GetRepository", input, &ground.developer()).await?;
+                anyhow::Ok(there.pointer("/repositoryMetadata/repositoryDescription") == Some(&json!("What it is for")))
+            };
+            while !described().await? {
+                anyhow::ensure!(tokio::time::Instant::now() < deadline, "the description did not go along");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
@@ -455,7 +473,10 @@ async fn baseline() -> &'static Baseline {
             let mut all = Baseline { grants: Vec::new(), used: BTreeMap::new(), resources: BTreeSet::new() };
             while let Some(played) = scenes.join_next().await {
                 let (scene, uses, grants) = played.unwrap();
-                all.grants = grants;
+                // One of the scenes has the statement that a parameter brings.
+                if grants.len() > all.grants.len() {
+                    all.grants = grants;
+                }
                 for used in uses {
                     let (holder, policy, statement) = (used.holder, used.policy, used.statement);
                     all.resources.insert((holder.clone(), policy.clone(), statement.clone(), used.resource));

@@ -1,5 +1,6 @@
 //! The replicator over two regions of the local cloud, with git itself as the judge of what became equal.
 
+mod accounts;
 mod again;
 mod world;
 

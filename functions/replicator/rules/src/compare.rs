@@ -16,6 +16,9 @@ pub struct Plan {
     pub commands: Vec<Command>,
     /// What its default branch shall be, where it is another one.
     pub head: Option<RefName>,
+    /// What becomes of its description.
+    #[serde(default)]
+    pub description: Described,
     /// Refs that differ and are left as they are, with the reason.
     pub left: Vec<Left>,
     /// Refs that cannot be made equal.
@@ -49,6 +52,24 @@ pub enum Because {
     Ended,
     /// `on_divergence: overwrite`, and the target has something of its own.
     Overwritten,
+}
+
+/// What becomes of the target's description.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Described {
+    /// It is the source's, or nobody can know.
+    #[default]
+    Equal,
+    /// It becomes the source's.
+    Becomes {
+        /// What it was, as it was seen.
+        old: String,
+        /// What it becomes.
+        new: String,
+    },
+    /// It differs and stays so.
+    Left(Why),
 }
 
 /// A ref that differs and stays so.
@@ -185,6 +206,7 @@ pub(crate) fn compare_in(source: &Listing, facts: &ReplicaFacts, replica: &Repli
         plan.commands = ended;
     }
     plan.head = head(source, target, names, &plan);
+    plan.description = described(source, facts, replica, direction);
     plan
 }
 
@@ -215,6 +237,22 @@ pub(crate) fn agree(source: &Listing, target: &Listing, replica: &Replica, befor
         }
     }
     agreed
+}
+
+/// The description goes along like a ref, except that one which cannot be made equal is no failure: no commit hangs on it.
+fn described(source: &Listing, facts: &ReplicaFacts, replica: &Replica, direction: Direction) -> Described {
+    let there = facts.target.listing().and_then(|target| target.description.as_ref());
+    let (Some(here), Some(there)) = (&source.description, there) else { return Described::Equal };
+    let agreed = if is_new(facts, direction) { "" } else { facts.memory.description.as_str() };
+    if here == there {
+        Described::Equal
+    } else if there == agreed || replica.on_divergence == OnDivergence::Overwrite {
+        Described::Becomes { old: there.clone(), new: here.clone() }
+    } else if direction == Direction::Mutual && here == agreed {
+        Described::Left(Why::OtherDirection)
+    } else {
+        Described::Left(Why::Kept)
+    }
 }
 
 /// What the two agreed on counts for nothing where the target is another repository by now.

@@ -3,12 +3,12 @@
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use signalbox_events::{RefName, RepositoryName};
-use signalbox_policy::{Create, Mode, Policy};
+use signalbox_policy::{Create, Mode, OnDivergence, Policy};
 
-use crate::compare::{Command, Direction, Failed, Left, Plan, agree, compare_in};
+use crate::compare::{Command, Described, Direction, Failed, Left, Plan, agree, compare_in};
 use crate::facts::{Facts, Lasting, Listing, Origin, ReplicaFacts, SourceFacts, TargetFacts};
 use crate::memory::Memory;
-use crate::place::{Copied, Place, copies_of, is_mutual, memory_key};
+use crate::place::{Copied, Home, Place, copies_of, is_mutual, memory_key, way_back};
 use crate::refs::Names;
 use crate::render::render_failed;
 
@@ -68,6 +68,9 @@ pub enum Reason {
         equal: usize,
         /// How many must move.
         moves: usize,
+        /// What becomes of its description.
+        #[serde(default)]
+        description: Described,
         /// Which are left as they are.
         left: Vec<Left>,
         /// Which cannot be made equal.
@@ -189,8 +192,9 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
             return decision;
         }
     };
+    let home = facts.home();
     for (copy, place) in copies {
-        let key = memory_key(source, &facts.region, &copy, &place);
+        let key = memory_key(source, &home, &copy, &place);
         match facts.replicas.get(&key) {
             Some(known) => decide_one(facts, source, listing, policy, (&copy, place, key, known), &mut decision),
             None => decision.reasons.push(Reason::FactsMissing { target: place.to_string() }),
@@ -224,7 +228,8 @@ fn decide_one(
     decision: &mut Decision,
 ) {
     let target = place.to_string();
-    let trouble = match trouble(facts, source, copy, &place, known) {
+    let home = facts.home();
+    let trouble = match trouble(facts, &home, source, policy, (copy, &place, known)) {
         Ok(()) => None,
         Err(Trouble::Lasting(what)) => {
             decision.reasons.push(Reason::Trouble { target: target.clone(), what: what.clone() });
@@ -243,7 +248,7 @@ fn decide_one(
         remember(source, (&key, &target, known), vec![what], decision);
         return;
     }
-    let direction = direction(facts, source, policy, copy, &place);
+    let direction = direction(&home, source, policy, copy, &place);
     let mut plan = compare_in(listing, known, copy.replica, direction);
     // Only AWS's own API sets a default branch.
     if !matches!(place, Place::CodeCommit { .. }) {
@@ -253,18 +258,20 @@ fn decide_one(
         target: target.clone(),
         equal: plan.equal,
         moves: plan.commands.len(),
+        description: plan.description.clone(),
         left: plan.left.clone(),
         failed: plan.failed.clone(),
     });
     let create = if known.target == TargetFacts::Missing { Create::WhereMissing } else { Create::Never };
-    if !plan.commands.is_empty() || plan.head.is_some() || create == Create::WhereMissing {
+    let is_described_anew = matches!(plan.description, Described::Becomes { .. });
+    if !plan.commands.is_empty() || plan.head.is_some() || is_described_anew || create == Create::WhereMissing {
         let head = known.target.listing().and_then(|listing| listing.head.clone());
         decision.actions.push(Action::Copy(Box::new(Copy { key, place, create, plan, head, left_out: 0 })));
         return;
     }
     let troubles = plan.failed.iter().map(render_failed).collect();
-    let agreed = known.target.listing().map(|there| agree(listing, there, copy.replica, &known.memory.agreed));
-    if agreed.is_some_and(|agreed| agreed != known.memory.agreed) {
+    let agreed = known.target.listing().map(|there| agreed_now(listing, there, copy, &known.memory));
+    if agreed.is_some_and(|agreed| agreed != known.memory) {
         let troubles = first(troubles);
         decision.actions.push(Action::Remember { key, target, troubles });
     } else {
@@ -272,8 +279,19 @@ fn decide_one(
     }
 }
 
-fn direction(facts: &Facts, source: &RepositoryName, policy: &Policy, copy: &Copied<'_>, place: &Place) -> Direction {
-    match is_mutual(policy, source, &facts.region, copy, place) {
+/// What is remembered, with what both sides agree on now.
+fn agreed_now(source: &Listing, target: &Listing, copy: &Copied<'_>, before: &Memory) -> Memory {
+    let mut memory = Memory { agreed: agree(source, target, copy.replica, &before.agreed), ..before.clone() };
+    if let (Some(here), Some(there)) = (&source.description, &target.description)
+        && here == there
+    {
+        memory.description.clone_from(here);
+    }
+    memory
+}
+
+fn direction(home: &Home, source: &RepositoryName, policy: &Policy, copy: &Copied<'_>, place: &Place) -> Direction {
+    match is_mutual(policy, source, home, copy, place) {
         true => Direction::Mutual,
         false => Direction::OneWay,
     }
@@ -289,17 +307,22 @@ enum Trouble {
 
 fn trouble(
     facts: &Facts,
+    home: &Home,
     source: &RepositoryName,
-    copy: &Copied<'_>,
-    place: &Place,
-    known: &ReplicaFacts,
+    policy: &Policy,
+    (copy, place, known): (&Copied<'_>, &Place, &ReplicaFacts),
 ) -> Result<(), Trouble> {
     let lasting = |what: &str| Err(Trouble::Lasting(what.to_owned()));
     if let Place::Nowhere { .. } = place {
         return lasting("this is no name of a CodeCommit repository; mend `to` in the policy");
     }
-    if place.neighbour(&facts.region) == Some(source) {
+    if place.neighbour(home) == Some(source) {
         return lasting("the repository would be its own copy; mend `to` in the policy");
+    }
+    // Only here it is known which account a role leads to; what can be told without it, the policy's check tells.
+    let overwrites = copy.replica.on_divergence == OnDivergence::Overwrite;
+    if overwrites && way_back(policy, source, home, copy, place) == Some(OnDivergence::Overwrite) {
+        return lasting("the two repositories overwrite each other; use on_divergence: fail or keep in one of them");
     }
     if let Some(working) = known.memory.working.as_ref().filter(|working| working.until > facts.now) {
         let what = format!("another invocation copies it, until {} at most", working.until);
@@ -349,10 +372,10 @@ pub fn commands_left(facts: &Facts, policy: &Policy, key: &str, listed: &Listing
     let (Some(source), SourceFacts::Listed(listing)) = (&facts.repository, &facts.source) else { return Vec::new() };
     let Some(known) = facts.replicas.get(key) else { return Vec::new() };
     let known = ReplicaFacts { target: TargetFacts::Listed(listed.clone()), ..known.clone() };
-    let copies = copies_of(policy, source);
-    let found = copies.iter().find(|(copy, place)| memory_key(source, &facts.region, copy, place) == key);
+    let (copies, home) = (copies_of(policy, source), facts.home());
+    let found = copies.iter().find(|(copy, place)| memory_key(source, &home, copy, place) == key);
     let Some((copy, place)) = found else { return Vec::new() };
-    let direction = direction(facts, source, policy, copy, place);
+    let direction = direction(&home, source, policy, copy, place);
     compare_in(listing, &known, copy.replica, direction).commands
 }
 
@@ -362,12 +385,12 @@ impl Facts {
         let source = self.repository.as_ref()?;
         let known = self.replicas.get(key)?;
         let SourceFacts::Listed(listing) = &self.source else { return None };
-        let copies = copies_of(policy, source);
-        let (copy, place) = copies.iter().find(|(copy, place)| memory_key(source, &self.region, copy, place) == key)?;
-        let mut memory = known.memory.clone();
-        if let Some(target) = known.target.listing() {
-            memory.agreed = agree(listing, target, copy.replica, &known.memory.agreed);
-        }
+        let (copies, home) = (copies_of(policy, source), self.home());
+        let (copy, place) = copies.iter().find(|(copy, place)| memory_key(source, &home, copy, place) == key)?;
+        let mut memory = match known.target.listing() {
+            Some(target) => agreed_now(listing, target, copy, &known.memory),
+            None => known.memory.clone(),
+        };
         memory.target = place.to_string();
         memory.working = None;
         Some(memory.with_trouble(source, first(troubles), self.now))

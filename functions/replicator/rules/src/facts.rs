@@ -5,9 +5,10 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use signalbox_events::{RefName, Region, RepositoryName};
+use signalbox_events::{AccountId, RefName, Region, RepositoryName};
 
 use crate::memory::Memory;
+use crate::place::Home;
 
 /// A report keeps at most this many refs of a listing.
 const REPORTED: usize = 500;
@@ -74,6 +75,9 @@ pub struct Facts {
     pub repository: Option<RepositoryName>,
     /// The region that it lies in.
     pub region: Region,
+    /// The account that it lies in; older reports do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
     /// Why the replicator looks.
     pub origin: Origin,
     /// When it looks.
@@ -152,6 +156,9 @@ pub struct Listing {
     pub refs: Refs,
     /// What `HEAD` names.
     pub head: Option<RefName>,
+    /// What people read about the repository; only CodeCommit tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
     /// Names that cannot be copied, as they are no text or hold what a ref's name may not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub odd: Vec<String>,
@@ -173,13 +180,14 @@ pub struct ReplicaFacts {
 
 impl Facts {
     /// The facts before anything is read: for explaining an event by itself.
-    pub fn before_gathering(
-        repository: Option<RepositoryName>,
-        region: Region,
-        origin: Origin,
-        now: Timestamp,
-    ) -> Self {
-        Self { repository, region, origin, now, source: SourceFacts::NotRead, replicas: BTreeMap::new() }
+    pub fn before_gathering(repository: Option<RepositoryName>, home: Home, origin: Origin, now: Timestamp) -> Self {
+        let Home { region, account } = home;
+        Self { repository, region, account, origin, now, source: SourceFacts::NotRead, replicas: BTreeMap::new() }
+    }
+
+    /// Where the stack is.
+    pub fn home(&self) -> Home {
+        Home { region: self.region.clone(), account: self.account.clone() }
     }
 
     /// The facts as a report keeps them: refs that are the same everywhere are left out, long lists are cut.

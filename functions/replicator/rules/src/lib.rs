@@ -16,12 +16,12 @@ mod pushes;
 mod refs;
 mod render;
 
-pub use compare::{Because, Command, Failed, Left, Plan, Trouble, Why, compare, unsure};
+pub use compare::{Because, Command, Described, Failed, Left, Plan, Trouble, Why, compare, unsure};
 pub use decide::{Action, Copy, Decision, Reason, Verdict, commands_left, decide};
 pub use facts::{Facts, Lasting, Listing, Object, Origin, Push, Refs, ReplicaFacts, SourceFacts, TargetFacts};
 pub use memory::{Failing, Memory, Working};
 pub use needs::{Cursor, Needs, ReplicaNeeds, has_replicas, needs, needs_of};
-pub use place::{Copied, Place, copies_of, memory_key};
+pub use place::{Copied, Home, Place, copies_of, memory_key};
 pub use pushes::{MOST_COMMANDS, pushes};
 pub use refs::{Names, copied_kinds};
 pub use render::{render_action, render_command, render_failed, render_left, render_reason};

@@ -15,6 +15,9 @@ pub struct Memory {
     pub target: String,
     /// The refs that were equal on both sides when they were last listed, by their names in the target.
     pub agreed: Refs,
+    /// The description that both sides had when they were last seen with the same one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
     /// What is wrong, for each source: two that copy each other share a memory.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failing: BTreeMap<RepositoryName, Failing>,

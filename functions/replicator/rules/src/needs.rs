@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use signalbox_events::{Detail, Event, RefName, Region, RepositoryName};
+use signalbox_events::{Detail, Event, RefName, RepositoryName};
 use signalbox_policy::Policy;
 
 use crate::facts::{Origin, Push};
-use crate::place::{Place, copies_of, memory_key};
+use crate::place::{Home, Place, copies_of, memory_key};
 use crate::refs::Names;
 
 /// What shall be gathered.
@@ -52,11 +52,11 @@ pub fn needs(event: &Event, policy: &Policy) -> Needs {
         return Needs { repository: None, origin: Origin::Other, replicas: Vec::new() };
     };
     let push = Push { reference: change.reference.clone(), at: event.envelope.time };
-    needs_of(&change.repository, &event.envelope.region, Origin::Event(push), policy)
+    needs_of(&change.repository, &Home::of(&event.envelope), Origin::Event(push), policy)
 }
 
 /// What the decision on this repository will want.
-pub fn needs_of(repository: &RepositoryName, home: &Region, origin: Origin, policy: &Policy) -> Needs {
+pub fn needs_of(repository: &RepositoryName, home: &Home, origin: Origin, policy: &Policy) -> Needs {
     let concerns = |names: Names<'_>| match &origin {
         Origin::Event(push) => names.is_copied(&push.reference),
         Origin::Sweep => true,

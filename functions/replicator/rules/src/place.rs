@@ -5,8 +5,24 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use signalbox_events::{Region, RepositoryName};
-use signalbox_policy::{Policy, Replica, Role, SecretName, Target, TargetName};
+use signalbox_events::{AccountId, Arn, Envelope, Region, RepositoryName};
+use signalbox_policy::{OnDivergence, Policy, Replica, Role, SecretName, Target, TargetName};
+
+/// Where the repositories lie that are copied: in the stack's own region and account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    /// The region.
+    pub region: Region,
+    /// The account, where it is known.
+    pub account: Option<AccountId>,
+}
+
+impl Home {
+    /// Where an event happened.
+    pub fn of(envelope: &Envelope) -> Self {
+        Self { region: envelope.region.clone(), account: Some(envelope.account.clone()) }
+    }
+}
 
 /// Stands for the name of the source repository in an address.
 const PLACEHOLDER: &str = "{repository}";
@@ -83,10 +99,21 @@ impl Place {
     }
 
     /// The repository, where it is one of this region and this account.
-    pub fn neighbour(&self, home: &Region) -> Option<&RepositoryName> {
+    pub fn neighbour(&self, home: &Home) -> Option<&RepositoryName> {
+        let Self::CodeCommit { region, repository, role } = self else { return None };
+        // A role of the same account is another key to the same repositories.
+        let is_here = match role {
+            None => true,
+            Some(role) => home.account.as_ref().is_some_and(|account| account_of(&role.arn) == Some(account.as_str())),
+        };
+        (*region == home.region && is_here).then_some(repository)
+    }
+
+    /// The role that is assumed to reach it, where one is.
+    pub fn role(&self) -> Option<&Role> {
         match self {
-            Self::CodeCommit { region, repository, role: None } if region == home => Some(repository),
-            _ => None,
+            Self::CodeCommit { role, .. } | Self::Bundle { role, .. } => role.as_ref(),
+            Self::Https { .. } | Self::Nowhere { .. } => None,
         }
     }
 }
@@ -103,6 +130,11 @@ impl fmt::Display for Place {
             Self::Nowhere { text } => f.write_str(text),
         }
     }
+}
+
+/// The account of a role.
+fn account_of(arn: &Arn) -> Option<&str> {
+    arn.as_str().split(':').nth(4)
 }
 
 fn filled(text: &str, source: &RepositoryName) -> String {
@@ -126,24 +158,37 @@ pub fn copies_of<'a>(policy: &'a Policy, repository: &'a RepositoryName) -> Vec<
 pub(crate) fn is_mutual(
     policy: &Policy,
     source: &RepositoryName,
-    home: &Region,
+    home: &Home,
     copy: &Copied<'_>,
     place: &Place,
 ) -> bool {
-    let Some(target) = place.neighbour(home) else { return false };
-    copy.replica.map.is_empty()
-        && copy.nth == 1
-        && target != source
-        && copies_of(policy, target)
-            .iter()
-            .any(|(back, there)| back.nth == 1 && back.replica.map.is_empty() && there.neighbour(home) == Some(source))
+    way_back(policy, source, home, copy, place).is_some()
+}
+
+/// How the policy copies the target back to the source, where it does.
+pub(crate) fn way_back(
+    policy: &Policy,
+    source: &RepositoryName,
+    home: &Home,
+    copy: &Copied<'_>,
+    place: &Place,
+) -> Option<OnDivergence> {
+    let target = place.neighbour(home)?;
+    if !copy.replica.map.is_empty() || copy.nth != 1 || target == source {
+        return None;
+    }
+    let copies = copies_of(policy, target);
+    let back = copies
+        .iter()
+        .find(|(back, there)| back.nth == 1 && back.replica.map.is_empty() && there.neighbour(home) == Some(source));
+    back.map(|(back, _)| back.replica.on_divergence)
 }
 
 /// Where the memory of a copy lies.
 ///
-/// Two repositories of one region that copy each other share one: what they agreed on is the same from both sides.
-pub fn memory_key(source: &RepositoryName, home: &Region, copy: &Copied<'_>, place: &Place) -> String {
-    let whole = |name: &RepositoryName| format!("codecommit://{home}/{name}");
+/// Two repositories of one region and account that copy each other share one: what they agreed on is the same from both sides.
+pub fn memory_key(source: &RepositoryName, home: &Home, copy: &Copied<'_>, place: &Place) -> String {
+    let whole = |name: &RepositoryName| format!("codecommit://{}/{name}", home.region);
     let (folder, mut text) = match place.neighbour(home).filter(|_| copy.replica.map.is_empty()) {
         Some(target) => (source.min(target), format!("{} {}", whole(source.min(target)), whole(source.max(target)))),
         None => (source, place.to_string()),

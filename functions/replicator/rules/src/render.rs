@@ -1,6 +1,6 @@
 //! Every sentence that the replicator says, in one place.
 
-use crate::compare::{Because, Command, Failed, Left, Trouble, Why};
+use crate::compare::{Because, Command, Described, Failed, Left, Trouble, Why};
 use crate::decide::{Action, Reason};
 
 /// A sentence names at most this many refs.
@@ -11,14 +11,18 @@ pub fn render_reason(reason: &Reason) -> String {
     match reason {
         Reason::NoReplica => "no replica of the policy copies this".to_owned(),
         Reason::SourceGone { repository } => format!("{repository} is gone; its copies stay as they are"),
-        Reason::Compared { target, equal, moves, left, failed } => {
+        Reason::Compared { target, equal, moves, description, left, failed } => {
             let mut text = format!("{target}: {} equal", refs(*equal));
             if *moves > 0 {
                 text.push_str(&format!(", {} to move", refs(*moves)));
             }
             let left = list(left, render_left);
             let failed = list(failed, render_failed);
-            for more in [failed, left].into_iter().filter(|more| !more.is_empty()) {
+            let description = match description {
+                Described::Equal | Described::Becomes { .. } => String::new(),
+                Described::Left(why) => format!("the description is left as it is: {}", render_why(*why)),
+            };
+            for more in [failed, left, description].into_iter().filter(|more| !more.is_empty()) {
                 text.push_str("; ");
                 text.push_str(&more);
             }
@@ -42,6 +46,9 @@ pub fn render_action(action: &Action) -> String {
             }
             if let Some(head) = &copy.plan.head {
                 steps.push(format!("make {} the default branch", head.short()));
+            }
+            if let Described::Becomes { new, .. } = &copy.plan.description {
+                steps.push(format!("make the description {new:?}"));
             }
             format!("{}: {}", copy.place, steps.join("; "))
         }
@@ -67,13 +74,16 @@ pub fn render_command(command: &Command) -> String {
 
 /// A ref that is left as it is, as a sentence.
 pub fn render_left(left: &Left) -> String {
-    let why = match left.why {
+    format!("{} is left as it is: {}", left.name, render_why(left.why))
+}
+
+fn render_why(why: Why) -> &'static str {
+    match why {
         Why::OtherDirection => "only the copy changed, which is copied back to the source",
         Why::NeverHere => "it was never in the source",
         Why::DeletionsIgnored => "it ended in the source, and the policy keeps it",
         Why::Kept => "the copy has something of its own, and the policy keeps it",
-    };
-    format!("{} is left as it is: {why}", left.name)
+    }
 }
 
 /// A ref that cannot be made equal, as a sentence that says what a person can do.

@@ -100,8 +100,8 @@ impl World {
         }
     }
 
-    fn home() -> Region {
-        Region::parse("eu-west-1").unwrap()
+    fn home() -> Home {
+        Home { region: Region::parse("eu-west-1").unwrap(), account: None }
     }
 
     fn key(&self, from: Side) -> Option<String> {

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use signalbox_events::{RefName, Region, RepositoryName};
+use signalbox_events::{AccountId, RefName, Region, RepositoryName};
 use signalbox_policy::{Policy, parse_policy};
 use signalbox_replicator_rules::*;
 
@@ -30,6 +30,10 @@ fn refs(text: &str) -> Refs {
         (name(short), id(letter.chars().next().unwrap()))
     };
     text.split_whitespace().map(one).collect()
+}
+
+fn home() -> Home {
+    Home { region: Region::parse("eu-west-1").unwrap(), account: Some(AccountId::parse("111122223333").unwrap()) }
 }
 
 fn listing(text: &str) -> Listing {
@@ -136,10 +140,9 @@ fn deletions_go_first_names_in_the_way_later_and_the_default_branch_last() {
 fn two_that_copy_each_other_share_a_memory_and_others_do_not() {
     let text = "repositories:\n  a:\n    replicas: [{ to: codecommit://eu-west-1/b }, { to: codecommit://us-east-1/b }]\n  b:\n    replicas: [{ to: codecommit://eu-west-1/a }]\n";
     let policy = parse_policy(text).unwrap();
-    let home = Region::parse("eu-west-1").unwrap();
     let keys = |source: &str| -> Vec<String> {
         let source = RepositoryName::parse(source).unwrap();
-        let needs = needs_of(&source, &home, Origin::Sweep, &policy);
+        let needs = needs_of(&source, &home(), Origin::Sweep, &policy);
         needs.replicas.into_iter().map(|replica| replica.key).collect()
     };
     let (of_a, of_b) = (keys("a"), keys("b"));
@@ -148,11 +151,91 @@ fn two_that_copy_each_other_share_a_memory_and_others_do_not() {
     assert!(of_a.iter().all(|key| key.starts_with("state/replicas/a/")), "{of_a:?}");
 }
 
+#[test]
+fn a_role_of_the_own_account_leads_to_the_same_repositories_and_one_of_another_does_not() {
+    let decided = |account: &str, divergence: [&str; 2]| {
+        let role = format!("role: arn:aws:iam::{account}:role/mirror");
+        let [of_demo, of_twin] = divergence;
+        let text = format!(
+            "repositories:\n  demo:\n    replicas: [{{ to: codecommit://eu-west-1/twin, {role}, on_divergence: {of_demo} }}]\n  \
+             twin:\n    replicas: [{{ to: codecommit://eu-west-1/demo, on_divergence: {of_twin} }}]\n"
+        );
+        let policy = parse_policy(&text).unwrap();
+        let key = |source: &str| {
+            let source = RepositoryName::parse(source).unwrap();
+            needs_of(&source, &home(), Origin::Sweep, &policy).replicas.into_iter().next().unwrap().key
+        };
+        // Only the copy has it: where both copy each other, it is the other one's to bring over.
+        let mut facts = facts(TargetFacts::Listed(listing("main=b own=c")), Memory::default(), &policy);
+        facts.source = SourceFacts::Listed(listing("main=b"));
+        (key("demo") == key("twin"), decide(&facts, &policy).reasons.iter().map(render_reason).collect::<String>())
+    };
+    let (is_shared, told) = decided("111122223333", ["fail", "fail"]);
+    assert!(is_shared && told.contains("which is copied back to the source"), "{told}");
+    let (is_shared, told) = decided("444455556666", ["fail", "fail"]);
+    assert!(!is_shared && told.contains("it was never in the source"), "{told}");
+    let (_, told) = decided("111122223333", ["overwrite", "overwrite"]);
+    assert!(told.contains("the two repositories overwrite each other"), "{told}");
+    let (_, told) = decided("444455556666", ["overwrite", "overwrite"]);
+    assert!(told.contains("1 ref to move"), "{told}");
+}
+
+#[test]
+fn the_repository_itself_is_no_copy_whatever_key_leads_there() {
+    let policy = policy("{ to: codecommit://eu-west-1/demo, role: arn:aws:iam::111122223333:role/mirror }");
+    let decision = decide(&facts(TargetFacts::Listed(listing("main=b")), Memory::default(), &policy), &policy);
+    assert_eq!(decision.verdict, Verdict::Fail);
+    assert!(render_reason(&decision.reasons[0]).contains("would be its own copy"), "{decision:?}");
+}
+
+#[test]
+fn the_description_goes_along_unless_the_copy_has_one_of_its_own() {
+    // here, there, agreed; fail, keep, overwrite
+    for (here, there, agreed, expected) in [
+        ("a", "a", "", ["equal"; 3]),
+        ("a", "", "", ["becomes a"; 3]),
+        ("b", "a", "a", ["becomes b"; 3]),
+        ("", "a", "a", ["becomes "; 3]),
+        ("a", "own", "", ["left", "left", "becomes a"]),
+        ("a", "own", "a", ["left", "left", "becomes a"]),
+        ("a", "", "a", ["left", "left", "becomes a"]),
+        ("b", "own", "a", ["left", "left", "becomes b"]),
+    ] {
+        for (mode, expected) in ["fail", "keep", "overwrite"].iter().zip(expected) {
+            let policy = policy(&format!("{{ to: codecommit://us-east-1/demo, on_divergence: {mode} }}"));
+            let described = |text: &str| Listing { description: Some(text.to_owned()), ..listing("main=b") };
+            let memory = Memory { description: agreed.to_owned(), agreed: refs("main=b"), ..Memory::default() };
+            let mut facts = facts(TargetFacts::Listed(described(there)), memory, &policy);
+            facts.source = SourceFacts::Listed(described(here));
+            let decision = decide(&facts, &policy);
+            let Some(Reason::Compared { description, .. }) = decision.reasons.first() else { panic!("{decision:?}") };
+            let word = match description {
+                Described::Equal => "equal".to_owned(),
+                Described::Becomes { old, new } => {
+                    assert_eq!(old, there);
+                    assert!(matches!(decision.actions.as_slice(), [Action::Copy(_)]), "{decision:?}");
+                    format!("becomes {new}")
+                }
+                Described::Left(_) => {
+                    let told = render_reason(&decision.reasons[0]);
+                    assert!(told.ends_with("the description is left as it is: the copy has something of its own, and the policy keeps it"), "{told}");
+                    "left".to_owned()
+                }
+            };
+            assert_eq!(word, expected, "{here} {there} {agreed} {mode}");
+            assert!(decision.is_complete(), "a description is no failure");
+            // Once both sides have it, it is what they agreed on.
+            let key = facts.replicas.keys().next().unwrap().clone();
+            facts.replicas.get_mut(&key).unwrap().target = TargetFacts::Listed(described(here));
+            assert_eq!(facts.settled(&policy, &key, Vec::new()).unwrap().description, here);
+        }
+    }
+}
+
 fn facts(target: TargetFacts, memory: Memory, policy: &Policy) -> Facts {
     let demo = RepositoryName::parse("demo").unwrap();
-    let home = Region::parse("eu-west-1").unwrap();
-    let key = needs_of(&demo, &home, Origin::Sweep, policy).replicas.into_iter().next().unwrap().key;
-    let mut facts = Facts::before_gathering(Some(demo), home, Origin::Sweep, Timestamp::UNIX_EPOCH);
+    let key = needs_of(&demo, &home(), Origin::Sweep, policy).replicas.into_iter().next().unwrap().key;
+    let mut facts = Facts::before_gathering(Some(demo), home(), Origin::Sweep, Timestamp::UNIX_EPOCH);
     facts.source = SourceFacts::Listed(listing("main=b"));
     facts.replicas.insert(key, ReplicaFacts { target, memory, known: BTreeSet::new() });
     facts

@@ -63,10 +63,11 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
                     attempt: start.attempt,
                     because,
                 });
-                decision.actions.push(Action::Start(Box::new(start.clone())));
+                let newer = supersedes(push, trigger).then(|| (start.commit.clone(), start.key()));
+                decision.actions.push(Action::Start(Box::new(start)));
                 // The older build is stopped only after the newer one could be asked for.
-                if supersedes(push, trigger) {
-                    supersede(push, trigger, known, Newer::Starts(&start), &mut decision);
+                if let Some((commit, key)) = &newer {
+                    supersede(push, trigger, known, Newer::Starts { commit, key }, &mut decision);
                 }
             }
             Err(idle) => {

@@ -142,8 +142,7 @@ pub(crate) fn key_part(scope: &str) -> String {
         return scope.to_owned();
     }
     let end = (0..=LONGEST_PART).rev().find(|end| scope.is_char_boundary(*end)).unwrap_or_default();
-    let digest: String = Sha256::digest(scope).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}~{digest}", scope.get(..end).unwrap_or_default())
+    format!("{}~{}", scope.get(..end).unwrap_or_default(), hex::encode(Sha256::digest(scope)))
 }
 
 /// The key of what is remembered of a trigger on the pushed ref.

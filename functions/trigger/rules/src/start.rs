@@ -61,8 +61,8 @@ pub(crate) fn supersedes(push: &Push, trigger: &Trigger) -> bool {
 /// What takes the place of older builds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Newer<'a> {
-    /// A build that is yet to start.
-    Starts(&'a StartBuild),
+    /// A build of this commit that is yet to start, by the key of its action.
+    Starts { commit: &'a CommitId, key: &'a str },
     /// The newest build of this commit, which is there already.
     IsThere(&'a CommitId),
 }
@@ -80,7 +80,7 @@ pub(crate) fn supersede(
 ) {
     let state = known.state.settle(&known.settled);
     let (commit, for_start, began) = match newer {
-        Newer::Starts(start) => (&start.commit, Some(start.key()), None),
+        Newer::Starts { commit, key } => (commit, Some(key.to_owned()), None),
         Newer::IsThere(commit) => match state.newest_of(commit, &push.reference) {
             Some(there) => (commit, None, Some(there.at)),
             None => return,
@@ -114,6 +114,5 @@ pub(crate) fn supersede(
 fn token(push: &Push, trigger: &Trigger, commit: &CommitId, attempt: u32) -> String {
     let parts = [push.repository.as_str(), push.reference.as_str(), commit.as_str(), trigger.name.as_str()];
     // A line feed can stand in none of the parts, so no two lists of parts read the same.
-    let digest = Sha256::digest(format!("{}\n{attempt}", parts.join("\n")));
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(format!("{}\n{attempt}", parts.join("\n"))))
 }

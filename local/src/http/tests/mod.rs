@@ -1,5 +1,6 @@
 //! The endpoint over real sockets.
 
+mod accounts;
 mod crowd;
 mod door;
 mod links;

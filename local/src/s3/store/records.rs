@@ -46,6 +46,9 @@ pub(super) struct About {
     /// Where it was made; one from before there were several is the home region's.
     #[serde(default)]
     pub(super) region: Option<String>,
+    /// The account that it belongs to; one from before there were several is the stack's.
+    #[serde(default)]
+    pub(super) owner: Option<String>,
     pub(super) versioning: Versioning,
     pub(super) settings: BTreeMap<Setting, String>,
 }

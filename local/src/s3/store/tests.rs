@@ -25,7 +25,7 @@ fn get(bucket: &Bucket, key: &str, version: Option<&str>) -> Outcome<Vec<u8>> {
 
 fn open(dir: &Path, versioning: Versioning) -> (Store, Arc<Bucket>) {
     let store = Store::open(&world(dir)).unwrap();
-    store.create("demo", "eu-west-1").unwrap();
+    store.create("demo", &world(dir)).unwrap();
     let bucket = store.bucket("demo").unwrap();
     bucket.set_versioning(versioning).unwrap();
     (store, bucket)

@@ -369,7 +369,7 @@ impl Reader {
             return None;
         };
         let arn = self.parsed(place, "a role ARN", Arn::parse)?;
-        if !(arn.as_str().starts_with("arn:") && arn.as_str().contains(":role/")) {
+        if !is_role(arn.as_str()) {
             let hint = "such as arn:aws:iam::111122223333:role/NAME";
             self.invalid(place, format!("{:?} is not the ARN of a role", arn.as_str()), Some(hint));
             return None;
@@ -380,6 +380,18 @@ impl Reader {
     fn checked<T, E: std::fmt::Display>(&mut self, place: &Place<'_>, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.invalid(place, error, None)).ok()
     }
+}
+
+/// Whether an ARN is a role's, with an account of twelve digits and no wildcard.
+fn is_role(arn: &str) -> bool {
+    let parts: Vec<&str> = arn.split(':').collect();
+    let ["arn", _partition, "iam", "", account, role] = parts.as_slice() else { return false };
+    let name = role.strip_prefix("role/").unwrap_or_default();
+    account.len() == 12
+        && account.bytes().all(|byte| byte.is_ascii_digit())
+        && !name.is_empty()
+        && !name.ends_with('/')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || "+=,.@_/-".contains(c))
 }
 
 /// A pattern without a slash names a file in every folder, as in .gitignore: a rule against `*.pem` that only held in the

@@ -16,6 +16,7 @@ mod logs;
 mod model;
 mod run;
 mod s3;
+mod secretsmanager;
 mod sns;
 mod spoil;
 mod sqs;

@@ -35,7 +35,7 @@ impl Run {
     pub(super) async fn of(service: &str, known: Known) -> Option<Self> {
         let folder = from_outside("SIGNALBOX_SERVICE_MODELS", "the folder botocore/data")?;
         Some(Self {
-            ground: Ground::without_functions().await.unwrap(),
+            ground: Ground::beside_another_account().await.unwrap(),
             model: Model::load(&folder, service),
             known,
             problems: BTreeSet::new(),

@@ -10,8 +10,9 @@ use signalbox_aws::Failure;
 use signalbox_glue::{Handle, Handled};
 use signalbox_ledger::Report;
 use signalbox_local::cloud::Cloud;
+use signalbox_local::stage::Programs;
 use signalbox_replicator::Replicator;
-use signalbox_tests::Ground;
+use signalbox_tests::{Ground, MIRROR, template};
 
 pub(super) const THERE: &str = "us-east-1";
 
@@ -88,6 +89,32 @@ impl World {
         ground.policy(&policy(replica)).unwrap();
         let replicator = Replicator::new(&ground.setup("replicator").unwrap());
         Self { ground, replicator, events: AtomicU32::new(0) }
+    }
+
+    /// The same with the replicator let into another account by this template.
+    pub(super) async fn with_mirror(replica: &str, mirror: &str) -> Self {
+        let text = std::fs::read_to_string(template()).unwrap();
+        let ground = Ground::with_mirror(&text, mirror, Programs::None, THERE).await.unwrap();
+        ground.repository("demo").await.unwrap();
+        ground.policy(&policy(replica)).unwrap();
+        let replicator = Replicator::new(&ground.setup("replicator").unwrap());
+        Self { ground, replicator, events: AtomicU32::new(0) }
+    }
+
+    /// The other account, in the region of the copies.
+    pub(super) fn mirror(&self) -> &Cloud {
+        self.ground.stage.all().find(MIRROR).unwrap().find(THERE).unwrap()
+    }
+
+    pub(super) async fn describe(&self, cloud: &Cloud, name: &str, text: &str) {
+        let input = json!({ "repositoryName": name, "repositoryDescription": text });
+        cloud.codecommit.call("UpdateRepositoryDescription", input, &self.ground.developer()).await.unwrap();
+    }
+
+    pub(super) async fn description(&self, cloud: &Cloud, name: &str) -> String {
+        let input = json!({ "repositoryName": name });
+        let there = cloud.codecommit.call("GetRepository", input, &self.ground.developer()).await.unwrap();
+        there["repositoryMetadata"]["repositoryDescription"].as_str().unwrap_or_default().to_owned()
     }
 
     pub(super) fn elsewhere(&self) -> &Cloud {
