@@ -15,6 +15,19 @@ async fn pushed(world: &mut World) -> (String, Vec<String>) {
     (report.verdict, report.reasons)
 }
 
+/// Pushes what was committed as a branch of its own, and gives what is said of it; the clone is where `good` is again.
+///
+/// One ref that is put back again and again would have to wait.
+async fn pushed_as(world: &mut World, name: &str) -> (String, Vec<String>) {
+    let reference = format!("refs/heads/{}", name.replace(' ', "-"));
+    world.push(&format!("main:{reference}"));
+    let event = world.event(&reference).await;
+    let report = world.reported(&event).await;
+    world.git(&["reset", "--quiet", "--hard", "good"]);
+    world.git(&["clean", "-fdq"]);
+    (report.verdict, report.reasons)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_commit_of_a_push_is_judged_and_the_whole_push_is_put_back() {
     let rules = "commits: { message: \"^(feat|fix)\", author: \"@example\\\\.com$\", history: linear }";
@@ -42,7 +55,7 @@ async fn every_commit_of_a_push_is_judged_and_the_whole_push_is_put_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_in_the_files_of_every_commit_is_looked_at() {
     let rules = "files: { forbid: [\"*.pem\"], max_size: 100KB, reject: [binary, escaping-symlink, case-collision, secret, submodule], allow_secrets: [\"^ghp_x+$\"] }";
-    let mut world = World::new(&format!("{{ refs: [main], {rules} }}")).await;
+    let mut world = World::new(&format!("{{ refs: [\"**\"], {rules} }}")).await;
     world.commit("one", &[("docs/Read", b"read\n"), ("src/a", b"text\n")]);
     assert_eq!(pushed(&mut world).await.0, "allowed");
     let token = format!("ghp_{}", "a1".repeat(18));
@@ -52,6 +65,8 @@ async fn what_is_in_the_files_of_every_commit_is_looked_at() {
     world.commit("a text that is allowed", &[("src/b", allowed.as_bytes())]);
     let (verdict, reasons) = pushed(&mut world).await;
     assert_eq!(verdict, "allowed", "{reasons:?}");
+
+    world.git(&["branch", "good"]);
 
     for (what, files, expected) in [
         ("a secret", vec![("src/b", format!("one\ntoken: {token}\n").into_bytes())], "files.reject secret: src/b in"),
@@ -63,14 +78,14 @@ async fn what_is_in_the_files_of_every_commit_is_looked_at() {
     ] {
         let files: Vec<(&str, &[u8])> = files.iter().map(|(path, content)| (*path, content.as_slice())).collect();
         world.commit(what, &files);
-        let (verdict, reasons) = pushed(&mut world).await;
+        let (verdict, reasons) = pushed_as(&mut world, what).await;
         assert!(verdict == "restore" && reasons[0].starts_with(expected), "{what}: {reasons:?}");
         assert!(!reasons.join(" ").contains(&token), "{reasons:?}");
     }
 
     std::os::unix::fs::symlink("../../etc/passwd", world.clone.join("src/link")).unwrap();
     world.commit("a link", &[]);
-    let (verdict, reasons) = pushed(&mut world).await;
+    let (verdict, reasons) = pushed_as(&mut world, "a link").await;
     assert!(
         verdict == "restore" && reasons[0].starts_with("files.reject escaping-symlink: src/link in"),
         "{reasons:?}"
@@ -80,7 +95,7 @@ async fn what_is_in_the_files_of_every_commit_is_looked_at() {
     let bad = world.commit("a secret for a moment", &[("src/c", token.as_bytes())]);
     std::fs::remove_file(world.clone.join("src/c")).unwrap();
     world.commit("and gone", &[]);
-    let (verdict, reasons) = pushed(&mut world).await;
+    let (verdict, reasons) = pushed_as(&mut world, "a moment").await;
     assert_eq!(verdict, "restore", "{reasons:?}");
     assert!(reasons[0].contains(&format!("src/c in {}", &bad[..7])), "{reasons:?}");
 }
