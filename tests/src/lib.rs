@@ -198,7 +198,10 @@ impl Ground {
             cloud: CloudSettings { seed: 7, ..CloudSettings::new(dir.path().join("cloud")) },
             accounts: Vec::new(),
             template: template.to_owned(),
-            parameters: BTreeMap::from([("Email".to_owned(), "team@example.com".to_owned())]),
+            parameters: BTreeMap::from([
+                ("Email".to_owned(), "team@example.com".to_owned()),
+                ("BundleBuckets".to_owned(), "*-backup".to_owned()),
+            ]),
             programs,
             functions,
         };
@@ -395,6 +398,12 @@ impl Ground {
             }
         }
         Ok(found)
+    }
+
+    /// How many uploads in parts lie in a bucket that nobody finished or took back.
+    pub fn uploads(&self, bucket: &str) -> usize {
+        let uploads = self.dir.path().join("cloud/buckets").join(bucket).join("uploads");
+        std::fs::read_dir(uploads).map_or(0, Iterator::count)
     }
 
     /// The ids of all builds of a project.

@@ -2,7 +2,7 @@
 
 use signalbox_aws::{Attribute, Failure};
 use signalbox_glue::{Apply, Came, Invocation, Order, Step, Twice};
-use signalbox_notifier_rules::{Action, History, Mail, render_action};
+use signalbox_notifier_rules::{Action, CopyTold, History, Mail, render_action};
 
 use crate::Notifier;
 
@@ -11,7 +11,7 @@ impl Apply<Action> for Notifier {
         let (order, twice) = match action {
             Action::Mail(_) => (Order::Free, Twice::Doubled),
             // A history that knows of this build would keep the mail from being decided again.
-            Action::History { .. } => (Order::AfterOthers, Twice::Harmless),
+            Action::History { .. } | Action::CopyTold { .. } => (Order::AfterOthers, Twice::Harmless),
         };
         Step { key: Some(action.key().to_owned()), told: render_action(action), order, twice }
     }
@@ -25,6 +25,10 @@ impl Apply<Action> for Notifier {
                     None => History::default().with(finished, older),
                 };
                 self.state.change(key, remembering).await?;
+                Ok(Came::Done("done".to_owned()))
+            }
+            Action::CopyTold { key, told } => {
+                self.state.change(key, |there: Option<&CopyTold>| told.over(there)).await?;
                 Ok(Came::Done("done".to_owned()))
             }
         }
@@ -42,12 +46,10 @@ async fn publish(function: &Notifier, mail: &Mail) -> Result<String, Failure> {
 fn attributes(mail: &Mail) -> Vec<(String, Attribute)> {
     let told = &mail.attributes;
     let text = |name: &str, value: String| (name.to_owned(), Attribute::Text(value));
-    let mut attributes = vec![
-        text("topic", told.topic.to_string()),
-        text("repository", told.repository.to_string()),
-        text("ref", told.reference.clone()),
-        text("project", told.project.clone()),
-    ];
+    let mut attributes = vec![text("topic", told.topic.to_string()), text("repository", told.repository.to_string())];
+    for (name, value) in [("ref", &told.reference), ("project", &told.project), ("target", &told.target)] {
+        attributes.extend(value.clone().map(|value| text(name, value)));
+    }
     // Always: a filter policy for `to` rejects every message that has none.
     attributes.push(("to".to_owned(), Attribute::Texts(told.to.clone())));
     attributes

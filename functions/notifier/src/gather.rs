@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use signalbox_aws::{Build, Commit, Failure};
 use signalbox_events::{BuildId, BuildStart, CommitId, Detail, Event, RepositoryName};
 use signalbox_notifier_rules::{
-    BuildFacts, CommitFacts, Commits, CommitsWanted, Console, Facts, Forebear, ForebearsWanted, History, Known,
-    LogWanted, Needs, Origin, Rest, Search, log_lines, needs_forebears, needs_more, plain_phases,
+    BuildFacts, CommitFacts, Commits, CommitsWanted, Console, CopyTold, Facts, Forebear, ForebearsWanted, History,
+    Known, LogWanted, Needs, Origin, Rest, Search, log_lines, needs_forebears, needs_more, plain_phases,
     start_record_may_still_come,
 };
 use signalbox_policy::Policy;
@@ -23,6 +23,11 @@ pub(crate) async fn gather(
     now: Timestamp,
 ) -> Result<Facts, Failure> {
     let mut facts = Facts::before_gathering(event);
+    if let Some(key) = &needs.copy {
+        facts.copy = function.state.read::<CopyTold>(key).await?.map(|kept| kept.value);
+        let about = event.envelope.resources.first().filter(|_| function.surroundings == Surroundings::Aws);
+        facts.console = about.and_then(|arn| Console::of(arn, &event.envelope.region, &event.envelope.account));
+    }
     let Some(build) = &needs.build else { return Ok(facts) };
 
     let there = function.codebuild.builds(std::slice::from_ref(build)).await?.into_iter().next();

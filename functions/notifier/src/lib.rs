@@ -1,15 +1,16 @@
 //! The notifier function: mail that a person can read.
 //!
-//! In this version: the results of CodeBuild builds, with their history.
+//! In this version: the results of CodeBuild builds, with their history, and copies that cannot be made equal.
 
 mod apply;
 mod gather;
 
 use serde_json::json;
 use signalbox_aws::{CodeBuild, CodeCommit, Failure, Logs, Topic};
-use signalbox_events::{Parsed, parse_event};
-use signalbox_glue::{Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
-use signalbox_ledger::{Ledger, Noted, Report, State, Turn};
+use signalbox_glue::{
+    Ending, Handle, Handled, Invocation, PolicySource, Said, Setup, carry_out, note, read_event, received,
+};
+use signalbox_ledger::{Ledger, State, Turn};
 use signalbox_notifier_rules::{Decision, Facts, Verdict, decide, needs, render_reason};
 
 /// Whether AWS itself is there, or something that stands in for it.
@@ -53,16 +54,12 @@ impl Notifier {
 
 impl Handle for Notifier {
     async fn handle(&self, bytes: &[u8], invocation: Invocation) -> Result<Handled, Failure> {
-        let event = match parse_event(bytes) {
-            Ok(Parsed::Ours(event)) => event,
-            Ok(Parsed::NotOurs(_)) => return Ok(Handled::NotOurs),
-            Err(error) => return Err(Failure::refused("reading the event", error.to_string())),
-        };
-        let InForce { policy, version } = self.policy.current().await?;
-        let needs = needs(&event, &policy);
-        let facts = gather::gather(self, &event, &needs, &policy, invocation.now).await?;
-        let decision = decide(&facts, &policy);
-        let report = |actions| report(bytes, &facts, &decision, actions, version.clone(), invocation);
+        let Some((event, in_force)) = read_event(bytes, &self.policy).await? else { return Ok(Handled::NotOurs) };
+        let policy = &in_force.policy;
+        let needs = needs(&event, policy);
+        let facts = gather::gather(self, &event, &needs, policy, invocation.now).await?;
+        let decision = decide(&facts, policy);
+        let report = |actions| in_force.report(said(bytes, &facts, &decision, actions), invocation);
 
         // An event that is run once more has an entry, which must be finished again.
         if decision.verdict == Verdict::NotConcerned && event.envelope.again.is_none() {
@@ -71,34 +68,19 @@ impl Handle for Notifier {
         let turn = Turn::of(&event.envelope);
         if decision.actions.is_empty() {
             // Considered, and silent: written down, so that a person can find out why no mail came.
-            let report = report(Vec::new());
-            return Ok(match self.ledger.note(turn, report.clone(), invocation.now).await? {
-                Noted::Written => Handled::Reported(Box::new(report)),
-                Noted::Before => Handled::Before,
-            });
+            return note(&self.ledger, turn, report(Vec::new()), invocation).await;
         }
         carry_out(self, &self.ledger, turn, invocation, Ending::Done, &decision.actions, report).await
     }
 }
 
-fn report(
-    bytes: &[u8],
-    facts: &Facts,
-    decision: &Decision,
-    actions: Vec<String>,
-    policy_version: Option<String>,
-    invocation: Invocation,
-) -> Report {
-    Report {
-        at: invocation.now,
-        policy_version,
-        mode: decision.mode.name().to_owned(),
+fn said(bytes: &[u8], facts: &Facts, decision: &Decision, actions: Vec<String>) -> Said {
+    Said {
         verdict: match decision.verdict {
             Verdict::Mail => "mail",
             Verdict::Silent => "silent",
             Verdict::NotConcerned => "not concerned",
-        }
-        .to_owned(),
+        },
         reasons: decision.reasons.iter().map(render_reason).collect(),
         actions,
         replay: json!({ "received": received(bytes), "facts": facts, "decision": decision }),

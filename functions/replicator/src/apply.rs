@@ -5,21 +5,23 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
-use signalbox_aws::Failure;
-use signalbox_events::EventId;
+use signalbox_aws::{Bus, Entry, Failure};
+use signalbox_events::{EventId, OWN_SOURCE, Obstacle, ObstacleKind, REPLICA};
 use signalbox_gitwire::Oid;
-use signalbox_gitwire::http::Target;
 use signalbox_glue::{Apply, Came, Invocation, Measure, Order, Step, Twice, measure};
 use signalbox_policy::{Create, Policy};
 use signalbox_replicator_rules::{
-    Action, Copy, Described, Listing, Memory, Origin, Place, SourceFacts, TargetFacts, Working, commands_left, pushes,
-    render_action, render_failed,
+    Action, Copy, Described, Listing, Memory, Origin, Place, SourceFacts, Standing, TargetFacts, Unfit, Working,
+    commands_left, obstacle_of, out_of_reach, pushes, render_action, too_late, unusable,
 };
+use tokio::time::Instant;
 
 use crate::Replicator;
-use crate::gather::{Seen, open_target};
+use crate::gather::{Open, Seen, open_target};
 use crate::places::of_role;
-use crate::push::{Sent, send};
+use crate::progress::{Fit, Progress, Pusher};
+use crate::push::Sent;
+use crate::steps::Stepper;
 
 /// Kept back from the invocation's time, to look at the target once more and to remember.
 const RESERVE: SignedDuration = SignedDuration::from_secs(10);
@@ -50,28 +52,15 @@ impl Apply<Action> for Carrier<'_> {
             Action::Copy(copy) => self.copy(copy, invocation).await.map(Came::Done),
             Action::Remember { key, troubles, .. } => {
                 let before = self.memory(key)?;
-                let after = self.settled(key, None, troubles.clone())?;
-                self.swap(key, before, after).await?;
-                match troubles.is_empty() {
-                    true => Ok(Came::Done("done".to_owned())),
-                    false => Err(Failure::refused("copying", troubles.join("; "))),
-                }
+                let standing = if troubles.is_empty() { Standing::Equal } else { Standing::Failing(troubles.clone()) };
+                let after = self.settled(key, None, standing)?;
+                self.swap(key, before, after.clone()).await?;
+                self.tell(key, &after).await?;
+                Ok(Came::Done("done".to_owned()))
             }
             Action::ComeAgain { target, what } => Err(Failure::retry(format!("copying to {target}"), what)),
         }
     }
-}
-
-/// What came of the pushes to one target.
-#[derive(Default)]
-struct Done {
-    sent: Sent,
-    /// Steps beside the refs, each as a sentence.
-    steps: Vec<String>,
-    /// What a person must mend.
-    troubles: Vec<String>,
-    /// Why the rest must be tried again.
-    later: Option<Failure>,
 }
 
 impl Carrier<'_> {
@@ -84,24 +73,43 @@ impl Carrier<'_> {
         let working = Memory { working: Some(Working { event: self.event.clone(), until }), ..before.clone() };
         self.swap(key, before.clone(), working.clone()).await?;
 
-        let mut done = Done::default();
+        let mut done = Progress::default();
         let left = invocation.deadline.duration_since(Timestamp::now()).saturating_sub(RESERVE);
         let left = Duration::try_from(left).unwrap_or_default();
-        match tokio::time::timeout(left, self.push_all(copy, &mut done)).await {
+        let source = self.seen.facts.repository.as_ref();
+        let mut unfit = source.and_then(|source| before.unfit.get(source)).cloned();
+        match tokio::time::timeout(left, self.push_all(copy, unfit.as_ref(), left, &mut done)).await {
             Ok(Ok(())) => {}
-            Ok(Err(failure @ Failure::Refused(_))) => done.troubles.push(failure.chain()),
-            Ok(Err(failure)) => done.later = Some(failure),
+            Ok(Err(failure @ Failure::Refused(_))) => done.troubles.push(unusable(&failure.chain())),
+            Ok(Err(failure)) => {
+                unfit = done.broken(unfit.as_ref(), left.as_secs());
+                done.later = Some(failure);
+            }
+            Err(_) if done.out_of_reach > 0 => done.troubles.push(too_late()),
             Err(_) => {
-                let what = format!(
+                unfit = done.unfit(unfit.as_ref(), left.as_secs());
+                let mut what = format!(
                     "the {} s that were left were too short; {} of {} refs moved, the rest follows",
                     left.as_secs(),
                     done.sent.moved,
                     copy.plan.commands.len()
                 );
+                for (name, at) in &done.stands {
+                    what.push_str(&format!("; {name} has come as far as {}", at.short()));
+                }
                 done.later = Some(Failure::retry(format!("copying to {}", copy.place), what));
             }
         }
-        let listed = match open_target(self.function, &copy.place).await {
+        if let Some(upload) = done.upload.take()
+            && let Err(failure) = upload.abort().await
+        {
+            tracing::warn!(why = failure.chain(), "parts of a bundle are left over");
+        }
+        let mut written = before.clone();
+        if let Some((bundle, holds)) = &done.bundle {
+            (written.bundle, written.agreed) = (Some(bundle.clone()), holds.refs.clone());
+        }
+        let listed = match open_target(self.function, &copy.place, &written).await {
             Ok(listed) => listed.map(|(listing, _)| listing),
             Err(failure) => {
                 done.later = done.later.or(Some(failure));
@@ -110,43 +118,117 @@ impl Carrier<'_> {
         };
         if let Some(listing) = &listed {
             self.prove(copy, listing, &mut done)?;
+            // Only where the branch stands there is it agreed that it came so far.
+            done.stands.retain(|name, at| listing.refs.get(name) == Some(at));
         }
-        let troubles: Vec<String> = copy.plan.failed.iter().map(render_failed).chain(done.troubles.clone()).collect();
-        // What must be tried again is no trouble yet, and what was is not known to be over.
-        let source = self.seen.facts.repository.as_ref();
-        let told = match &done.later {
-            Some(_) => source.and_then(|it| before.failing.get(it)).map(|it| it.what.clone()).unwrap_or_default(),
-            None => troubles.clone(),
+        let mut troubles: Vec<Obstacle> =
+            copy.plan.failed.iter().map(obstacle_of).chain(done.troubles.clone()).collect();
+        let standing = match &done.later {
+            None if troubles.is_empty() => Standing::Equal,
+            None => Standing::Failing(troubles.clone()),
+            // What must be tried again is no trouble before a while has gone by in which it came to nothing.
+            Some(failure)
+                if done.sent.moved == 0 && done.stands.is_empty() && self.seen.facts.is_late(Timestamp::now()) =>
+            {
+                troubles.push(out_of_reach(&failure.chain()));
+                Standing::Failing(troubles.clone())
+            }
+            Some(_) => Standing::Open,
         };
-        let after = self.settled(key, listed, told)?;
-        self.swap(key, working, after).await?;
+        let is_listed = listed.is_some();
+        let mut after = Memory { bundle: written.bundle, ..self.settled(key, listed, standing)? };
+        if is_listed {
+            // A step is a place that both sides had: the source moved on from there.
+            after.agreed.extend(std::mem::take(&mut done.stands));
+        }
+        if let Some(source) = source {
+            let is_done = done.later.is_none() && done.out_of_reach == 0;
+            match unfit.filter(|_| !is_done) {
+                Some(unfit) => after.unfit.insert(source.clone(), unfit),
+                None => after.unfit.remove(source),
+            };
+        }
+        self.swap(key, working, after.clone()).await?;
+        let told = self.tell(key, &after).await;
 
         let outcome = self.outcome(copy, &done);
-        match done.later {
-            Some(failure) => Err(failure),
-            None if troubles.is_empty() => Ok(outcome),
-            None => Err(Failure::refused(format!("copying to {} ({outcome})", copy.place), troubles.join("; "))),
+        let mut wrong: Vec<String> = troubles.iter().map(ToString::to_string).collect();
+        match (done.later, told) {
+            (Some(failure), _) | (None, Err(failure @ Failure::Retry(_))) => return Err(failure),
+            (None, Err(failure)) => wrong.push(format!("nobody could be told: {}", failure.chain())),
+            (None, Ok(())) => {}
         }
+        if wrong.is_empty() {
+            return Ok(outcome);
+        }
+        Err(Failure::refused(format!("copying to {} ({outcome})", copy.place), wrong.join("; ")))
     }
 
-    async fn push_all(&self, copy: &Copy, done: &mut Done) -> Result<(), Failure> {
+    /// Has people told what they do not know yet of how the copy stands, and remembers that they were.
+    ///
+    /// Whoever is cut off in between says the same again under the same id, which the notifier tells once.
+    async fn tell(&self, key: &str, memory: &Memory) -> Result<(), Failure> {
+        let Some(source) = self.seen.facts.repository.as_ref().filter(|source| !memory.is_told(source)) else {
+            return Ok(());
+        };
+        let doing = "telling the notifier";
+        let stack = self.function.stack.as_ref();
+        let stack =
+            stack.ok_or_else(|| Failure::refused(doing, "SIGNALBOX_STACK is not set; template.yaml sets it"))?;
+        let now = Timestamp::now();
+        let Some(change) = memory.untold(key, source, stack, now) else { return Ok(()) };
+        let entry = Entry {
+            source: OWN_SOURCE,
+            detail_type: REPLICA,
+            resources: self.function.arn_of(source).iter().map(ToString::to_string).collect(),
+            time: now,
+            detail: change.to_detail().to_string(),
+        };
+        // Made here and not at the start: seldom is anything told.
+        Bus::new(&self.function.aws).put(entry).await?;
+        let told = |there: &Memory| match there.untold(key, source, stack, now) {
+            Some(same) if same.notice == change.notice => there.clone().with_told(&change),
+            _ => there.clone(),
+        };
+        self.function.state.change_existing(key, told).await?;
+        Ok(())
+    }
+
+    async fn push_all(
+        &self,
+        copy: &Copy,
+        unfit: Option<&Unfit>,
+        left: Duration,
+        done: &mut Progress,
+    ) -> Result<(), Failure> {
+        let until = Instant::now() + left;
         let source = self.seen.source.as_ref();
         let source =
             source.ok_or_else(|| Failure::retry("copying", "the source was not read; it is looked at again"))?;
         let made;
-        let target: &Target = match self.seen.targets.get(&copy.key) {
-            Some(target) => target,
+        let open = match self.seen.targets.get(&copy.key) {
+            Some(open) => open,
             None => {
                 if copy.create == Create::WhereMissing {
                     self.create(copy, done).await?;
                 }
-                let opened = open_target(self.function, &copy.place).await?;
+                let opened = open_target(self.function, &copy.place, &self.memory(&copy.key)?).await?;
                 let gone = || Failure::retry(format!("copying to {}", copy.place), "the repository is not there yet");
                 made = opened.ok_or_else(gone)?.1;
                 &made
             }
         };
-        let mut had: BTreeSet<Oid> = target.listing().refs.iter().map(|found| found.id).collect();
+        let target = match open {
+            Open::Git(target) => target,
+            Open::Bundle { .. } => return self.write_bundle(source, copy, done).await,
+        };
+        let had: BTreeSet<Oid> = target.listing().refs.iter().map(|found| found.id).collect();
+        let mut pusher = Pusher { source, target, had };
+        let unfit = unfit.filter(|unfit| unfit.goes_in_steps(left.as_secs()));
+        let main = match &self.seen.facts.source {
+            SourceFacts::Listed(listing) => listing.head.as_ref(),
+            SourceFacts::NotRead | SourceFacts::Gone => None,
+        };
         let ends_head = |commands: &[signalbox_replicator_rules::Command]| {
             commands.iter().any(|command| command.new.is_none() && copy.head.as_ref() == Some(&command.name))
         };
@@ -156,8 +238,10 @@ impl Carrier<'_> {
                 self.set_head(copy, done).await?;
                 head_is_set = true;
             }
-            let sent = send(source, target, &mut had, &commands).await?;
-            done.sent.add(sent);
+            let fits = unfit.is_none() && !matches!(pusher.push(&commands, done).await?, Fit::TooLarge { .. });
+            if !fits {
+                Stepper { pusher: &mut pusher, unfit, until }.go(&commands, main, done).await?;
+            }
         }
         if !head_is_set {
             self.set_head(copy, done).await?;
@@ -165,7 +249,7 @@ impl Carrier<'_> {
         self.describe(copy, done).await
     }
 
-    async fn create(&self, copy: &Copy, done: &mut Done) -> Result<(), Failure> {
+    async fn create(&self, copy: &Copy, done: &mut Progress) -> Result<(), Failure> {
         let Place::CodeCommit { region, repository, role } = &copy.place else { return Ok(()) };
         let codecommit = self.function.codecommit_for(region.as_str(), role.as_ref()).await?;
         let description = match &self.seen.facts.source {
@@ -178,7 +262,7 @@ impl Carrier<'_> {
         Ok(())
     }
 
-    async fn set_head(&self, copy: &Copy, done: &mut Done) -> Result<(), Failure> {
+    async fn set_head(&self, copy: &Copy, done: &mut Progress) -> Result<(), Failure> {
         let (Some(head), Place::CodeCommit { region, repository, role }) = (&copy.plan.head, &copy.place) else {
             return Ok(());
         };
@@ -193,7 +277,7 @@ impl Carrier<'_> {
     }
 
     /// CodeCommit takes no description on condition of the old one: it is looked at once more just before.
-    async fn describe(&self, copy: &Copy, done: &mut Done) -> Result<(), Failure> {
+    async fn describe(&self, copy: &Copy, done: &mut Progress) -> Result<(), Failure> {
         let (Described::Becomes { old, new }, Place::CodeCommit { region, repository, role }) =
             (&copy.plan.description, &copy.place)
         else {
@@ -212,14 +296,15 @@ impl Carrier<'_> {
     }
 
     /// Holds what the target has now against what it should have: only what was listed again counts.
-    fn prove(&self, copy: &Copy, listing: &Listing, done: &mut Done) -> Result<(), Failure> {
+    fn prove(&self, copy: &Copy, listing: &Listing, done: &mut Progress) -> Result<(), Failure> {
         let refused = std::mem::take(&mut done.sent.refused);
         let left = commands_left(&self.seen.facts, self.policy, &copy.key, listing);
         for (name, why) in refused {
             // A ref that is where it should be was moved by somebody else, whatever the target says.
             if left.iter().any(|command| command.name.as_str() == name) {
-                done.troubles
-                    .push(format!("{name} was refused by the target: {why}. Let the function's credentials push it"));
+                let reason = format!("{name} was refused by the target: {why}");
+                let remedy = "Let the function's credentials push it";
+                done.troubles.push(Obstacle::of_ref(name.clone(), ObstacleKind::Refused, reason, remedy));
                 done.sent.refused.push((name, why));
             }
         }
@@ -234,9 +319,12 @@ impl Carrier<'_> {
     }
 
     /// What was done, as a sentence with its numbers.
-    fn outcome(&self, copy: &Copy, done: &Done) -> String {
+    fn outcome(&self, copy: &Copy, done: &Progress) -> String {
         let mut parts = done.steps.clone();
-        if !copy.plan.commands.is_empty() {
+        if let Some((_, holds)) = &done.bundle {
+            parts.push(format!("wrote a bundle of {} refs", holds.refs.len()));
+        }
+        if !copy.plan.commands.is_empty() || done.bundle.is_some() {
             let Sent { moved, bytes, .. } = done.sent;
             parts.push(format!("{moved} of {} refs moved, a pack of {bytes} bytes", copy.plan.commands.len()));
         }
@@ -259,13 +347,13 @@ impl Carrier<'_> {
     }
 
     /// The memory after this look; `listed` is what the target has now, where that is known.
-    fn settled(&self, key: &str, listed: Option<Listing>, troubles: Vec<String>) -> Result<Memory, Failure> {
+    fn settled(&self, key: &str, listed: Option<Listing>, standing: Standing) -> Result<Memory, Failure> {
         let mut facts = self.seen.facts.clone();
         if let (Some(listing), Some(known)) = (listed, facts.replicas.get_mut(key)) {
             known.target = TargetFacts::Listed(listing);
         }
         let lost = || Failure::retry(format!("writing {key}"), "the facts say nothing of it; it is looked at again");
-        facts.settled(self.policy, key, troubles).ok_or_else(lost)
+        facts.settled(self.policy, key, standing).ok_or_else(lost)
     }
 
     /// Writes a memory over the one that was read; whoever was faster has the event come again.

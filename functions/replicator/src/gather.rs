@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use signalbox_aws::Failure;
+use signalbox_aws::{Bucket, Failure, Over};
 use signalbox_events::RefName;
 use signalbox_gitwire::http::{Source, Target};
 use signalbox_gitwire::{Head, Oid};
@@ -21,8 +21,21 @@ pub(crate) struct Seen {
     pub(crate) facts: Facts,
     /// The source, to fetch from.
     pub(crate) source: Option<Source>,
-    /// The targets, to push to, under the keys of their memories.
-    pub(crate) targets: BTreeMap<String, Target>,
+    /// The targets, to write to, under the keys of their memories.
+    pub(crate) targets: BTreeMap<String, Open>,
+}
+
+/// A target that was looked at, to be written to.
+pub(crate) enum Open {
+    /// A repository.
+    Git(Target),
+    /// A bundle, and what it is written over.
+    Bundle {
+        /// Its bucket.
+        bucket: Bucket,
+        /// What is there.
+        over: Over,
+    },
 }
 
 /// Reads what the decision will want. A target that cannot be read is a fact about that target, not the end of all.
@@ -55,7 +68,7 @@ pub(crate) async fn gather(
     let listing = Listing { description: description?, ..plain(&source.listing) };
     let copies = copies_of(policy, repository);
     for (replica, memory) in needs.replicas.iter().zip(memories) {
-        let (target, open) = read_target(function, replica).await;
+        let (target, open) = read_target(function, replica, &memory).await;
         let mut known = ReplicaFacts { target, memory, known: BTreeSet::new() };
         let copy = copies.iter().find(|(copy, place)| memory_key(repository, home, copy, place) == replica.key);
         if let Some((copy, _)) = copy {
@@ -81,9 +94,9 @@ async fn description_of(function: &Replicator, needs: &Needs) -> Result<Option<S
     }
 }
 
-/// What a target has, with the open end to push to.
-async fn read_target(function: &Replicator, replica: &ReplicaNeeds) -> (TargetFacts, Option<Target>) {
-    match open_target(function, &replica.place).await {
+/// What a target has, with the open end to write to.
+async fn read_target(function: &Replicator, replica: &ReplicaNeeds, memory: &Memory) -> (TargetFacts, Option<Open>) {
+    match open_target(function, &replica.place, memory).await {
         Ok(Some((listing, target))) => (TargetFacts::Listed(listing), Some(target)),
         Ok(None) => (TargetFacts::Missing, None),
         Err(failure) => {
@@ -97,7 +110,14 @@ async fn read_target(function: &Replicator, replica: &ReplicaNeeds) -> (TargetFa
 }
 
 /// Lists a target; nothing where there is no such repository.
-pub(crate) async fn open_target(function: &Replicator, place: &Place) -> Result<Option<(Listing, Target)>, Failure> {
+pub(crate) async fn open_target(
+    function: &Replicator,
+    place: &Place,
+    memory: &Memory,
+) -> Result<Option<(Listing, Open)>, Failure> {
+    if let Place::Bundle { bucket, key, role } = place {
+        return function.open_bundle((bucket, key, role.as_ref()), memory).await.map(Some);
+    }
     let (mut default_branch, mut description) = (None, None);
     if let Place::CodeCommit { region, repository, role } = place {
         // A push never tells what HEAD is.
@@ -114,7 +134,7 @@ pub(crate) async fn open_target(function: &Replicator, place: &Place) -> Result<
     };
     let mut listing = Listing { description, ..plain(target.listing()) };
     listing.head = listing.head.or(default_branch);
-    Ok(Some((listing, target)))
+    Ok(Some((listing, Open::Git(target))))
 }
 
 /// A listing in the words of the rules. What can never be copied, whatever its name, is left out here.

@@ -3,9 +3,12 @@
 //! An event only says *look now*: refs of both sides are listed, compared, and what the target lacks is streamed to it.
 
 mod apply;
+mod bundle;
 mod gather;
 mod places;
+mod progress;
 mod push;
+mod steps;
 mod sweep;
 
 use std::sync::OnceLock;
@@ -13,10 +16,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signalbox_aws::{Aws, CodeCommit, Failure, Roles, Secrets};
-use signalbox_events::{Arn, Detail, Event, Parsed, RepositoryName, parse_event};
+use signalbox_events::{Arn, Detail, Event, RepositoryName, StackName};
 use signalbox_gitwire::http::{Client, Patience};
-use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
-use signalbox_ledger::{Ledger, Noted, Outcome, Report, State, Turn};
+use signalbox_glue::{
+    Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Said, Setup, carry_out, note, read_event,
+    received,
+};
+use signalbox_ledger::{Ledger, Outcome, State, Turn};
 use signalbox_policy::{ArnPattern, Mode};
 use signalbox_replicator_rules::{Decision, Facts, Home, Needs, Verdict, decide, needs, render_action, render_reason};
 use tokio::sync::OnceCell;
@@ -35,6 +41,7 @@ pub struct Replicator {
     roles: OnceLock<Roles>,
     git: OnceCell<Client>,
     readable: Option<ArnPattern>,
+    stack: Option<StackName>,
     function_name: String,
     sweep_time: Duration,
 }
@@ -51,6 +58,7 @@ impl Replicator {
             aws: setup.aws.clone(),
             roles: OnceLock::new(),
             git: OnceCell::new(),
+            stack: setup.settings.stack.as_ref().and_then(|name| StackName::parse(name.as_str()).ok()),
             readable: readable.and_then(|pattern| ArnPattern::parse(pattern.as_str()).ok()),
             function_name: setup.settings.function_name.clone(),
             sweep_time: sweep::TIME,
@@ -65,10 +73,13 @@ impl Replicator {
 
     /// Whether the template lets the function read this repository.
     fn may_read(&self, repository: &RepositoryName) -> bool {
-        self.readable.as_ref().is_none_or(|pattern| {
-            let place = pattern.as_str().rsplit_once(':').map_or("", |(place, _)| place);
-            Arn::parse(format!("{place}:{repository}")).is_ok_and(|arn| pattern.matches(&arn))
-        })
+        self.readable.as_ref().is_none_or(|pattern| self.arn_of(repository).is_some_and(|arn| pattern.matches(&arn)))
+    }
+
+    /// The ARN of a source, where the template says how they begin.
+    fn arn_of(&self, repository: &RepositoryName) -> Option<Arn> {
+        let (place, _) = self.readable.as_ref()?.as_str().rsplit_once(':')?;
+        Arn::parse(format!("{place}:{repository}")).ok()
     }
 
     /// The same function with another client for git: for tests whose host nobody else trusts.
@@ -108,10 +119,10 @@ impl Replicator {
         let home = Home::of(&event.envelope);
         let seen = self.gather(needs, &home, &in_force.policy, invocation.now).await?;
         let decision = decide(&seen.facts, &in_force.policy);
-        let report =
-            |actions| report((event, &received), &seen.facts, &decision, actions, in_force.version.clone(), invocation);
+        let report = |actions| in_force.report(said((event, &received), &seen.facts, &decision, actions), invocation);
         let is_quiet = decision.actions.is_empty();
-        let handled = |handled| Ok(Looked { handled, is_quiet });
+        let is_open = !decision.is_complete();
+        let handled = |handled| Ok(Looked { handled, is_quiet, is_open });
 
         // An event that is run once more has an entry, which must be finished again.
         if decision.verdict == Verdict::NotConcerned && event.envelope.again.is_none() {
@@ -123,8 +134,7 @@ impl Replicator {
         }
         if decision.mode == Mode::Observe {
             let would = decision.actions.iter().map(|action| format!("would {}", render_action(action)));
-            let report = report(would.collect());
-            return handled(self.note(turn, report, invocation).await?);
+            return handled(note(&self.ledger, turn, report(would.collect()), invocation).await?);
         }
         let carrier = Carrier { function: self, policy: &in_force.policy, seen: &seen, event: turn.event() };
         let ending = if decision.is_complete() { Ending::Done } else { Ending::Refused };
@@ -135,17 +145,9 @@ impl Replicator {
                 let outcome = Outcome::from(carrier.apply(action, 1, invocation).await?);
                 done.push(format!("{}: {outcome}", carrier.step(action).told));
             }
-            return handled(self.note(turn, report(done), invocation).await?);
+            return handled(note(&self.ledger, turn, report(done), invocation).await?);
         }
         handled(carry_out(&carrier, &self.ledger, turn, invocation, ending, &decision.actions, report).await?)
-    }
-
-    /// Reports in the ledger what needed no claim.
-    async fn note(&self, turn: Turn<'_>, report: Report, invocation: Invocation) -> Result<Handled, Failure> {
-        Ok(match self.ledger.note(turn, report.clone(), invocation.now).await? {
-            Noted::Written => Handled::Reported(Box::new(report)),
-            Noted::Before => Handled::Before,
-        })
     }
 
     async fn gather(
@@ -164,16 +166,13 @@ struct Looked {
     handled: Handled,
     /// There was nothing to do.
     is_quiet: bool,
+    /// Something needs a person, whether that is new or not.
+    is_open: bool,
 }
 
 impl Handle for Replicator {
     async fn handle(&self, bytes: &[u8], invocation: Invocation) -> Result<Handled, Failure> {
-        let event = match parse_event(bytes) {
-            Ok(Parsed::Ours(event)) => event,
-            Ok(Parsed::NotOurs(_)) => return Ok(Handled::NotOurs),
-            Err(error) => return Err(Failure::refused("reading the event", error.to_string())),
-        };
-        let in_force = self.policy.current().await?;
+        let Some((event, in_force)) = read_event(bytes, &self.policy).await? else { return Ok(Handled::NotOurs) };
         // Whoever else may send one into the queue only has the copies looked at once more.
         if let Detail::Scheduled(_) = event.detail {
             return self.sweep(&event, &in_force, invocation).await;
@@ -184,25 +183,14 @@ impl Handle for Replicator {
     }
 }
 
-fn report(
-    (event, received): (&Event, &Option<Value>),
-    facts: &Facts,
-    decision: &Decision,
-    actions: Vec<String>,
-    policy_version: Option<String>,
-    invocation: Invocation,
-) -> Report {
-    Report {
-        at: invocation.now,
-        policy_version,
-        mode: decision.mode.name().to_owned(),
+fn said((event, received): (&Event, &Option<Value>), facts: &Facts, decision: &Decision, actions: Vec<String>) -> Said {
+    Said {
         verdict: match decision.verdict {
             Verdict::Copy => "copy",
             Verdict::Fail => "fail",
             Verdict::Equal => "equal",
             Verdict::NotConcerned => "not concerned",
-        }
-        .to_owned(),
+        },
         reasons: decision.reasons.iter().map(render_reason).collect(),
         actions,
         replay: json!({

@@ -57,7 +57,7 @@ impl Replicator {
                 Ok(Remote::new(self.git().await?, at, Some(authorization)))
             }
             Place::Bundle { .. } => {
-                Err(Failure::refused(format!("writing {place}"), "this version writes no bundles yet"))
+                Err(Failure::refused(format!("connecting to {place}"), "a bundle is no repository"))
             }
             Place::Nowhere { .. } => Err(Failure::refused(format!("connecting to {place}"), "there is no such place")),
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use signalbox_aws::Failure;
-use signalbox_gitwire::http::{Pushed, Source, Target};
+use signalbox_gitwire::http::{self, Cause, Meter, Pushed, Source, Target};
 use signalbox_gitwire::{Change, Command as Order, Fetch, Oid, Outcome, RefName, Together};
 use signalbox_replicator_rules::Command;
 
@@ -20,6 +20,15 @@ const RACE_WORDS: &[&str] = &[
     "stale info",
 ];
 
+/// What servers say of a pack that is too large for them.
+const SIZE_WORDS: &[&str] = &["exceeds maximum allowed size", "pack exceeds", "pack is too large", "pack too large"];
+
+/// HTTP's word for it.
+const TOO_LARGE: u16 = 413;
+
+/// A sentence repeats so much of what a target's hooks print.
+const MOST_WORDS: usize = 300;
+
 /// What became of the commands of one push.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
@@ -31,6 +40,8 @@ pub(crate) struct Sent {
     pub(crate) refused: Vec<(String, String)>,
     /// Refs that were elsewhere by then.
     pub(crate) raced: Vec<String>,
+    /// The target's words for a pack that is too large for it; then nothing has moved.
+    pub(crate) too_large: Option<String>,
 }
 
 impl Sent {
@@ -42,12 +53,14 @@ impl Sent {
     }
 }
 
-/// Sends one push: its commands, and what the target lacks for them straight from the source.
+/// Sends one push: its commands, and what the target lacks for them straight from the source. The meter counts the pack while
+/// it goes by.
 pub(crate) async fn send(
     source: &Source,
     target: &Target,
     had: &mut BTreeSet<Oid>,
     commands: &[Command],
+    meter: &mut Option<Meter>,
 ) -> Result<Sent, Failure> {
     let orders: Vec<Order> = commands.iter().map(order).collect::<Option<_>>().ok_or_else(|| {
         Failure::refused(
@@ -63,9 +76,18 @@ pub(crate) async fn send(
         let haves = had.iter().copied().collect();
         let fetch = Fetch { wants: wants.clone(), haves, form: target.pack_form(), ..Fetch::default() };
         let pack = source.fetch(&fetch).await.map_err(|failure| sorted(&failure))?;
+        *meter = Some(pack.meter());
         target.push_pack(&orders, Together::Each, pack).await
     };
-    let pushed = pushed.map_err(|failure| sorted(&failure))?;
+    let pushed = match pushed {
+        Err(http::Failure { cause: Cause::Status { status: TOO_LARGE, words }, .. }) => {
+            return Ok(Sent {
+                too_large: Some(format!("status {TOO_LARGE} {words}").trim().to_owned()),
+                ..Sent::default()
+            });
+        }
+        pushed => pushed.map_err(|failure| sorted(&failure))?,
+    };
     if pushed.report.unpack.is_ok() {
         had.extend(wants);
     }
@@ -93,13 +115,20 @@ fn new_id(order: &Order) -> Option<Oid> {
 fn read(pushed: &Pushed) -> Sent {
     let mut sent = Sent { bytes: pushed.pack.map_or(0, |pack| pack.bytes), ..Sent::default() };
     let report = &pushed.report;
+    let words = said(&report.messages);
+    if let Err(why) = &report.unpack {
+        let told = format!("{why}{words}");
+        if has_word(&told, SIZE_WORDS) {
+            return Sent { too_large: Some(told), ..sent };
+        }
+    }
     for result in &report.results {
         let name = result.name.as_str().to_owned();
         match (&report.unpack, &result.outcome) {
-            (Err(why), _) => sent.refused.push((name, format!("the pack was not taken: {why}"))),
+            (Err(why), _) => sent.refused.push((name, format!("the pack was not taken: {why}{words}"))),
             (Ok(()), Outcome::Done) => sent.moved += 1,
-            (Ok(()), Outcome::Refused(why)) if is_race(why) => sent.raced.push(name),
-            (Ok(()), Outcome::Refused(why)) => sent.refused.push((name, why.clone())),
+            (Ok(()), Outcome::Refused(why)) if has_word(why, RACE_WORDS) => sent.raced.push(name),
+            (Ok(()), Outcome::Refused(why)) => sent.refused.push((name, format!("{why}{words}"))),
             // Whether it moved, the next listing tells.
             (Ok(()), Outcome::Unreported) => sent.raced.push(name),
         }
@@ -107,7 +136,17 @@ fn read(pushed: &Pushed) -> Sent {
     sent
 }
 
-fn is_race(words: &str) -> bool {
-    let words = words.to_lowercase();
-    RACE_WORDS.iter().any(|race| words.contains(race))
+/// What a target's hooks printed, as the end of a sentence: they say why, where the report only says that.
+fn said(messages: &str) -> String {
+    let lines: Vec<&str> = messages.split_whitespace().collect();
+    let mut words: String = lines.join(" ").chars().take(MOST_WORDS).collect();
+    if !words.is_empty() {
+        words = format!(" ({words})");
+    }
+    words
+}
+
+fn has_word(text: &str, words: &[&str]) -> bool {
+    let text = text.to_lowercase();
+    words.iter().any(|word| text.contains(word))
 }

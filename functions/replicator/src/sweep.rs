@@ -7,8 +7,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use signalbox_aws::Failure;
 use signalbox_events::{Event, EventId, RepositoryName};
-use signalbox_glue::{Handled, InForce, Invocation};
-use signalbox_ledger::{Report, Turn};
+use signalbox_glue::{Handled, InForce, Invocation, Said};
+use signalbox_ledger::{SWEPT, SWEPT_IN_PART, Turn};
 use signalbox_replicator_rules::{Cursor, Home, Origin, has_replicas, needs_of};
 use tokio::time::Instant;
 
@@ -20,10 +20,15 @@ pub(crate) const TIME: Duration = Duration::from_secs(5 * 60);
 /// Kept back from the invocation's time, so that what was begun can be remembered.
 const RESERVE: SignedDuration = SignedDuration::from_secs(30);
 
+/// A sweep says of at most this many repositories what is open there.
+const MOST_OPEN: usize = 20;
+
 /// What one sweep did.
 #[derive(Default)]
 struct Swept {
     told: Vec<String>,
+    /// Repositories with a copy that cannot be made equal, told before or not.
+    open: Vec<String>,
     repositories: usize,
     is_refused: bool,
 }
@@ -42,16 +47,26 @@ impl Replicator {
             self.sweep_all(event, in_force, invocation, &mut swept).await?;
         }
         tracing::info!(repositories = swept.repositories, "swept");
-        let verdict = if swept.told.is_empty() { "equal" } else { "copy" };
-        let report = Report {
-            at: invocation.now,
-            policy_version: in_force.version.clone(),
-            mode: policy.mode.name().to_owned(),
-            verdict: verdict.to_owned(),
-            reasons: vec![format!("every copy of {} repositories was looked at", swept.repositories)],
+        let mut reasons = vec![format!("every copy of {} repositories was looked at", swept.repositories)];
+        let more = swept.open.len().saturating_sub(MOST_OPEN);
+        let said = Said {
+            // As the other sweep says it, so that who looks for events can pass this one over.
+            verdict: match (swept.open.is_empty(), swept.told.is_empty()) {
+                (false, _) => SWEPT_IN_PART,
+                (true, true) => SWEPT,
+                (true, false) => "copy",
+            },
+            reasons: {
+                reasons.extend(swept.open.into_iter().take(MOST_OPEN));
+                if more > 0 {
+                    reasons.push(format!("and {more} more repositories"));
+                }
+                reasons
+            },
             actions: swept.told,
             replay: json!({ "event": event }),
         };
+        let report = in_force.report(said, invocation);
         // Nothing found is the rule: a line in the log is enough for it. What was found is in the ledger by itself.
         if swept.is_refused { Ok(Handled::Refused(Box::new(report))) } else { Ok(Handled::Reported(Box::new(report))) }
     }
@@ -110,19 +125,26 @@ impl Replicator {
         let looked = self.look((event, None), &needs, in_force, Turn::first(&id), invocation).await;
         let told = |came: String| format!("{repository}: {came} (in the ledger under {id})");
         match looked {
-            Ok(looked) if looked.is_quiet => {}
-            Ok(looked) => match looked.handled {
-                Handled::Reported(report) => swept.told.push(told(report.actions.join("; "))),
-                Handled::Refused(report) => {
-                    swept.is_refused = true;
+            Ok(looked) => {
+                let report = match looked.handled {
+                    Handled::Reported(report) => report,
+                    Handled::Refused(report) => {
+                        swept.is_refused = true;
+                        report
+                    }
+                    Handled::Before | Handled::NotOurs => return,
+                };
+                if looked.is_open {
+                    swept.open.push(format!("{repository}: {}", report.reasons.join("; ")));
+                }
+                if !looked.is_quiet {
                     swept.told.push(told(report.actions.join("; ")));
                 }
-                Handled::Before | Handled::NotOurs => {}
-            },
+            }
             Err(failure) => {
                 let why = failure.chain();
                 tracing::warn!(repo.name = repository.as_str(), why, "left for the next sweep");
-                swept.told.push(format!("{repository}: left for the next sweep: {why}"));
+                swept.open.push(format!("{repository}: left for the next sweep: {why}"));
             }
         }
     }

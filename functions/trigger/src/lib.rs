@@ -8,12 +8,14 @@ mod sweep;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use signalbox_aws::{CodeBuild, CodeCommit, Failure};
-use signalbox_events::{Arn, Detail, Event, EventId, Parsed, RefKind, RepositoryName, parse_event};
-use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
-use signalbox_ledger::{Ledger, Noted, Outcome, Report, State, Turn};
+use signalbox_events::{Arn, Detail, Event, EventId, RefKind, RepositoryName};
+use signalbox_glue::{
+    Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Said, Setup, carry_out, note, read_event,
+    received,
+};
+use signalbox_ledger::{Ledger, Outcome, State, Turn};
 use signalbox_policy::{ArnPattern, Mode};
 use signalbox_trigger_rules::{
     Arrival, Decision, Facts, Journal, Known, Needs, Reason, Verdict, decide, needs, render_action, render_reason,
@@ -80,8 +82,7 @@ impl Trigger {
     ) -> Result<Handled, Failure> {
         let facts = gather::gather(needs, (event, known, under.event()), self, invocation.now).await?;
         let decision = decide(&facts, &in_force.policy);
-        let report =
-            |actions| report((event, &received), &facts, &decision, actions, in_force.version.clone(), invocation);
+        let report = |actions| in_force.report(said((event, &received), &facts, &decision, actions), invocation);
 
         // An event that is run once more has an entry, which must be finished again.
         if decision.verdict == Verdict::NotConcerned && event.envelope.again.is_none() {
@@ -89,8 +90,7 @@ impl Trigger {
         }
         if decision.mode == Mode::Observe {
             let would = decision.actions.iter().map(|action| format!("would {}", render_action(action)));
-            let report = report(would.collect());
-            return self.note(under, report, invocation.now).await;
+            return note(&self.ledger, under, report(would.collect()), invocation).await;
         }
         let ending = if decision.is_complete() { Ending::Done } else { Ending::Refused };
         if ending == Ending::Done && decision.actions.iter().all(|action| action.key().is_none()) {
@@ -100,18 +100,9 @@ impl Trigger {
                 let outcome: Outcome = self.apply(action, 1, invocation).await?.into();
                 done.push(format!("{}: {outcome}", self.step(action).told));
             }
-            let report = report(done);
-            return self.note(under, report, invocation.now).await;
+            return note(&self.ledger, under, report(done), invocation).await;
         }
         carry_out(self, &self.ledger, under, invocation, ending, &decision.actions, report).await
-    }
-
-    /// Reports in the ledger what needed no claim.
-    async fn note(&self, under: Turn<'_>, report: Report, now: Timestamp) -> Result<Handled, Failure> {
-        Ok(match self.ledger.note(under, report.clone(), now).await? {
-            Noted::Written => Handled::Reported(Box::new(report)),
-            Noted::Before => Handled::Before,
-        })
     }
 
     /// Takes a push up in its branch's journal; gives the id to act under: its own, or that of whoever came first.
@@ -127,12 +118,7 @@ impl Trigger {
 
 impl Handle for Trigger {
     async fn handle(&self, bytes: &[u8], invocation: Invocation) -> Result<Handled, Failure> {
-        let event = match parse_event(bytes) {
-            Ok(Parsed::Ours(event)) => event,
-            Ok(Parsed::NotOurs(_)) => return Ok(Handled::NotOurs),
-            Err(error) => return Err(Failure::refused("reading the event", error.to_string())),
-        };
-        let in_force = self.policy.current().await?;
+        let Some((event, in_force)) = read_event(bytes, &self.policy).await? else { return Ok(Handled::NotOurs) };
         // Whoever else may send one into the queue only has the branches looked at once more.
         if let Detail::Scheduled(_) = event.detail {
             return self.sweep(&event, &in_force, invocation).await;
@@ -151,15 +137,13 @@ impl Handle for Trigger {
         let handled = self.push(came_in, known, &needs, &in_force, act_under, invocation).await?;
         if under != *id {
             // The sweep was faster. Whoever looks for this event finds where to look on.
-            let told = Report {
-                at: invocation.now,
-                policy_version: in_force.version.clone(),
-                mode: in_force.policy.mode.name().to_owned(),
-                verdict: verdict(Verdict::Nothing).to_owned(),
+            let told = Said {
+                verdict: verdict(Verdict::Nothing),
                 reasons: vec![render_reason(&Reason::SweptBefore { id: under.clone() })],
                 actions: Vec::new(),
                 replay: json!({ "received": received(bytes), "event": event }),
             };
+            let told = in_force.report(told, invocation);
             self.ledger.note(turn, told, invocation.now).await?;
         }
         Ok(handled)
@@ -175,19 +159,9 @@ fn verdict(verdict: Verdict) -> &'static str {
     }
 }
 
-fn report(
-    (event, received): (&Event, &Option<Value>),
-    facts: &Facts,
-    decision: &Decision,
-    actions: Vec<String>,
-    policy_version: Option<String>,
-    invocation: Invocation,
-) -> Report {
-    Report {
-        at: invocation.now,
-        policy_version,
-        mode: decision.mode.name().to_owned(),
-        verdict: verdict(decision.verdict).to_owned(),
+fn said((event, received): (&Event, &Option<Value>), facts: &Facts, decision: &Decision, actions: Vec<String>) -> Said {
+    Said {
+        verdict: verdict(decision.verdict),
         reasons: decision.reasons.iter().map(render_reason).collect(),
         actions,
         replay: json!({ "received": received, "event": event, "facts": facts.for_report(), "decision": decision }),

@@ -10,11 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use signalbox_aws::Failure;
 use signalbox_events::{Event, RepositoryName};
-use signalbox_glue::{Handled, InForce, Invocation};
-use signalbox_ledger::{Entry, Phase, Report, Turn};
+use signalbox_glue::{Handled, InForce, Invocation, Said};
+use signalbox_ledger::{Entry, Phase, SWEPT, SWEPT_IN_PART, Turn};
 use signalbox_trigger_rules::{
-    Cursor, Facts, Failed, Look, Memory, Moved, NotSwept, SWEPT, SWEPT_IN_PART, SweepFacts, Tip, Trouble, decide,
-    may_start, needs, render_reason, wanted,
+    Cursor, Facts, Failed, Look, Memory, Moved, NotSwept, SweepFacts, Tip, Trouble, decide, may_start, needs,
+    render_reason, wanted,
 };
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -117,21 +117,18 @@ impl Trigger {
         let answered = swept.facts.answered;
         let facts = Facts { sweep: Some(swept.facts), ..Facts::default() };
         let decision = decide(&facts, &in_force.policy);
-        let report = Report {
-            at: invocation.now,
-            policy_version: in_force.version.clone(),
-            mode: decision.mode.name().to_owned(),
+        let said = Said {
             // Words of its own, so that who looks for events can pass a sweep over, and knows when all is well again.
             verdict: match answered {
                 None if !swept.troubled.is_empty() => SWEPT_IN_PART,
                 None if is_quiet => SWEPT,
                 _ => verdict(decision.verdict),
-            }
-            .to_owned(),
+            },
             reasons: decision.reasons.iter().map(render_reason).collect(),
             actions: swept.told,
             replay: json!({ "event": event, "facts": facts, "decision": decision }),
         };
+        let report = in_force.report(said, invocation);
         let is_complete = decision.is_complete();
         if !is_complete {
             self.ledger.refuse(turn, report.clone(), invocation.now).await?;
@@ -174,15 +171,13 @@ impl Trigger {
         invocation: Invocation,
         failure: &Failure,
     ) -> Result<Handled, Failure> {
-        let report = Report {
-            at: invocation.now,
-            policy_version: in_force.version.clone(),
-            mode: in_force.policy.mode.name().to_owned(),
-            verdict: SWEPT_IN_PART.to_owned(),
+        let said = Said {
+            verdict: SWEPT_IN_PART,
             reasons: vec![failure.chain()],
             actions: Vec::new(),
             replay: json!({ "event": event }),
         };
+        let report = in_force.report(said, invocation);
         self.ledger.refuse(Turn::of(&event.envelope), report.clone(), invocation.now).await?;
         Ok(Handled::Refused(Box::new(report)))
     }

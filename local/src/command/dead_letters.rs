@@ -7,7 +7,7 @@ use anyhow::Context;
 use jiff::Timestamp;
 use serde_json::Value;
 use signalbox_aws::{Aws, Queue, Received};
-use signalbox_events::{Parsed, parse_event};
+use signalbox_events::{Parsed, id_of, parse_event};
 
 use super::account::{Entered, FunctionParts};
 
@@ -31,7 +31,8 @@ pub(super) struct DeadLetter {
 impl DeadLetter {
     fn new(message: Received) -> Self {
         let body: Option<Value> = serde_json::from_str(&message.body).ok();
-        let event = body.as_ref().and_then(|body| body.get("id")?.as_str()).map(str::to_owned);
+        let own = || body.as_ref().and_then(|body| body.get("id")?.as_str()).map(str::to_owned);
+        let event = id_of(message.body.as_bytes()).map(String::from).or_else(own);
         Self { event, summary: summary(&message.body), message }
     }
 

@@ -146,6 +146,16 @@ impl S3 {
         Ok(())
     }
 
+    /// Deletes a key; one that is not there is none already.
+    ///
+    /// # Errors
+    /// No such bucket, a disk that fails.
+    pub fn delete(&self, bucket: &str, key: &str) -> Answer<()> {
+        let bucket = self.store.bucket(bucket).map_err(Refused::into_service)?;
+        bucket.delete(key, None, &WriteCondition::Always).map_err(Refused::into_service)?;
+        Ok(())
+    }
+
     /// The current object of a key, if there is one.
     ///
     /// # Errors

@@ -184,6 +184,17 @@ const LATER: &[&str] = &[
     "UnrecognizedClientException",
 ];
 
+/// Codes of an entry of `PutEvents` that would fail the same way again; what else fails there is EventBridge's own trouble.
+#[cfg(feature = "events")]
+const NEVER: &[&str] = &[
+    "InvalidArgument",
+    "InvalidDetail",
+    "MalformedDetail",
+    "NotAuthorizedForDetailTypeException",
+    "NotAuthorizedForSourceException",
+    "ValidationException",
+];
+
 /// Codes that mean: the role may not.
 const FORBIDDEN: &[&str] = &[
     "AccessDenied",
@@ -194,6 +205,25 @@ const FORBIDDEN: &[&str] = &[
     "HTTP 403",
     "UnauthorizedOperation",
 ];
+
+/// Sorts an error that AWS answered with inside an answer that is none itself.
+#[cfg(feature = "events")]
+pub(crate) fn answered(doing: impl Into<String>, code: &str, message: Option<&str>) -> Failure {
+    let error = ServiceError { code: code.to_owned(), message: message.map(str::to_owned), request: None };
+    let what = worded(code, message);
+    let problem = Problem::new(doing, what).because(Cause::Answered(Box::new(error)));
+    if NEVER.contains(&code) || FORBIDDEN.contains(&code) { Failure::Refused(problem) } else { Failure::Retry(problem) }
+}
+
+/// A code and its message, and what to do about it.
+fn worded(code: &str, message: Option<&str>) -> String {
+    let message = message.unwrap_or("no message");
+    if FORBIDDEN.contains(&code) {
+        format!("{code}: {message}. This permission is missing; those of the functions are in template.yaml")
+    } else {
+        format!("{code}: {message}")
+    }
+}
 
 /// A time as the SDK has it.
 #[cfg(any(feature = "cloudformation", feature = "codebuild", feature = "s3"))]
@@ -218,13 +248,8 @@ where
                 request: said.meta().extra("aws_request_id").map(str::to_owned),
             };
             let code = error.code.as_str();
-            let message = error.message.as_deref().unwrap_or("no message");
             let later = status >= 500 || status == 429 || LATER.contains(&code);
-            let what = if FORBIDDEN.contains(&code) {
-                format!("{code}: {message}. This permission is missing; those of the functions are in template.yaml")
-            } else {
-                format!("{code}: {message}")
-            };
+            let what = worded(code, error.message.as_deref());
             // Everything that the SDK knows of it is said: its own text repeats it in the form of a program.
             let problem = Problem::new(doing, what).because(Cause::Answered(Box::new(error)));
             if later { Failure::Retry(problem) } else { Failure::Refused(problem) }
@@ -250,7 +275,7 @@ where
 }
 
 /// A member that the service model requires was not in the answer.
-#[cfg(any(feature = "codecommit", feature = "codebuild", feature = "s3", feature = "sts"))]
+#[cfg(any(feature = "codecommit", feature = "codebuild", feature = "events", feature = "s3", feature = "sts"))]
 pub(crate) fn lacking(doing: &str, member: &str) -> Failure {
     Failure::refused(doing, format!("the answer lacks {member}"))
 }

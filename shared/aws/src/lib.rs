@@ -12,6 +12,8 @@ mod cloudformation;
 mod codebuild;
 #[cfg(feature = "codecommit")]
 mod codecommit;
+#[cfg(feature = "events")]
+mod events;
 #[cfg(feature = "git")]
 mod git;
 #[cfg(feature = "logs")]
@@ -20,6 +22,8 @@ mod logs;
 mod profile;
 #[cfg(feature = "s3")]
 mod s3;
+#[cfg(feature = "s3")]
+mod s3_upload;
 #[cfg(feature = "s3")]
 mod s3_versions;
 #[cfg(feature = "secrets")]
@@ -38,6 +42,8 @@ pub use codebuild::*;
 #[cfg(feature = "codecommit")]
 pub use codecommit::*;
 pub use config::{Aws, AwsEnvironment, IncompleteEnvironment, ONCE, OPERATION};
+#[cfg(feature = "events")]
+pub use events::{Bus, Entry};
 pub use failure::{Cause, Failure, Problem, ServiceError};
 #[cfg(feature = "git")]
 pub use git::{GitAddress, GitPassword};
@@ -47,6 +53,8 @@ pub use logs::{LogLine, Logs, Searched};
 pub use profile::{Account, Identity, NoAccount};
 #[cfg(feature = "s3")]
 pub use s3::{Bucket, Object, Put};
+#[cfg(feature = "s3")]
+pub use s3_upload::{Beginning, MOST_HELD, Over, Upload};
 #[cfg(feature = "s3")]
 pub use s3_versions::{Replaced, VersionRef};
 #[cfg(feature = "secrets")]

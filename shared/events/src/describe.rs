@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::signalbox::ReplicaState;
 use crate::{
     CommentChange, Detail, ExecutionTrigger, PullRequestChange, PullRequestEvent, RefChange, ReferenceChange,
     TemplateChange,
@@ -66,6 +67,14 @@ impl fmt::Display for Detail {
                 Some(rule) => write!(f, "schedule {rule}"),
                 None => f.write_str("schedule"),
             },
+            Self::ReplicaState(change) => {
+                let state = match change.state {
+                    ReplicaState::Failed => "cannot be made equal",
+                    ReplicaState::Changed => "still cannot be made equal",
+                    ReplicaState::Equal => "is equal again",
+                };
+                write!(f, "{}: the copy at {} {state}", change.repository, change.target)
+            }
         }
     }
 }

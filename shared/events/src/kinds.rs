@@ -6,14 +6,15 @@ use crate::codecommit::{
 };
 use crate::codedeploy::{DeploymentChange, DeploymentInstanceChange};
 use crate::codepipeline::{ActionExecution, PipelineExecution, StageExecution};
-use crate::envelope::Envelope;
+use crate::envelope::{Again, Envelope};
 use crate::error::ParseError;
 use crate::fields::{Fields, cut};
 use crate::names::EventId;
 use crate::scheduled::Scheduled;
+use crate::signalbox::{self, ReplicaStateChange};
 use crate::{Detail, Event, NotOurs, Parsed};
 
-/// Every pair of source and detail-type that is parsed, in AWS's spelling.
+/// Every pair of source and detail-type that is parsed, in AWS's spelling; the last is our own.
 ///
 /// `CodeBuild Fleet State Change` is missing on purpose: AWS lists it without saying what it carries, and no job of
 /// Signalbox wants it. `CodeCommit PullRequest State Change` is how older documentation spells the kind before it.
@@ -33,6 +34,7 @@ pub const DETAIL_TYPES: &[(&str, &str)] = &[
     ("aws.codepipeline", STAGE),
     ("aws.codepipeline", ACTION),
     ("aws.events", SCHEDULED),
+    (signalbox::OWN_SOURCE, signalbox::REPLICA),
 ];
 
 const BUILD_STATE: &str = "CodeBuild Build State Change";
@@ -59,7 +61,7 @@ pub(crate) fn parse(event: &Fields<'_>) -> Result<Parsed, ParseError> {
             detail_type: detail_type.to_owned(),
         }));
     }
-    let envelope = Envelope::parse(event)?;
+    let mut envelope = Envelope::parse(event)?;
     let detail = event.object("detail", "the detail of the event, an object")?;
     let detail = match detail_type {
         codecommit::REPOSITORY => codecommit::parse_repository_change(&detail)?,
@@ -77,6 +79,13 @@ pub(crate) fn parse(event: &Fields<'_>) -> Result<Parsed, ParseError> {
         PIPELINE => Detail::PipelineExecution(PipelineExecution::parse(&detail)?),
         STAGE => Detail::StageExecution(StageExecution::parse(&detail)?),
         ACTION => Detail::ActionExecution(ActionExecution::parse(&detail)?),
+        signalbox::REPLICA => {
+            let change = ReplicaStateChange::parse(&detail)?;
+            // Whoever puts it twice makes two events of it, with an id each: what is told is one.
+            envelope.id = change.notice.clone();
+            envelope.again = envelope.again.map(|again| Again { event: change.notice.clone(), ..again });
+            Detail::ReplicaState(Box::new(change))
+        }
         // The only one left in the list.
         _ => Detail::Scheduled(Scheduled::from_envelope(&envelope)),
     };

@@ -15,6 +15,7 @@ mod fields;
 mod kinds;
 mod names;
 mod scheduled;
+mod signalbox;
 mod starts;
 mod words;
 
@@ -30,6 +31,7 @@ pub use error::ParseError;
 pub use kinds::DETAIL_TYPES;
 pub use names::*;
 pub use scheduled::Scheduled;
+pub use signalbox::{MOST_OBSTACLES, OWN_SOURCE, Obstacle, ObstacleKind, REPLICA, ReplicaState, ReplicaStateChange};
 pub use starts::BuildStart;
 
 /// What bytes turned out to be.
@@ -96,10 +98,12 @@ pub enum Detail {
     ActionExecution(ActionExecution),
     /// A scheduled rule fired.
     Scheduled(Scheduled),
+    /// A copy cannot be made equal, or is equal again: our own word.
+    ReplicaState(Box<ReplicaStateChange>),
 }
 
 impl Event {
-    /// The repository that the event is about, for the events of CodeCommit that are about one.
+    /// The repository that the event is about, for the events of CodeCommit and of our own that are about one.
     pub fn repository(&self) -> Option<&RepositoryName> {
         match &self.detail {
             Detail::Reference(change) => Some(&change.repository),
@@ -108,9 +112,27 @@ impl Event {
             Detail::CommentOnCommit(comment) => Some(&comment.repository),
             Detail::CommentOnPullRequest(on_pull_request) => Some(&on_pull_request.comment.repository),
             Detail::CommentReaction(reaction) => Some(&reaction.repository),
+            Detail::ReplicaState(change) => Some(&change.repository),
             _ => None,
         }
     }
+}
+
+/// The id under which an event is known: its own, and of what one function tells another that of what is told.
+pub fn id_of(bytes: &[u8]) -> Option<EventId> {
+    #[derive(Deserialize)]
+    struct Head {
+        id: String,
+        #[serde(default)]
+        source: Value,
+    }
+    let head: Head = serde_json::from_slice(bytes).ok()?;
+    if head.source == OWN_SOURCE
+        && let Ok(Parsed::Ours(event)) = parse_event(bytes)
+    {
+        return Some(event.envelope.id);
+    }
+    EventId::parse(head.id).ok()
 }
 
 /// Reads one EventBridge event.

@@ -132,6 +132,13 @@ name!(
     }
 );
 name!(
+    /// The name of a CloudFormation stack.
+    StackName, "stack name", 128, |value| {
+        let is_name = value.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        (!is_name).then_some("holds something other than letters, digits and '-'")
+    }
+);
+name!(
     /// A full ref name such as `refs/heads/main` or `refs/tags/v1`.
     RefName, "ref name", 4096, |value| {
         if !value.starts_with("refs/") || value.ends_with('/') || value.split('/').count() < 3 {
@@ -308,6 +315,11 @@ impl EventId {
     /// An id for something that has none of its own, from a digest of its content.
     pub fn of_malformed(digest: u128) -> Self {
         Self(format!("malformed-{digest:032x}"))
+    }
+
+    /// The id of what one function has another tell, from a digest of all that tells it from other things.
+    pub fn of_notice(digest: u128) -> Self {
+        Self(format!("notice-{digest:032x}"))
     }
 }
 

@@ -103,6 +103,14 @@ impl FetchReader {
         }
     }
 
+    /// Whether all was said about where the history ends, if that was asked for.
+    pub(crate) fn has_told_depth(&self) -> bool {
+        !matches!(
+            self.state,
+            State::Name | State::Acknowledgments | State::ShallowInfo | State::WantedRefs | State::Depth
+        )
+    }
+
     /// The answer is over: whether it may be.
     pub fn finish(&self) -> Result<(), WireError> {
         let complete = match self.state {

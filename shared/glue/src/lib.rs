@@ -5,6 +5,7 @@
 
 mod batch;
 mod carry_out;
+mod event;
 mod logging;
 mod metrics;
 mod policy_source;
@@ -13,6 +14,7 @@ mod settings;
 
 pub use batch::{Answer, Delivery, Invocation, answer_payload, wait_before_retry};
 pub use carry_out::{Apply, Came, Ending, Order, Step, Twice, carry_out};
+pub use event::{Said, note, read_event};
 pub use logging::start_logging;
 pub use metrics::{Measure, measure};
 pub use policy_source::{InForce, PolicySource};

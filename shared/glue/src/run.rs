@@ -10,7 +10,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use signalbox_aws::{Aws, AwsEnvironment, Bucket, Failure, Queue};
-use signalbox_events::{AGAIN, EventId};
+use signalbox_events::{AGAIN, EventId, id_of};
 use signalbox_ledger::{Ledger, Report, State, Turn};
 
 use crate::batch::{Answer, Delivery, Invocation, RESERVE, answer_payload, deliveries, wait_before_retry};
@@ -265,12 +265,7 @@ fn round(body: &[u8]) -> u32 {
 
 /// The event's own id, or one made from its content where it has none.
 fn event_id(body: &[u8]) -> EventId {
-    #[derive(serde::Deserialize)]
-    struct Envelope {
-        id: String,
-    }
-    let own = serde_json::from_slice::<Envelope>(body).ok().and_then(|envelope| EventId::parse(envelope.id).ok());
-    own.unwrap_or_else(|| {
+    id_of(body).unwrap_or_else(|| {
         let digest = Sha256::digest(body).iter().take(16).fold(0_u128, |digest, byte| digest << 8 | u128::from(*byte));
         EventId::of_malformed(digest)
     })
@@ -283,6 +278,9 @@ mod tests {
     #[test]
     fn an_event_without_a_usable_id_gets_one_from_its_content() {
         assert_eq!(event_id(br#"{"id":"e-1"}"#).as_str(), "e-1");
+        // What one function tells another has the id of what is told, however often it was put.
+        let told = include_bytes!("../../../events/signalbox-replica-failed.json");
+        assert_eq!(event_id(told).as_str(), "notice-0a1b2c3d4e5f60718293a4b5c6d7e8f9");
         let malformed = event_id(b"not json");
         assert_eq!(malformed, event_id(b"not json"));
         assert_ne!(malformed, event_id(br#"{"id":"with / slash"}"#));

@@ -13,7 +13,9 @@ pub struct Settings {
     pub queue_url: Option<String>,
     /// `SIGNALBOX_TOPIC_ARN`: the topic for mail; only the notifier has it.
     pub topic_arn: Option<String>,
-    /// `SIGNALBOX_REPOSITORIES`: the ARN pattern of the repositories that the role may read; only the trigger has it.
+    /// `SIGNALBOX_STACK`: the stack's name, for what one function tells another; only who tells something has it.
+    pub stack: Option<String>,
+    /// `SIGNALBOX_REPOSITORIES`: the ARN pattern of the repositories that the role may read; the trigger and the replicator have it.
     pub repositories: Option<String>,
     /// `SIGNALBOX_SPARED_ROLES`: the ARNs of the roles whose pushes are the stack's own; only the protector has it.
     pub spared_roles: Vec<String>,
@@ -47,6 +49,7 @@ impl Settings {
             policy_key: required("SIGNALBOX_POLICY_KEY")?,
             queue_url: optional("SIGNALBOX_QUEUE_URL"),
             topic_arn: optional("SIGNALBOX_TOPIC_ARN"),
+            stack: optional("SIGNALBOX_STACK"),
             repositories: optional("SIGNALBOX_REPOSITORIES"),
             spared_roles: optional("SIGNALBOX_SPARED_ROLES")
                 .map(|roles| roles.split_whitespace().map(str::to_owned).collect())

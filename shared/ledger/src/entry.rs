@@ -91,6 +91,12 @@ pub enum Phase {
     Refused,
 }
 
+/// The verdict of a sweep that found nothing, while nothing is open of any sweep before it.
+pub const SWEPT: &str = "swept";
+
+/// The verdict of a sweep while something is open that could not be looked at or dealt with, told of before or not.
+pub const SWEPT_IN_PART: &str = "swept in part";
+
 /// What a function says of an event: enough to explain the decision, and to replay it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {

@@ -7,6 +7,6 @@ mod entry;
 mod ledger;
 mod state;
 
-pub use entry::{Entry, Outcome, Phase, Report, Round};
+pub use entry::{Entry, Outcome, Phase, Report, Round, SWEPT, SWEPT_IN_PART};
 pub use ledger::{Claim, Held, Ledger, Noted, Reopened, Turn};
 pub use state::{Kept, State};

@@ -53,6 +53,7 @@ pub(crate) fn check_references(
     check_checks(&mut sections, &by_name, references, problems);
     check_cycles(&mut sections, defined, problems);
     check_replicas(&sections, problems);
+    check_bundles(&mut sections, problems);
 }
 
 struct Sections<'a> {
@@ -260,6 +261,9 @@ fn cycles(next: &[Vec<usize>]) -> Vec<Vec<usize>> {
     found
 }
 
+/// Stands for the name of the source repository in an address.
+const PLACEHOLDER: &str = "{repository}";
+
 /// Two repositories that overwrite each other would take turns in losing commits.
 ///
 /// The sources are all in the stack's own account, which the policy does not name: whether a role leads back there is only
@@ -289,6 +293,35 @@ fn check_replicas(sections: &Sections<'_>, problems: &mut Vec<Problem>) {
             let hint = "use on_divergence: fail or keep in one of them".to_owned();
             let what = ProblemKind::Conflict { message };
             problems.push(Problem { line: copy.line, column: 1, path: String::new(), what, hint: Some(hint) });
+        }
+    }
+}
+
+/// A bundle has one repository: two that are written under one key would replace each other for ever.
+fn check_bundles(sections: &mut Sections<'_>, problems: &mut Vec<Problem>) {
+    let mut conflict = |line: usize, message: String, hint: &str| {
+        let what = ProblemKind::Conflict { message };
+        problems.push(Problem { line, column: 1, path: String::new(), what, hint: Some(hint.to_owned()) });
+    };
+    let mut seen: HashMap<(&str, &str), Vec<(usize, usize)>> = HashMap::new();
+    for (at, section) in sections.sections.iter().enumerate() {
+        for replica in &section.replicas {
+            let Target::Bundle { bucket, key, .. } = &replica.to else { continue };
+            let pattern = section.repositories.patterns().first().map_or("", String::as_str);
+            let is_each_its_own = key.contains(PLACEHOLDER);
+            if !is_each_its_own && pattern.contains(['*', '?', '[', '{']) {
+                let message = format!("all of {pattern} would be written to s3://{bucket}/{key}");
+                conflict(replica.line, message, "put {repository} into the key");
+                continue;
+            }
+            let others = seen.entry((bucket, key)).or_default();
+            let same =
+                others.iter().find(|(other, _)| !is_each_its_own || sections.overlap(*other, at) == Overlap::Certain);
+            if let Some((_, line)) = same {
+                let message = format!("s3://{bucket}/{key} is written twice (see line {line})");
+                conflict(replica.line, message, "give one of them another key");
+            }
+            others.push((at, replica.line));
         }
     }
 }

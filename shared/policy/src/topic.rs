@@ -56,8 +56,8 @@ topics! {
     ProtectionRestored "protection.restored" Acts::Later, "A protected ref was put back.";
     ProtectionBypassed "protection.bypassed" Acts::Later, "Somebody used a bypass.";
     ProtectionWeakened "protection.weakened" Acts::Later, "Somebody weakened a protection itself.";
-    ReplicaFailed "replica.failed" Acts::Later, "A copy could not be made equal.";
-    ReplicaFixed "replica.fixed" Acts::Later, "A copy is equal again.";
+    ReplicaFailed "replica.failed" Acts::Now, "A copy could not be made equal.";
+    ReplicaFixed "replica.fixed" Acts::Now, "A copy is equal again.";
     PullRequestCreated "pull_request.created" Acts::Later, "A pull request was opened.";
     PullRequestUpdated "pull_request.updated" Acts::Later, "A pull request got new commits.";
     PullRequestCommented "pull_request.commented" Acts::Later, "Somebody commented on a pull request.";

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signalbox_aws::Bucket;
+use signalbox_local::chaos::Kind;
+use signalbox_local::s3::Versioning;
 use signalbox_local::stage::Programs;
 use signalbox_local::template::ResourceKind;
 use signalbox_local::template::stack::Made;
@@ -13,8 +15,10 @@ use signalbox_tests::{Ground, MIRROR, mirror_template, programs, template};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::task::JoinSet;
 
+use crate::replicator::world::{commit_of, dir_of, noise, set as set_ref};
+
 const POLICY: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit:\n        on: { push: { branches: [\"**\"], paths: [\"src/**\"] } }\n        start: { build: unit }\n        supersede: true\n    notifications:\n      - about: [build.*]\n        to: [team-demo]\n";
-const COPIES: &str = "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: codecommit://us-east-1/demo-copy, create: true }\n      - { to: codecommit://us-east-1/demo-mirror, create: true, role: \"arn:aws:iam::444455556666:role/SignalboxMirror\", external_id: our-copies }\n      - { to: \"https://git.example.com/demo\", credentials: signalbox/none }\n";
+const COPIES: &str = "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: codecommit://us-east-1/demo-copy, create: true }\n      - { to: codecommit://us-east-1/demo-mirror, create: true, role: \"arn:aws:iam::444455556666:role/SignalboxMirror\", external_id: our-copies }\n      - { to: \"https://git.example.com/demo\", credentials: signalbox/none }\n      - { to: \"s3://demo-backup/{repository}.bundle\" }\n";
 const PROTECTED: &str = "mode: enforce\nrepositories:\n  demo:\n    protection:\n      - { refs: [\"**\"], files: { forbid: [\"*.pem\"], submodules: [\"https://git.example.com/**\"] } }\n      - { refs: [\"refs/tags/*\"], forbid: [force-push] }\n";
 const QUICK: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"true\"]\n";
 const SLOW: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"sleep 60\"]\n";
@@ -36,8 +40,8 @@ enum Scene {
     Retried,
     /// A push whose event was lost is found by the sweep.
     Swept,
-    /// A push is copied into repositories that are made for it, here and in another account, and the sweep carries the
-    /// default branch and the description over.
+    /// A push is copied into repositories that are made for it, here and in another account, and into a bundle; the sweep
+    /// carries the default branch and the description over, and what cannot be copied is mailed.
     Copied,
     /// Pushes of all kinds are judged, a tag that was forced over is put back, and the sweep looks.
     Protected,
@@ -176,6 +180,12 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
         }
         Scene::Copied => {
             make(ground, QUICK, COPIES).await?;
+            ground.cloud().s3.create_bucket("demo-backup", Versioning::Off)?;
+            // A bundle of more than one part whose parts are not put together is taken back, and written again.
+            let here = dir_of(ground.cloud(), "demo");
+            set_ref(&here, "refs/heads/main", &commit_of(&here, &[&noise(&here, 24 * 1024 * 1024, 1)], &[]));
+            let chaos = &ground.cloud().world.chaos;
+            chaos.set(Some("fail@s3:CompleteMultipartUpload=1".parse()?));
             let tip = ground.commit("demo", "main", "one", &[("a", Some("a"))]).await?;
             let told = |count: usize| {
                 move |ground: &Ground| {
@@ -184,7 +194,20 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
                     Ok((reports >= count).then_some(()))
                 }
             };
+            let failed = |ground: &Ground| {
+                let count = ground.cloud().world.chaos.count(Kind::Fail, "s3:CompleteMultipartUpload");
+                Ok((count > 0).then_some(()))
+            };
+            ground.until("an upload that fails", failed).await?;
+            ground.cloud().world.chaos.set(None);
             ground.until("the copy's report", told(1)).await?;
+            let bundle = ground.cloud().s3.get("demo-backup", "demo.bundle")?;
+            anyhow::ensure!(bundle.is_some(), "there is no bundle");
+            let left_over = ground.uploads("demo-backup");
+            anyhow::ensure!(left_over == 0, "{left_over} uploads are left over");
+            let mail = ground.until("mail", |ground| Ok(ground.cloud().sns.inbox().into_iter().next())).await?;
+            let subject = "copy of demo on git.example.com cannot be made equal";
+            anyhow::ensure!(mail.subject == subject, "another mail came: {}", mail.subject);
             let elsewhere = ground.stage.regions().find("us-east-1").unwrap();
             let input = json!({ "repositoryName": "demo-copy", "branchName": "main" });
             let there = elsewhere.codecommit.call("GetBranch", input, &ground.developer()).await?;
@@ -264,7 +287,7 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
     if !matches!(scene, Scene::Alarms | Scene::DeadLetters) {
         for function in FUNCTIONS {
             let is_quiet = match scene {
-                Scene::Feature | Scene::Swept | Scene::Copied | Scene::Protected => function == "notifier",
+                Scene::Feature | Scene::Swept | Scene::Protected => function == "notifier",
                 _ => false,
             };
             if !is_quiet {

@@ -2,7 +2,10 @@
 
 mod accounts;
 mod again;
-mod world;
+mod bundle;
+mod steps;
+mod told;
+pub(crate) mod world;
 
 use serde_json::json;
 use signalbox_glue::Handled;
@@ -148,7 +151,7 @@ async fn a_divergence_fails_is_kept_or_is_overwritten_as_the_policy_says() {
                 told.contains("refs/heads/main diverged: the copy is at") && told.contains("reset the copy"),
                 "{told}"
             );
-            assert!(world.memory()["failing"]["demo"]["what"][0].as_str().unwrap().contains("diverged"));
+            assert!(world.memory()["failing"]["demo"]["what"][0]["reason"].as_str().unwrap().contains("diverged"));
             // A person brings the commits together, and it is over.
             let (_, merged) = git_with(&there, &["rev-parse", "refs/heads/main"], "");
             git(&here, &["fetch", "-q", &there.to_string_lossy(), "refs/heads/main"]);

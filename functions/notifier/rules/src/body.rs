@@ -1,7 +1,7 @@
 //! The body of a mail: a first line that says what to do, and then the rest.
 
 use jiff::SignedDuration;
-use signalbox_events::{BuildStatus, PhaseType};
+use signalbox_events::{BuildStatus, PhaseType, RepositoryName};
 use signalbox_policy::{Policy, Topic};
 
 use crate::cause::{Cause, Failed};
@@ -85,28 +85,53 @@ fn first_line(told: &Told<'_>, policy: &Policy) -> String {
 }
 
 /// A body grows line by line.
-struct Body(String);
+#[derive(Default)]
+pub(crate) struct Body(String);
 
 impl Body {
-    fn line(&mut self, text: &str) {
+    pub(crate) fn line(&mut self, text: &str) {
         self.0.push_str(text);
         self.0.push('\n');
     }
 
     /// A name in the margin and its value beside it, broken where it is long.
-    fn field(&mut self, name: &str, value: &str) {
+    pub(crate) fn field(&mut self, name: &str, value: &str) {
         self.line(&format!("{name:<10} {}", wrapped(value, &" ".repeat(11))));
     }
 
-    fn heading(&mut self, text: &str) {
+    pub(crate) fn heading(&mut self, text: &str) {
         self.line("");
         self.line(text);
     }
+
+    /// The text, cut where it is longer than anybody reads.
+    pub(crate) fn bounded(self) -> String {
+        let Self(mut body) = self;
+        if body.len() <= LONGEST_BODY {
+            return body;
+        }
+        let mut end = LONGEST_BODY - 40;
+        while !body.is_char_boundary(end) {
+            end -= 1;
+        }
+        body.truncate(end);
+        body.push_str("\n... (the mail was cut here)\n");
+        body
+    }
+}
+
+/// Why a mail came.
+pub(crate) fn footer(repository: &RepositoryName, topic: Topic, policy: &Policy) -> String {
+    let reason = match policy.audience(repository, topic).rules.first() {
+        Some(line) => format!("line {line} of the policy asks for {topic} of {repository}"),
+        None => format!("the policy does not say who hears of {repository}, so everybody does"),
+    };
+    format!("-- Signalbox; this came because {reason}.")
 }
 
 pub(crate) fn body(facts: &Facts, told: &Told<'_>, topic: Topic, policy: &Policy) -> String {
     let case = &told.case;
-    let mut body = Body(String::new());
+    let mut body = Body::default();
     body.line(&wrapped(&first_line(told, policy), ""));
     body.line("");
     body.field("What", &what(told));
@@ -123,26 +148,8 @@ pub(crate) fn body(facts: &Facts, told: &Told<'_>, topic: Topic, policy: &Policy
     }
     links(&mut body, facts, case);
     body.line("");
-    let who = policy.audience(&case.repository, topic);
-    let reason = match who.rules.first() {
-        Some(line) => format!("line {line} of the policy asks for {topic} of {}", case.repository),
-        None => format!("the policy does not say who hears of {}, so everybody does", case.repository),
-    };
-    body.line(&wrapped(&format!("-- Signalbox; this came because {reason}."), ""));
-    bounded(body.0)
-}
-
-fn bounded(mut body: String) -> String {
-    if body.len() <= LONGEST_BODY {
-        return body;
-    }
-    let mut end = LONGEST_BODY - 40;
-    while !body.is_char_boundary(end) {
-        end -= 1;
-    }
-    body.truncate(end);
-    body.push_str("\n... (the mail was cut here)\n");
-    body
+    body.line(&wrapped(&footer(&case.repository, topic, policy), ""));
+    body.bounded()
 }
 
 fn what(told: &Told<'_>) -> String {

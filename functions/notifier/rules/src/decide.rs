@@ -9,6 +9,7 @@ use signalbox_events::{
 };
 use signalbox_policy::{Mode, Policy, Topic};
 
+use crate::copies::{CopyNews, CopyTold, decide_copy};
 use crate::facts::{BuildFacts, Facts, Known, Origin};
 use crate::history::{Began, Finished, History, StartedFor};
 use crate::mail::{Mail, mail};
@@ -48,7 +49,7 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The event is not about a build's result.
+    /// The event is about neither a build's result nor a copy.
     NotConcerned,
     /// The build has only begun.
     NotEnded,
@@ -76,6 +77,8 @@ pub enum Reason {
     },
     /// What is new.
     News(Box<News>),
+    /// What is new about a copy.
+    Copy(CopyNews),
     /// The policy has nobody who wants to hear of it.
     Nobody {
         /// Of what.
@@ -110,6 +113,13 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         older: BTreeSet<BuildId>,
     },
+    /// Remember what was told of a copy.
+    CopyTold {
+        /// Where.
+        key: String,
+        /// What.
+        told: CopyTold,
+    },
 }
 
 impl Action {
@@ -117,7 +127,7 @@ impl Action {
     pub const fn key(&self) -> &'static str {
         match self {
             Self::Mail(_) => "mail",
-            Self::History { .. } => "history",
+            Self::History { .. } | Self::CopyTold { .. } => "history",
         }
     }
 }
@@ -325,6 +335,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
             return silent(Verdict::NotConcerned, vec![Reason::NotEnded]);
         }
         Detail::BuildState(_) => {}
+        Detail::ReplicaState(change) => return decide_copy(change, facts, policy),
         _ => return silent(Verdict::NotConcerned, vec![Reason::NotConcerned]),
     }
     let Some(build) = &facts.build else { return silent(Verdict::NotConcerned, vec![Reason::NotConcerned]) };

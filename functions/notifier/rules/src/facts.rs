@@ -9,6 +9,7 @@ use signalbox_events::{
     Event, PhaseStatus, PhaseType, ProjectName, RefName, RepositoryName,
 };
 
+use crate::copies::CopyTold;
 use crate::forebears::Forebear;
 use crate::history::History;
 use crate::links::Console;
@@ -33,6 +34,9 @@ pub struct Facts {
     pub build: Option<BuildFacts>,
     /// Why the build ran.
     pub origin: Origin,
+    /// What was told last, for an event about a copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<CopyTold>,
     /// What was built before, whether or not this build is in it.
     pub history: History,
     /// Which older commits git knows to be part of a newer one, of those that were asked about.
@@ -169,6 +173,7 @@ impl Facts {
             event,
             build,
             origin: Origin::Other,
+            copy: None,
             history: History::default(),
             forebears: Vec::new(),
             log: None,
@@ -239,6 +244,13 @@ fn without_secrets(event: &Event) -> Event {
     let (context, information) = match &mut event.detail {
         Detail::BuildState(change) => (&mut change.context, &mut change.information),
         Detail::BuildPhase(change) => (&mut change.context, &mut change.information),
+        Detail::ReplicaState(change) => {
+            // It quotes what hosts say.
+            for obstacle in &mut change.obstacles {
+                (obstacle.reason, obstacle.remedy) = (redact(&obstacle.reason), redact(&obstacle.remedy));
+            }
+            return event;
+        }
         _ => return event,
     };
     redact_all(context);

@@ -5,6 +5,8 @@
 
 mod body;
 mod cause;
+mod copies;
+mod copy_mail;
 mod decide;
 mod facts;
 mod forebears;
@@ -19,6 +21,7 @@ mod redact;
 mod render;
 mod text;
 
+pub use copies::{CopyNews, CopyTold};
 pub use decide::{Action, Decision, Reason, Verdict, decide};
 pub use facts::{
     BuildFacts, CommitFacts, Commits, Facts, Known, Origin, Rest, log_lines, plain_phases, start_record_may_still_come,

@@ -36,6 +36,11 @@ impl Console {
         self.page(&format!("codebuild/{}/projects/{project}/build/{build}/", self.account))
     }
 
+    /// The page of a repository.
+    pub(crate) fn repository(&self, repository: &RepositoryName) -> String {
+        self.page(&format!("codecommit/repositories/{repository}/browse"))
+    }
+
     /// The page of a commit.
     pub(crate) fn commit(&self, repository: &RepositoryName, commit: &CommitId) -> String {
         self.page(&format!("codecommit/repositories/{repository}/commit/{}", encoded(commit.as_str())))

@@ -33,10 +33,13 @@ pub struct Attributes {
     pub topic: Topic,
     /// The repository.
     pub repository: RepositoryName,
-    /// The full name of the branch or tag; what was built where there is neither.
-    pub reference: String,
-    /// The `CodeBuild` project.
-    pub project: String,
+    /// Of a build the full name of the branch or tag; what was built where there is neither.
+    pub reference: Option<String>,
+    /// Of a build its `CodeBuild` project.
+    pub project: Option<String>,
+    /// Of a copy where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// Teams and people that the policy names, and `everyone` where every subscriber is meant.
     pub to: Vec<String>,
 }
@@ -58,8 +61,9 @@ pub(crate) fn mail(facts: &Facts, told: &Told<'_>, topic: Topic, to: Vec<String>
         attributes: Attributes {
             topic,
             repository: told.case.repository.clone(),
-            reference: cut(&plain(told.case.place.name()), 1_000),
-            project: told.case.build.project.to_string(),
+            reference: Some(cut(&plain(told.case.place.name()), 1_000)),
+            project: Some(told.case.build.project.to_string()),
+            target: None,
             to,
         },
     }
@@ -81,17 +85,19 @@ fn subject(told: &Told<'_>) -> String {
         _ => ("was stopped", String::new()),
     };
     let (kind, reference) = case.place.said();
-    let said = |name: &str, reference: &str, repository: &str| {
+    fitted([case.name(), reference, case.repository.as_str()], |[name, reference, repository]| {
         format!("{name} {state} on {kind}{reference} of {repository}{more}")
-    };
-    let mut parts = [case.name(), reference, case.repository.as_str()].map(|part| match ascii(part).trim() {
+    })
+}
+
+/// A subject of these parts that is short enough: the longest gives way first, and each keeps both of its ends.
+pub(crate) fn fitted<const N: usize>(parts: [&str; N], said: impl Fn(&[String; N]) -> String) -> String {
+    let mut parts = parts.map(|part| match ascii(part).trim() {
         "" => "?".to_owned(),
         part => part.to_owned(),
     });
-    // The longest part gives way first; each keeps both of its ends.
     loop {
-        let [name, reference, repository] = &parts;
-        let subject = said(name, reference, repository);
+        let subject = said(&parts);
         let longest = parts.iter_mut().max_by_key(|part| part.len());
         match longest.filter(|part| subject.len() > LONGEST_SUBJECT && part.len() > 12) {
             Some(part) => {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use signalbox_events::{BuildId, CommitId, Detail, Event, RepositoryName};
 use signalbox_policy::{Policy, To};
 
+use crate::copies::CopyTold;
 use crate::decide::{Told, builds_of, told};
 use crate::facts::Facts;
 use crate::forebears::Forebear;
@@ -24,6 +25,9 @@ const FOREBEARS: usize = 20;
 pub struct Needs {
     /// The build: its details, the record of its start, and its history.
     pub build: Option<BuildId>,
+    /// Where it lies what was told last of a copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy: Option<String>,
 }
 
 /// What mail will quote.
@@ -78,7 +82,11 @@ pub fn needs(event: &Event, _policy: &Policy) -> Needs {
         Detail::BuildState(change) if change.status.is_terminal() => Some(change.build.clone()),
         _ => None,
     };
-    Needs { build }
+    let copy = match &event.detail {
+        Detail::ReplicaState(change) => Some(CopyTold::key(&change.repository, &change.target)),
+        _ => None,
+    };
+    Needs { build, copy }
 }
 
 /// Which commits must be looked for in the history of a newer one, once it is known what was built before.

@@ -3,6 +3,7 @@
 use signalbox_events::BuildStatus;
 use signalbox_policy::EVERYONE;
 
+use crate::copies::CopyNews;
 use crate::decide::{Action, Reason};
 use crate::history::{Began, Finished};
 use crate::news::{Count, News};
@@ -11,7 +12,9 @@ use crate::text::{moment, ordinal};
 /// A reason as a sentence.
 pub fn render_reason(reason: &Reason) -> String {
     match reason {
-        Reason::NotConcerned => "mail is sent about the results of builds, and this is none".to_owned(),
+        Reason::NotConcerned => {
+            "mail is sent about the results of builds and about copies, and this is neither".to_owned()
+        }
         Reason::NotEnded => "the build has only begun".to_owned(),
         Reason::NoRepository { project } => format!(
             "no CodeCommit repository is known for this build of {project}, neither from its source nor from a trigger"
@@ -30,6 +33,7 @@ pub fn render_reason(reason: &Reason) -> String {
             "no trigger started the build, and nobody knows who did".to_owned()
         }
         Reason::News(news) => render_news(news),
+        Reason::Copy(news) => render_copy_news(news),
         Reason::Nobody { topic, repository } => {
             format!("the policy has nobody who wants to hear of {topic} of {repository}")
         }
@@ -52,6 +56,18 @@ fn audience(to: &[String], all: &str) -> String {
         (named, false) => named,
         (named, true) if named.is_empty() => all.to_owned(),
         (named, true) => format!("{all} (by name {named})"),
+    }
+}
+
+fn render_copy_news(news: &CopyNews) -> String {
+    match news {
+        CopyNews::Fails => "the copy cannot be made equal".to_owned(),
+        CopyNews::Changed => "the copy still cannot be made equal, and what is wrong has changed".to_owned(),
+        CopyNews::Equal => "the copy is equal again".to_owned(),
+        CopyNews::Late { newer } => {
+            format!("it comes late: what was seen of the copy at {} was told already", moment(*newer))
+        }
+        CopyNews::Told => "this very thing was told already".to_owned(),
     }
 }
 
@@ -122,5 +138,6 @@ pub fn render_action(action: &Action) -> String {
             };
             format!("remember that {} {ended}", build(finished))
         }
+        Action::CopyTold { .. } => "remember what was told of the copy".to_owned(),
     }
 }

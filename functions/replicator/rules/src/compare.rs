@@ -264,10 +264,10 @@ fn is_new(facts: &ReplicaFacts, direction: Direction) -> bool {
     }
 }
 
-type Wanted<'a> = BTreeMap<RefName, BTreeMap<&'a RefName, &'a Object>>;
+pub(crate) type Wanted<'a> = BTreeMap<RefName, BTreeMap<&'a RefName, &'a Object>>;
 
 /// What the target shall have: under each of its names the refs of the source that are called so there.
-fn wanted<'a>(source: &'a Listing, names: Names<'_>) -> Wanted<'a> {
+pub(crate) fn wanted<'a>(source: &'a Listing, names: Names<'_>) -> Wanted<'a> {
     let mut wanted = Wanted::new();
     for (name, id) in &source.refs {
         if let Some(there) = names.there(name) {

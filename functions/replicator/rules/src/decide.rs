@@ -1,22 +1,20 @@
 //! What is done to each copy, and why.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use signalbox_events::{RefName, RepositoryName};
+use signalbox_events::{Obstacle, ObstacleKind, RefName, RepositoryName};
 use signalbox_policy::{Create, Mode, OnDivergence, Policy};
 
+use crate::bundle::{bundle_of, compare_bundle};
 use crate::compare::{Command, Described, Direction, Failed, Left, Plan, agree, compare_in};
 use crate::facts::{Facts, Lasting, Listing, Origin, ReplicaFacts, SourceFacts, TargetFacts};
-use crate::memory::Memory;
+use crate::memory::{Failing, Memory, Standing};
 use crate::place::{Copied, Home, Place, copies_of, is_mutual, memory_key, way_back};
 use crate::refs::Names;
-use crate::render::render_failed;
+use crate::render::obstacle_of;
 
 /// A target that could not be reached for this long after a push is told.
 const LATE: SignedDuration = SignedDuration::from_mins(10);
-
-/// A memory keeps at most this many sentences.
-const MOST_TOLD: usize = 20;
 
 /// A report keeps at most this many commands of a copy.
 const REPORTED: usize = 500;
@@ -81,7 +79,7 @@ pub enum Reason {
         /// Where it is.
         target: String,
         /// What is wrong.
-        what: String,
+        what: Obstacle,
     },
     /// A copy cannot be looked at now.
     Later {
@@ -89,6 +87,11 @@ pub enum Reason {
         target: String,
         /// Why.
         what: String,
+    },
+    /// There is nothing to put into a bundle.
+    NothingToBundle {
+        /// Where it would be.
+        target: String,
     },
     /// The facts say nothing of it: they were gathered for another policy.
     FactsMissing {
@@ -109,8 +112,8 @@ pub enum Action {
         key: String,
         /// Where the copy is.
         target: String,
-        /// What is wrong with it, each as a sentence.
-        troubles: Vec<String>,
+        /// How it stands; nothing of one that must be looked at again.
+        troubles: Vec<Obstacle>,
     },
     /// Have the event come again.
     ComeAgain {
@@ -145,7 +148,9 @@ impl Decision {
         !self.reasons.iter().any(|reason| match reason {
             Reason::Trouble { .. } | Reason::FactsMissing { .. } => true,
             Reason::Compared { failed, .. } => !failed.is_empty(),
-            Reason::NoReplica | Reason::SourceGone { .. } | Reason::Later { .. } => false,
+            Reason::NoReplica | Reason::SourceGone { .. } | Reason::NothingToBundle { .. } | Reason::Later { .. } => {
+                false
+            }
         })
     }
 
@@ -229,30 +234,28 @@ fn decide_one(
 ) {
     let target = place.to_string();
     let home = facts.home();
-    let trouble = match trouble(facts, &home, source, policy, (copy, &place, known)) {
-        Ok(()) => None,
+    match trouble(facts, &home, source, policy, (copy, &place, known)) {
+        Ok(()) => {}
         Err(Trouble::Lasting(what)) => {
             decision.reasons.push(Reason::Trouble { target: target.clone(), what: what.clone() });
-            Some(what)
+            return remember(source, (&key, &target, known), vec![what], decision);
+        }
+        Err(Trouble::Busy(what)) => {
+            decision.reasons.push(Reason::Later { target: target.clone(), what: what.clone() });
+            return decision.actions.push(Action::ComeAgain { target, what });
         }
         Err(Trouble::Passing(what)) => {
             decision.reasons.push(Reason::Later { target: target.clone(), what: what.clone() });
-            if is_late(facts) {
-                remember(source, (&key, &target, known), vec![what.clone()], decision);
+            if facts.is_late(facts.now) {
+                remember(source, (&key, &target, known), vec![out_of_reach(&what)], decision);
             }
-            decision.actions.push(Action::ComeAgain { target, what });
-            return;
+            return decision.actions.push(Action::ComeAgain { target, what });
         }
-    };
-    if let Some(what) = trouble {
-        remember(source, (&key, &target, known), vec![what], decision);
-        return;
     }
-    let direction = direction(&home, source, policy, copy, &place);
-    let mut plan = compare_in(listing, known, copy.replica, direction);
-    // Only AWS's own API sets a default branch.
-    if !matches!(place, Place::CodeCommit { .. }) {
-        plan.head = None;
+    let plan = plan(&home, source, policy, (copy, &place), (listing, known));
+    let there = known.target.listing();
+    if matches!(place, Place::Bundle { .. }) && plan == Plan::default() && there.is_some_and(|it| it.refs.is_empty()) {
+        decision.reasons.push(Reason::NothingToBundle { target: target.clone() });
     }
     decision.reasons.push(Reason::Compared {
         target: target.clone(),
@@ -265,17 +268,38 @@ fn decide_one(
     let create = if known.target == TargetFacts::Missing { Create::WhereMissing } else { Create::Never };
     let is_described_anew = matches!(plan.description, Described::Becomes { .. });
     if !plan.commands.is_empty() || plan.head.is_some() || is_described_anew || create == Create::WhereMissing {
-        let head = known.target.listing().and_then(|listing| listing.head.clone());
+        let head = there.and_then(|listing| listing.head.clone());
         decision.actions.push(Action::Copy(Box::new(Copy { key, place, create, plan, head, left_out: 0 })));
         return;
     }
-    let troubles = plan.failed.iter().map(render_failed).collect();
-    let agreed = known.target.listing().map(|there| agreed_now(listing, there, copy, &known.memory));
+    let troubles: Vec<Obstacle> = plan.failed.iter().map(obstacle_of).collect();
+    let agreed = there.map(|there| agreed_now(listing, there, copy, &known.memory));
     if agreed.is_some_and(|agreed| agreed != known.memory) {
-        let troubles = first(troubles);
         decision.actions.push(Action::Remember { key, target, troubles });
     } else {
         remember(source, (&key, &target, known), troubles, decision);
+    }
+}
+
+/// What makes a target equal.
+fn plan(
+    home: &Home,
+    source: &RepositoryName,
+    policy: &Policy,
+    (copy, place): (&Copied<'_>, &Place),
+    (listing, known): (&Listing, &ReplicaFacts),
+) -> Plan {
+    let nothing = Listing::default();
+    match place {
+        Place::Bundle { .. } => compare_bundle(listing, known.target.listing().unwrap_or(&nothing), copy.replica),
+        Place::CodeCommit { .. } => {
+            compare_in(listing, known, copy.replica, direction(home, source, policy, copy, place))
+        }
+        // Only AWS's own API sets a default branch.
+        Place::Https { .. } | Place::Nowhere { .. } => {
+            let plan = compare_in(listing, known, copy.replica, direction(home, source, policy, copy, place));
+            Plan { head: None, ..plan }
+        }
     }
 }
 
@@ -300,9 +324,25 @@ fn direction(home: &Home, source: &RepositoryName, policy: &Policy, copy: &Copie
 /// What keeps a copy from being compared at all.
 enum Trouble {
     /// A person must mend it.
-    Lasting(String),
+    Lasting(Obstacle),
     /// It may pass.
     Passing(String),
+    /// Somebody copies it already.
+    Busy(String),
+}
+
+/// What a person can do about what cannot be read or written: what it is, the reason says.
+const MEND: &str = "Mend that; the next push and each sweep look again";
+
+/// Something that a person must mend before a copy can be made at all.
+pub fn unusable(what: &str) -> Obstacle {
+    Obstacle::of_copy(ObstacleKind::Unusable, what, MEND)
+}
+
+/// Something that may pass, and has not for a while.
+pub fn out_of_reach(what: &str) -> Obstacle {
+    let remedy = "It is tried again by itself; look whether the other side is there";
+    Obstacle::of_copy(ObstacleKind::OutOfReach, what, remedy)
 }
 
 fn trouble(
@@ -312,59 +352,50 @@ fn trouble(
     policy: &Policy,
     (copy, place, known): (&Copied<'_>, &Place, &ReplicaFacts),
 ) -> Result<(), Trouble> {
-    let lasting = |what: &str| Err(Trouble::Lasting(what.to_owned()));
+    let lasting =
+        |what: &str, remedy: &str| Err(Trouble::Lasting(Obstacle::of_copy(ObstacleKind::Unusable, what, remedy)));
     if let Place::Nowhere { .. } = place {
-        return lasting("this is no name of a CodeCommit repository; mend `to` in the policy");
+        return lasting("this is no name of a CodeCommit repository", "Mend `to` in the policy");
     }
     if place.neighbour(home) == Some(source) {
-        return lasting("the repository would be its own copy; mend `to` in the policy");
+        return lasting("the repository would be its own copy", "Mend `to` in the policy");
     }
     // Only here it is known which account a role leads to; what can be told without it, the policy's check tells.
     let overwrites = copy.replica.on_divergence == OnDivergence::Overwrite;
     if overwrites && way_back(policy, source, home, copy, place) == Some(OnDivergence::Overwrite) {
-        return lasting("the two repositories overwrite each other; use on_divergence: fail or keep in one of them");
+        let remedy = "Use on_divergence: fail or keep in one of them";
+        return lasting("the two repositories overwrite each other", remedy);
     }
     if let Some(working) = known.memory.working.as_ref().filter(|working| working.until > facts.now) {
         let what = format!("another invocation copies it, until {} at most", working.until);
-        return Err(Trouble::Passing(what));
+        return Err(Trouble::Busy(what));
     }
     match &known.target {
         TargetFacts::Listed(_) => Ok(()),
         TargetFacts::Missing if copy.replica.create == Create::WhereMissing => Ok(()),
         TargetFacts::Missing => {
-            lasting("there is no such repository, or it may not be seen; make it, or let the policy say `create: true`")
+            let remedy = "Make it, or let the policy say `create: true`";
+            lasting("there is no such repository, or it may not be seen", remedy)
         }
-        TargetFacts::Unreadable { what, lasting: Lasting::UntilMended } => Err(Trouble::Lasting(what.clone())),
+        TargetFacts::Unreadable { what, lasting: Lasting::UntilMended } => Err(Trouble::Lasting(unusable(what))),
         TargetFacts::Unreadable { what, lasting: Lasting::ForNow } => Err(Trouble::Passing(what.clone())),
     }
 }
 
-fn is_late(facts: &Facts) -> bool {
-    matches!(&facts.origin, Origin::Event(push) if push.at.is_some_and(|at| facts.now.duration_since(at) > LATE))
-}
-
-/// Has a change of what is wrong remembered; what is remembered already is told already.
+/// Has a change of what is wrong remembered, and told where it was not; what is remembered and told already needs nothing.
 fn remember(
     source: &RepositoryName,
     (key, target, known): (&str, &str, &ReplicaFacts),
-    troubles: Vec<String>,
+    troubles: Vec<Obstacle>,
     decision: &mut Decision,
 ) {
-    let troubles = first(troubles);
-    let before = known.memory.failing.get(source).map(|failing| &failing.what);
-    if before.map_or(troubles.is_empty(), |before| *before == troubles) {
+    let before = known.memory.failing.get(source);
+    let since = before.map(|before| before.since).unwrap_or_default();
+    let after = (!troubles.is_empty()).then(|| Failing::new(troubles.clone(), since));
+    if before == after.as_ref() && known.memory.is_told(source) {
         return;
     }
     decision.actions.push(Action::Remember { key: key.to_owned(), target: target.to_owned(), troubles });
-}
-
-fn first(mut troubles: Vec<String>) -> Vec<String> {
-    let beyond = troubles.len().saturating_sub(MOST_TOLD);
-    troubles.truncate(MOST_TOLD);
-    if beyond > 0 {
-        troubles.push(format!("and {beyond} more"));
-    }
-    troubles
 }
 
 /// The commands that a target still needs, seen what it has now.
@@ -375,13 +406,17 @@ pub fn commands_left(facts: &Facts, policy: &Policy, key: &str, listed: &Listing
     let (copies, home) = (copies_of(policy, source), facts.home());
     let found = copies.iter().find(|(copy, place)| memory_key(source, &home, copy, place) == key);
     let Some((copy, place)) = found else { return Vec::new() };
-    let direction = direction(&home, source, policy, copy, place);
-    compare_in(listing, &known, copy.replica, direction).commands
+    plan(&home, source, policy, (copy, place), (listing, &known)).commands
 }
 
 impl Facts {
-    /// The memory of a copy after it was looked at once more: what is agreed on now, and what is wrong.
-    pub fn settled(&self, policy: &Policy, key: &str, troubles: Vec<String>) -> Option<Memory> {
+    /// Whether the push that is looked at is so long ago that people should hear what keeps it from being copied.
+    pub fn is_late(&self, now: Timestamp) -> bool {
+        matches!(&self.origin, Origin::Event(push) if push.at.is_some_and(|at| now.duration_since(at) > LATE))
+    }
+
+    /// The memory of a copy after it was looked at once more: what is agreed on now, and how it stands.
+    pub fn settled(&self, policy: &Policy, key: &str, standing: Standing) -> Option<Memory> {
         let source = self.repository.as_ref()?;
         let known = self.replicas.get(key)?;
         let SourceFacts::Listed(listing) = &self.source else { return None };
@@ -393,6 +428,14 @@ impl Facts {
         };
         memory.target = place.to_string();
         memory.working = None;
-        Some(memory.with_trouble(source, first(troubles), self.now))
+        Some(memory.standing(source, standing, self.now))
+    }
+
+    /// The refs that a bundle under this key shall hold, and what its `HEAD` names.
+    pub fn bundle(&self, policy: &Policy, key: &str) -> Option<Listing> {
+        let (Some(source), SourceFacts::Listed(listing)) = (&self.repository, &self.source) else { return None };
+        let copies = copies_of(policy, source);
+        let (copy, _) = copies.iter().find(|(copy, place)| memory_key(source, &self.home(), copy, place) == key)?;
+        Some(bundle_of(listing, copy.replica))
     }
 }

@@ -6,6 +6,7 @@
 //! An event only says *look now*. What is compared is what the source has, what the target has, and what both had when they
 //! were last equal; so it does not matter how often an event comes, nor in which order.
 
+mod bundle;
 mod compare;
 mod decide;
 mod facts;
@@ -15,13 +16,18 @@ mod place;
 mod pushes;
 mod refs;
 mod render;
+mod steps;
 
+pub use bundle::{BUNDLE_BEGINNING, Found, bundle_header, bundle_listing};
 pub use compare::{Because, Command, Described, Failed, Left, Plan, Trouble, Why, compare, unsure};
-pub use decide::{Action, Copy, Decision, Reason, Verdict, commands_left, decide};
+pub use decide::{Action, Copy, Decision, Reason, Verdict, commands_left, decide, out_of_reach, unusable};
 pub use facts::{Facts, Lasting, Listing, Object, Origin, Push, Refs, ReplicaFacts, SourceFacts, TargetFacts};
-pub use memory::{Failing, Memory, Working};
+pub use memory::{Failing, Memory, Standing, Told, Working, WrittenBundle};
 pub use needs::{Cursor, Needs, ReplicaNeeds, has_replicas, needs, needs_of};
 pub use place::{Copied, Home, Place, copies_of, memory_key};
 pub use pushes::{MOST_COMMANDS, pushes};
 pub use refs::{Names, copied_kinds};
-pub use render::{render_action, render_command, render_failed, render_left, render_reason};
+pub use render::{
+    obstacle_of, render_action, render_command, render_left, render_reason, too_far, too_large, too_late,
+};
+pub use steps::{GotOn, Unfit, divided, is_branch};

@@ -1,7 +1,10 @@
 //! Every sentence that the replicator says, in one place.
 
+use signalbox_events::{Obstacle, ObstacleKind};
+
 use crate::compare::{Because, Command, Described, Failed, Left, Trouble, Why};
 use crate::decide::{Action, Reason};
+use crate::steps::Unfit;
 
 /// A sentence names at most this many refs.
 const MOST_NAMED: usize = 20;
@@ -17,7 +20,7 @@ pub fn render_reason(reason: &Reason) -> String {
                 text.push_str(&format!(", {} to move", refs(*moves)));
             }
             let left = list(left, render_left);
-            let failed = list(failed, render_failed);
+            let failed = list(failed, |failed| obstacle_of(failed).to_string());
             let description = match description {
                 Described::Equal | Described::Becomes { .. } => String::new(),
                 Described::Left(why) => format!("the description is left as it is: {}", render_why(*why)),
@@ -28,7 +31,11 @@ pub fn render_reason(reason: &Reason) -> String {
             }
             text
         }
-        Reason::Trouble { target, what } | Reason::Later { target, what } => format!("{target}: {what}"),
+        Reason::Trouble { target, what } => format!("{target}: {what}"),
+        Reason::Later { target, what } => format!("{target}: {what}"),
+        Reason::NothingToBundle { target } => {
+            format!("{target}: the source has nothing that is copied, and git knows no empty bundle: none is written")
+        }
         Reason::FactsMissing { target } => format!("{target}: the facts say nothing of it; gather them anew"),
     }
 }
@@ -50,12 +57,17 @@ pub fn render_action(action: &Action) -> String {
             if let Described::Becomes { new, .. } = &copy.plan.description {
                 steps.push(format!("make the description {new:?}"));
             }
+            if let crate::place::Place::Bundle { .. } = copy.place {
+                return format!("{}: write a bundle: {}", copy.place, steps.join("; "));
+            }
             format!("{}: {}", copy.place, steps.join("; "))
         }
         Action::Remember { target, troubles, .. } if troubles.is_empty() => {
             format!("{target}: remember what both sides agree on")
         }
-        Action::Remember { target, troubles, .. } => format!("{target}: remember that {}", troubles.join("; ")),
+        Action::Remember { target, troubles, .. } => {
+            format!("{target}: remember that {}", list(troubles, ToString::to_string))
+        }
         Action::ComeAgain { target, .. } => format!("{target}: look again"),
     }
 }
@@ -86,36 +98,90 @@ fn render_why(why: Why) -> &'static str {
     }
 }
 
-/// A ref that cannot be made equal, as a sentence that says what a person can do.
-pub fn render_failed(failed: &Failed) -> String {
+/// A ref that cannot be made equal, with the reason and with what a person can do.
+pub fn obstacle_of(failed: &Failed) -> Obstacle {
     let name = &failed.name;
+    let obstacle = |kind, reason: String, remedy: &str| Obstacle::of_ref(name.clone(), kind, reason, remedy);
     match &failed.trouble {
-        Trouble::Diverged { here, there } => format!(
-            "{name} diverged: the copy is at {}, which the source at {} never had. Push that commit to the source or reset the \
-             copy, or let the policy say on_divergence: overwrite",
-            there.short(),
-            here.short()
+        Trouble::Diverged { here, there } => obstacle(
+            ObstacleKind::Diverged,
+            format!(
+                "{name} diverged: the copy is at {}, which the source at {} never had",
+                there.short(),
+                here.short()
+            ),
+            "Push that commit to the source or reset the copy, or let the policy say on_divergence: overwrite",
         ),
-        Trouble::EndedThere { here } => format!(
-            "{name} was deleted in the copy; the source is at {}. Delete it in the source, too, or push it to the copy, or let \
-             the policy say on_divergence: overwrite",
-            here.short()
+        Trouble::EndedThere { here } => obstacle(
+            ObstacleKind::DeletedThere,
+            format!("{name} was deleted in the copy; the source is at {}", here.short()),
+            "Delete it in the source, too, or push it to the copy, or let the policy say on_divergence: overwrite",
         ),
-        Trouble::MovedThere { there } => format!(
-            "{name} was deleted in the source, and the copy moved on to {}. Delete it in the copy, or push that commit to the \
-             source",
-            there.short()
+        Trouble::MovedThere { there } => obstacle(
+            ObstacleKind::MovedThere,
+            format!("{name} was deleted in the source, and the copy moved on to {}", there.short()),
+            "Delete it in the copy, or push that commit to the source",
         ),
         Trouble::Collision { names } => {
             let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
-            format!("{} have the same name in the copy, {name}. Mend `map` in the policy", names.join(" and "))
+            let reason = format!("{} have the same name in the copy, {name}", names.join(" and "));
+            obstacle(ObstacleKind::Collision, reason, "Mend `map` in the policy")
         }
-        Trouble::SourceEmpty { there } => format!(
-            "the source has no refs at all, and the copy has {}: nothing is deleted for that. If it is meant, delete them in \
-             the copy",
-            refs(*there)
+        Trouble::SourceEmpty { there } => Obstacle::of_copy(
+            ObstacleKind::SourceEmpty,
+            format!("the source has no refs at all, and the copy has {}: nothing is deleted for that", refs(*there)),
+            "If it is meant, delete them in the copy, or the bundle",
         ),
-        Trouble::OddName => format!("{name:?} is a name that cannot be copied. Rename it in the source"),
+        Trouble::OddName => obstacle(
+            ObstacleKind::OddName,
+            format!("{name:?} is a name that cannot be copied"),
+            "Rename it in the source",
+        ),
+    }
+}
+
+/// A push that has no part which fits into an invocation.
+pub fn too_far(command: &Command, unfit: &Unfit) -> Obstacle {
+    let reason = format!(
+        "{} is out of reach: {} of its pack had come when {} s were over, and a target keeps nothing of half a pack. {NOTHING_SMALLER}",
+        render_way(command),
+        size(unfit.bytes),
+        unfit.seconds,
+    );
+    let remedy = "Push it once by hand, then the copy goes on by itself";
+    Obstacle::of_ref(command.name.to_string(), ObstacleKind::TooLarge, reason, remedy)
+}
+
+/// A push that has no part which the target takes.
+pub fn too_large(command: &Command, bytes: u64, words: &str) -> Obstacle {
+    let reason = format!(
+        "{} is out of reach: its pack is larger than the target takes, {} had been sent ({words}). {NOTHING_SMALLER}",
+        render_way(command),
+        size(bytes),
+    );
+    let remedy = "Let the target take larger packs, or push it once by hand";
+    Obstacle::of_ref(command.name.to_string(), ObstacleKind::TooLarge, reason, remedy)
+}
+
+/// What stood behind a push that is out of reach, when the time was over.
+pub fn too_late() -> Obstacle {
+    let reason = "what was tried behind it did not get through in time either";
+    Obstacle::of_copy(ObstacleKind::TooLarge, reason, "")
+}
+
+const NOTHING_SMALLER: &str = "There is no commit on the way at which the source would end a smaller one";
+
+fn render_way(command: &Command) -> String {
+    let place =
+        |at: &Option<crate::facts::Object>| at.as_ref().map_or("nothing".to_owned(), |at| at.short().to_owned());
+    format!("{} from {} to {}", command.name, place(&command.old), place(&command.new))
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => format!("{bytes} bytes"),
+        10_000..10_000_000 => format!("{} kB", bytes / 1_000),
+        _ => format!("{} MB", bytes / 1_000_000),
     }
 }
 

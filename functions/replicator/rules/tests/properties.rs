@@ -189,7 +189,7 @@ impl World {
         if !dies {
             let there = self.listing(from.other());
             facts.replicas.get_mut(&key).unwrap().target = TargetFacts::Listed(there);
-            let memory = facts.settled(&self.policy, &key, Vec::new()).unwrap();
+            let memory = facts.settled(&self.policy, &key, Standing::Equal).unwrap();
             self.memories.insert(key, (seen + 2, memory));
         }
         for (side, at) in &self.tombs {

@@ -103,9 +103,9 @@ fn a_deletion_is_kept_where_the_policy_says_so_and_two_names_for_one_are_told() 
     let map = "{ to: codecommit://us-east-1/demo, map: { \"refs/heads/a\": \"refs/heads/b\" } }";
     let plan = plan(map, "a=a b=b", &known("", "", ""));
     assert_eq!(words(&plan), ["Collision b"]);
-    let told = render_failed(plan.failed.first().unwrap());
+    let told = obstacle_of(plan.failed.first().unwrap());
     assert_eq!(
-        told,
+        told.to_string(),
         "refs/heads/a and refs/heads/b have the same name in the copy, refs/heads/b. Mend `map` in the policy"
     );
 }
@@ -227,7 +227,7 @@ fn the_description_goes_along_unless_the_copy_has_one_of_its_own() {
             // Once both sides have it, it is what they agreed on.
             let key = facts.replicas.keys().next().unwrap().clone();
             facts.replicas.get_mut(&key).unwrap().target = TargetFacts::Listed(described(here));
-            assert_eq!(facts.settled(&policy, &key, Vec::new()).unwrap().description, here);
+            assert_eq!(facts.settled(&policy, &key, Standing::Equal).unwrap().description, here);
         }
     }
 }
@@ -248,10 +248,15 @@ fn what_is_wrong_is_remembered_once_and_told_with_what_to_do() {
     assert_eq!(first.verdict, Verdict::Fail);
     assert!(!first.is_complete());
     let [Action::Remember { troubles, .. }] = first.actions.as_slice() else { panic!("{first:?}") };
-    assert!(troubles.iter().all(|trouble| trouble.contains("create: true")), "{troubles:?}");
+    assert!(troubles.iter().all(|trouble| trouble.remedy.contains("create: true")), "{troubles:?}");
     let demo = RepositoryName::parse("demo").unwrap();
-    let memory = Memory::default().with_trouble(&demo, troubles.clone(), Timestamp::UNIX_EPOCH);
-    let again = decide(&facts(TargetFacts::Missing, memory, &policy), &policy);
+    let memory = Memory::default().standing(&demo, Standing::Failing(troubles.clone()), Timestamp::UNIX_EPOCH);
+    // What nobody was told yet is told.
+    let untold = decide(&facts(TargetFacts::Missing, memory.clone(), &policy), &policy);
+    assert_eq!(untold.actions, first.actions);
+    let stack = signalbox_events::StackName::parse("signalbox").unwrap();
+    let change = memory.untold("key", &demo, &stack, Timestamp::UNIX_EPOCH).unwrap();
+    let again = decide(&facts(TargetFacts::Missing, memory.with_told(&change), &policy), &policy);
     assert_eq!(again.actions, []);
     assert!(!again.is_complete());
 }

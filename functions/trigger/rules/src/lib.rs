@@ -23,5 +23,5 @@ pub use journal::{Arrival, Journal, Known, Origin, TakenUp};
 pub use needs::{Needs, PushNeeds, SweepNeeds, Target, TriggerNeeds, WhichFiles, needs, push_of, scope};
 pub use render::{render_action, render_reason};
 pub use state::{PastStart, RefState};
-pub use sweep::{BeginsAnew, Cursor, Look, Memory, Moved, SWEPT, SWEPT_IN_PART, Seen, Tip, may_start, wanted};
+pub use sweep::{BeginsAnew, Cursor, Look, Memory, Moved, Seen, Tip, may_start, wanted};
 pub use trouble::{Failed, NotSwept, Trouble};

@@ -27,12 +27,6 @@ const REFRESH: SignedDuration = SignedDuration::from_hours(12);
 /// A scheduled event that is this much older than a sweep was waiting when that one began.
 const OVERDUE: SignedDuration = SignedDuration::from_mins(1);
 
-/// The verdict of a sweep that found nothing, while nothing is open of any sweep before it.
-pub const SWEPT: &str = "swept";
-
-/// The verdict of a sweep while something is open that could not be looked at or dealt with, told of before or not.
-pub const SWEPT_IN_PART: &str = "swept in part";
-
 /// Where the next sweep goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 use signalbox_aws::{LogLine, Logs};
-use signalbox_trigger_rules::{SWEPT, SWEPT_IN_PART};
+use signalbox_ledger::{SWEPT, SWEPT_IN_PART};
 
 use crate::command::account::{Entered, FunctionParts};
 

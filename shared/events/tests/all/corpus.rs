@@ -97,6 +97,7 @@ fn kind(detail: &Detail) -> String {
         Detail::StageExecution(run) => return format!("codepipeline-stage-{}", run.state).to_lowercase(),
         Detail::ActionExecution(run) => return format!("codepipeline-action-{}", run.state).to_lowercase(),
         Detail::Scheduled(_) => "scheduled",
+        Detail::ReplicaState(_) => "signalbox-replica",
     };
     text.to_owned()
 }

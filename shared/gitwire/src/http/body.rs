@@ -16,6 +16,9 @@ use super::failure::{Cause, Failure};
 use super::pack_stream::PackStream;
 use crate::PackSummary;
 
+/// The longest chunk of what was held back, as long as git's own are: some servers take none that is much longer.
+const CHUNK: usize = 64 * 1024;
+
 /// What goes into a request.
 #[derive(Debug)]
 pub(crate) enum RequestBody {
@@ -69,7 +72,7 @@ pub(crate) enum Progress {
 /// The body of a push: what was held back until it was known to be long, then the source's pack as the target takes it.
 #[derive(Debug)]
 pub(crate) struct Pump {
-    held: Option<Bytes>,
+    held: Bytes,
     pack: PackStream,
     progress: Arc<Mutex<Progress>>,
     /// Ends when whoever waits for the push gives up.
@@ -88,15 +91,16 @@ impl Pump {
         let progress = Arc::new(Mutex::new(Progress::Sending(Instant::now())));
         let (sender, owner) = oneshot::channel();
         let handle = PumpHandle { progress: Arc::clone(&progress), _owner: sender };
-        (Self { held: Some(held), pack, progress, owner }, handle)
+        (Self { held, pack, progress, owner }, handle)
     }
 
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Torn>>> {
         if Pin::new(&mut self.owner).poll(context).is_ready() {
             return Poll::Ready(Some(Err(Torn)));
         }
-        if let Some(held) = self.held.take() {
-            return Poll::Ready(Some(Ok(held)));
+        if !self.held.is_empty() {
+            let chunk = self.held.split_to(CHUNK.min(self.held.len()));
+            return Poll::Ready(Some(Ok(chunk)));
         }
         let (progress, answer) = match self.pack.poll_piece(context) {
             Poll::Pending => (Progress::Waiting, Poll::Pending),

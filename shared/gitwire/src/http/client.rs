@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT};
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client as Connections;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -14,9 +13,10 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 use super::authorization::Authorization;
 use super::body::{RequestBody, Watched};
+use super::connect::Prompt;
 use super::failure::{Cause, Failure, cause_of};
 use super::url::RemoteUrl;
-use crate::{Advertisement, AdvertisementReader, Reader, Version};
+use crate::{Advertisement, AdvertisementReader, Outcome, Reader, Report, Version};
 
 /// Hosts tell git from browsers by how this begins.
 const NAME: &str = concat!("git/signalbox-", env!("CARGO_PKG_VERSION"));
@@ -28,7 +28,7 @@ const MOST_WORDS: usize = 1024;
 /// How long is waited for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// For a connection.
+    /// For a connection, the handshake of TLS included.
     pub connect: Duration,
     /// For the beginning of an answer: a server may have much to do first, and after a pack it has to check it.
     pub answer: Duration,
@@ -54,7 +54,7 @@ pub struct NoCertificates(String);
 /// Connections to git hosts. To be made once: reading the system's certificates is the dearest part.
 #[derive(Debug, Clone)]
 pub struct Client {
-    connections: Connections<HttpsConnector<HttpConnector>, RequestBody>,
+    connections: Connections<Prompt, RequestBody>,
     patience: Patience,
 }
 
@@ -92,7 +92,7 @@ impl Client {
             .pool_timer(TokioTimer::new())
             // A function that was frozen in between must not write into a connection that is long gone.
             .pool_idle_timeout(Duration::from_secs(20))
-            .build(connector);
+            .build(Prompt::new(connector, patience.connect));
         Ok(Self { connections, patience })
     }
 }
@@ -134,6 +134,19 @@ impl Remote {
 
     pub(crate) fn patience(&self) -> Patience {
         self.client.patience
+    }
+
+    /// What became of a push, without the credential, should the target have repeated it.
+    pub(crate) fn scrubbed(&self, mut report: Report) -> Report {
+        let Some(authorization) = &self.authorization else { return report };
+        report.messages = authorization.scrub(&report.messages);
+        report.unpack = report.unpack.map_err(|words| authorization.scrub(&words));
+        for result in &mut report.results {
+            if let Outcome::Refused(words) = &mut result.outcome {
+                *words = authorization.scrub(words);
+            }
+        }
+        report
     }
 
     /// A failure of this repository.

@@ -9,6 +9,20 @@ use tokio_rustls::rustls as tls;
 use super::authorization::Authorization;
 use crate::{PackFault, WireError};
 
+/// Words by which a server says, in the protocol itself, what a status would say: trying again changes nothing.
+const NO_WORDS: &[&str] = &[
+    "access denied",
+    "access forbidden",
+    "authentication failed",
+    "forbidden",
+    "not authorized",
+    "not permitted",
+    "permission denied",
+    "repository does not exist",
+    "repository not found",
+    "unauthorized",
+];
+
 /// A step that failed: which, where, why.
 #[derive(Debug)]
 pub struct Failure {
@@ -118,6 +132,7 @@ impl Failure {
         match &self.cause {
             Cause::Unreachable(_) | Cause::BrokenOff(_) | Cause::Stalled { .. } => Kind::Retry,
             Cause::Status { status: 408 | 425 | 429 | 500 | 502..=504 | 506..=599, .. } => Kind::Retry,
+            Cause::Wire(WireError::Said(words)) if says_no(words) => Kind::Refused,
             Cause::Wire(WireError::Ended { .. } | WireError::Said(_)) => Kind::Retry,
             Cause::Wire(WireError::Pack(PackFault::TooShort { .. } | PackFault::Trailer { .. })) => Kind::Retry,
             _ => Kind::Refused,
@@ -140,6 +155,11 @@ impl Failure {
         }
         self
     }
+}
+
+fn says_no(words: &str) -> bool {
+    let words = words.to_lowercase();
+    NO_WORDS.iter().any(|no| words.contains(no))
 }
 
 /// Sorts what the HTTP client says; none of its errors holds a header or a URL.

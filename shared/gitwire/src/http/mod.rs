@@ -11,7 +11,9 @@
 mod authorization;
 mod body;
 mod client;
+mod connect;
 mod failure;
+mod history;
 mod known;
 mod pack_stream;
 mod source;

@@ -120,7 +120,8 @@ impl Target {
             // It may begin at once, and go on only when hooks have run.
             read_all(answer.patiently(self.remote.patience().answer), report).await
         };
-        sent.await.map_err(|cause| self.remote.failure(DOING, cause))
+        let report = sent.await.map_err(|cause| self.remote.failure(DOING, cause))?;
+        Ok(self.remote.scrubbed(report))
     }
 
     async fn send_pump(
@@ -145,7 +146,7 @@ impl Target {
             cause = handle.stall(self.remote.patience()) => Err(cause),
         };
         match ended {
-            Ok(report) => Ok(Pushed { report, pack: handle.summary() }),
+            Ok(report) => Ok(Pushed { report: self.remote.scrubbed(report), pack: handle.summary() }),
             // What tore the request is worth more than the target's view of it.
             Err(cause) => Err(handle.take_failure().unwrap_or_else(|| self.remote.failure(DOING, cause))),
         }

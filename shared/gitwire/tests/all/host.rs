@@ -1,7 +1,7 @@
 //! `git http-backend` behind a small HTTP server that remembers what it was asked.
 
 use std::convert::Infallible;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, Weak};
@@ -15,6 +15,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use signalbox_gitwire::http::{Authorization, Client, Patience, Remote, RemoteUrl};
+use signalbox_gitwire::pkt::{self, Decoder, Pkt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -26,8 +27,12 @@ use crate::repository::Repository;
 /// What a host does beside serving git.
 #[derive(Clone, Default)]
 pub(crate) struct Ways {
+    /// The git that serves; without it the first on the PATH.
+    pub(crate) git: Option<PathBuf>,
     /// It does not know protocol version 2.
     pub(crate) old: bool,
+    /// A capability that it says it has when it is to be pushed to.
+    pub(crate) adds: Option<&'static str>,
     /// It wants this `Authorization`.
     pub(crate) wants: Option<&'static str>,
     /// What it makes of the answer to a fetch.
@@ -176,7 +181,8 @@ impl Server {
             answer.headers_mut().insert("content-type", HeaderValue::from_static("text/plain"));
             return answer;
         }
-        let mut git = tokio::process::Command::from(crate::repository::git(&self.root));
+        let program = self.ways.git.as_deref().unwrap_or(Path::new("git"));
+        let mut git = tokio::process::Command::from(crate::repository::git_of(program, &self.root));
         git.arg("http-backend")
             .env("GIT_PROJECT_ROOT", &*self.root)
             .env("GIT_HTTP_EXPORT_ALL", "1")
@@ -190,15 +196,16 @@ impl Server {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
+        let adds = self.ways.adds.filter(|_| request.uri().query() == Some("service=git-receive-pack"));
         let is_fetch = request.uri().path().ends_with("/git-upload-pack");
         let mut child = git.spawn().unwrap();
         let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let mut body = request.into_body();
         tokio::spawn(async move {
+            let mut takes_more = true;
             while let Some(Ok(frame)) = body.frame().await {
-                if stdin.write_all(&frame.into_data().unwrap_or_default()).await.is_err() {
-                    break;
-                }
+                // What git does not want any more is read away, or its answer would be lost with the connection.
+                takes_more = takes_more && stdin.write_all(&frame.into_data().unwrap_or_default()).await.is_ok();
             }
         });
         let mut said = Vec::new();
@@ -229,6 +236,10 @@ impl Server {
                 }
                 return;
             }
+            if let Some(capability) = adds {
+                stdout.read_to_end(&mut said).await.unwrap();
+                said = with_capability(&said, capability);
+            }
             loop {
                 if sender.send(Ok(std::mem::take(&mut said).into())).await.is_err() {
                     break;
@@ -252,6 +263,24 @@ impl Server {
         }
         answer
     }
+}
+
+/// The refs of a repository with one more word behind the first of them.
+fn with_capability(listing: &[u8], capability: &str) -> Vec<u8> {
+    let mut decoder = Decoder::default();
+    decoder.feed(listing);
+    let mut changed = Vec::new();
+    while let Some(line) = decoder.next_pkt().unwrap() {
+        match line {
+            Pkt::Data(payload) if payload.contains(&0) => {
+                let line = [payload.trim_ascii_end(), b" ", capability.as_bytes(), b"\n"].concat();
+                pkt::write(&mut changed, &line).unwrap();
+            }
+            Pkt::Data(payload) => pkt::write(&mut changed, &payload).unwrap(),
+            _ => pkt::write_flush(&mut changed),
+        }
+    }
+    changed
 }
 
 /// An answer's body as it comes.

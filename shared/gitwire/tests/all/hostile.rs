@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use signalbox_gitwire::http::{Authorization, Cause, Client, Failure, Kind, Remote};
+use signalbox_gitwire::http::{Authorization, Cause, Client, Failure, Kind, Patience, Remote};
 use signalbox_gitwire::pkt::{self, Decoder, Pkt};
-use signalbox_gitwire::{PackFault, Together, WireError};
+use signalbox_gitwire::{Outcome, PackFault, Together, WireError};
+use tokio_rustls::rustls::RootCertStore;
 
 use crate::host::{End, Host, Spoilt, Ways, client, client_with};
 use crate::mirror::mirror;
@@ -64,6 +65,67 @@ async fn a_page_for_people_is_not_git() {
     // Even when it calls itself git's.
     let server = Scripted::start(|_| answer("200 OK", ADVERTISED, page)).await;
     assert!(matches!(refused(&server).await.cause, Cause::Wire(WireError::Pkt(_))));
+}
+
+#[tokio::test]
+async fn a_host_that_says_no_in_the_protocol_is_not_asked_again() {
+    for (words, kind) in [
+        ("ERR access denied or repository not exported: /payments.git\n", Kind::Refused),
+        ("ERR Repository not found.\n", Kind::Refused),
+        ("ERR you are Not Authorized to read this\n", Kind::Refused),
+        ("ERR upload-pack: not our ref 1212\n", Kind::Retry),
+        ("ERR the disk is full\n", Kind::Retry),
+    ] {
+        let mut body = b"001e# service=git-upload-pack\n0000".to_vec();
+        pkt::write(&mut body, words.as_bytes()).unwrap();
+        let server = Scripted::start(move |_| answer("200 OK", ADVERTISED, &body)).await;
+        let failure = refused(&server).await;
+        assert!(matches!(failure.cause, Cause::Wire(WireError::Said(_))), "{failure:?}");
+        assert_eq!(failure.kind(), kind, "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_that_hangs_is_given_up_as_soon_as_a_connection_that_is_not_made() {
+    // It accepts, and never says a word of TLS.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://127.0.0.1:{}/a", listener.local_addr().unwrap().port());
+    let patience = Patience { connect: Duration::from_millis(300), ..Patience::default() };
+    let client = Client::trusting(RootCertStore::empty(), patience).unwrap();
+    let asked = Remote::new(&client, url.parse().unwrap(), None).source(&[]).await;
+    let failure = asked.unwrap_err();
+    assert!(matches!(failure.cause, Cause::Unreachable(_)) && failure.kind() == Kind::Retry, "{failure:?}");
+    drop(listener);
+}
+
+#[tokio::test]
+async fn a_pack_that_is_too_large_for_its_target_is_told_with_the_targets_words() {
+    let host = Host::start(Ways::default()).await;
+    let source = host.repository("s.git", &[]);
+    for (name, length) in [("short.git", 300_000), ("long.git", 6_000_000)] {
+        let target = host.repository(name, &["receive.maxInputSize=100000"]);
+        source.commit("main", "large", &Repository::noise(length));
+        let pushed = mirror(&host.remote("s.git"), &host.remote(name), Together::Each).await.unwrap().unwrap();
+        let words = &pushed.report.messages;
+        assert!(pushed.report.unpack.is_err() && words.contains("exceeds maximum allowed size"), "{pushed:?}");
+        assert!(target.is_untouched(), "{}", target.git(&["count-objects", "-v"]));
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_a_targets_hook_refuses_leaves_nothing_and_its_words_are_kept_without_the_credential() {
+    let wanted = "Basic YW5uYTpzM2NyZXQtdG9rZW4=";
+    let host = Host::start(Ways { wants: Some(wanted), ..Ways::default() }).await;
+    let (source, target) = (host.repository("s.git", &[]), host.repository("t.git", &[]));
+    source.commit("main", "large", &Repository::noise(300_000));
+    let script = format!("echo 'error: GH001: Large files detected, {SECRET}. File large exceeds 100 kB' >&2; exit 1");
+    target.hook("pre-receive", &script);
+    let remote = |name: &str| host.remote_as(name, authorization());
+    let pushed = mirror(&remote("s.git"), &remote("t.git"), Together::Each).await.unwrap().unwrap();
+    assert_eq!(pushed.report.results[0].outcome, Outcome::Refused("pre-receive hook declined".into()));
+    let words = &pushed.report.messages;
+    assert!(words.contains("GH001: Large files detected, ***. File large exceeds 100 kB"), "{words}");
+    assert!(target.refs().is_empty());
 }
 
 #[tokio::test]

@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod copies;
+mod dulwich;
+mod history;
 mod host;
 mod hostile;
+mod matrix;
 mod mirror;
 mod names;
 mod repository;

@@ -11,7 +11,12 @@ pub(crate) struct Repository {
 
 /// git without anything of this machine's own configuration.
 pub(crate) fn git(dir: &Path) -> Command {
-    let mut git = Command::new("git");
+    git_of(Path::new("git"), dir)
+}
+
+/// The same with a git of one's own choice.
+pub(crate) fn git_of(program: &Path, dir: &Path) -> Command {
+    let mut git = Command::new(program);
     git.env_clear()
         .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
         .env("HOME", dir)

@@ -239,6 +239,13 @@ impl Reader {
         if let (Some(Target::Https { .. } | Target::Bundle { .. }), Some(place)) = (&target, fields.get("create")) {
             self.conflict(place, "only a CodeCommit repository can be created", Some("leave \"create\" out"));
         }
+        if let Some(Target::Bundle { .. }) = &target {
+            for name in ["deletions", "on_divergence"] {
+                let Some(place) = fields.get(name) else { continue };
+                let message = format!("{name:?} says nothing of a bundle, which is written anew from the source alone");
+                self.conflict(place, &message, Some("leave it out"));
+            }
+        }
         let refs =
             refs.unwrap_or_else(|| Globs::from_checked(vec!["refs/heads/**".to_owned(), "refs/tags/**".to_owned()]));
         Some(Replica { line: place.key.line, to: target?, refs, map, deletions, on_divergence, create })
@@ -298,13 +305,17 @@ impl Reader {
             },
             "https" => self.https(place, text, rest, fields, credentials),
             "s3" => match rest.split_once('/') {
-                Some((bucket, key)) if is_bucket(bucket) && !key.is_empty() => {
-                    let what = "a bundle in a bucket is checked, and not written in this version".to_owned();
-                    self.note(place.key, &place.path, what);
+                Some((bucket, key)) if is_bucket(bucket) && is_object_key(key) => {
                     Some(Target::Bundle { bucket: bucket.to_owned(), key: key.to_owned(), role })
                 }
-                _ => {
-                    self.invalid(place, format!("{text:?} is not of the form s3://BUCKET/KEY"), Some(BUCKET_HINT));
+                named => {
+                    let hint = match named {
+                        Some((bucket, _)) if is_bucket(bucket) => {
+                            "the key is that of the bundle, such as {repository}.bundle"
+                        }
+                        _ => BUCKET_HINT,
+                    };
+                    self.invalid(place, format!("{text:?} is not of the form s3://BUCKET/KEY"), Some(hint));
                     None
                 }
             },
@@ -380,6 +391,11 @@ impl Reader {
     fn checked<T, E: std::fmt::Display>(&mut self, place: &Place<'_>, result: Result<T, E>) -> Option<T> {
         result.map_err(|error| self.invalid(place, error, None)).ok()
     }
+}
+
+/// Whether this can be the key of an object: no folder, and nothing that could not be written down.
+fn is_object_key(key: &str) -> bool {
+    (1..=900).contains(&key.len()) && !key.ends_with('/') && !key.chars().any(char::is_control)
 }
 
 /// Whether an ARN is a role's, with an account of twelve digits and no wildcard.

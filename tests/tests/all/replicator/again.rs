@@ -228,7 +228,7 @@ async fn a_git_host_is_reached_with_the_token_of_a_secret_and_a_wrong_one_is_tol
     let told = "refs/heads/main was refused by the target: deletion of the current branch prohibited";
     assert!(report.actions[0].contains(told), "{report:?}");
     assert_eq!(tip(&mirror, "refs/heads/trunk"), tip(&here, "refs/heads/trunk"));
-    assert!(world.memory_of("https")["failing"]["demo"]["what"][0].as_str().unwrap().contains(told));
+    assert!(world.memory_of("https")["failing"]["demo"]["what"][0]["reason"].as_str().unwrap().contains(told));
 
     let kept = format!("{:?} {:?}", world.ground.objects("ledger/").unwrap(), world.ground.objects("state/").unwrap());
     assert!(!kept.contains("hunter2") && !kept.contains(&password), "a secret was written down");

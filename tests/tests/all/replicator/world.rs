@@ -28,7 +28,7 @@ pub(super) fn policy(replica: &str) -> String {
 }
 
 /// Runs git in a bare repository, whatever the machine's own configuration says.
-pub(super) fn git_with(dir: &Path, arguments: &[&str], input: &str) -> (bool, String) {
+pub(crate) fn git_with(dir: &Path, arguments: &[&str], input: &str) -> (bool, String) {
     let mut git = Command::new("git");
     git.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     for (name, value) in [("GIT_CONFIG_GLOBAL", "/dev/null"), ("GIT_CONFIG_SYSTEM", "/dev/null")] {
@@ -61,7 +61,27 @@ pub(super) fn commit(dir: &Path, text: &str, parents: &[&str]) -> String {
     git(dir, &arguments)
 }
 
-pub(super) fn set(dir: &Path, name: &str, id: &str) {
+/// A blob that does not get smaller by much, in nobody's commit yet.
+pub(crate) fn noise(dir: &Path, bytes: usize, seed: u64) -> String {
+    let mut state = seed;
+    let mut text = String::with_capacity(bytes + 16);
+    while text.len() < bytes {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        text.push_str(&format!("{:016x}", state ^ state >> 29));
+    }
+    git_with(dir, &["hash-object", "-w", "--stdin"], &text).1
+}
+
+/// A commit of these blobs.
+pub(crate) fn commit_of(dir: &Path, blobs: &[&str], parents: &[&str]) -> String {
+    let lines = blobs.iter().enumerate().map(|(at, blob)| format!("100644 blob {blob}\tfile-{at}\n"));
+    let (_, tree) = git_with(dir, &["mktree"], &lines.collect::<String>());
+    let mut arguments = vec!["commit-tree", &tree, "-m", "large"];
+    arguments.extend(parents.iter().flat_map(|parent| ["-p", parent]));
+    git(dir, &arguments)
+}
+
+pub(crate) fn set(dir: &Path, name: &str, id: &str) {
     git(dir, &["update-ref", name, id]);
 }
 
@@ -78,7 +98,7 @@ pub(super) fn is_whole(dir: &Path) {
     git(dir, &["fsck", "--full", "--strict", "--no-dangling"]);
 }
 
-pub(super) fn dir_of(cloud: &Cloud, name: &str) -> PathBuf {
+pub(crate) fn dir_of(cloud: &Cloud, name: &str) -> PathBuf {
     cloud.codecommit.repository_dir(name).unwrap_or_else(|| panic!("no repository {name}"))
 }
 

@@ -35,6 +35,7 @@ macro_rules! sample {
     };
 }
 
+mod copies;
 mod facts;
 mod mails;
 mod news;
@@ -137,7 +138,7 @@ fn after(mut facts: Facts, builds: &[Finished]) -> Facts {
 fn mail(decision: &Decision) -> Option<&Mail> {
     decision.actions.iter().find_map(|action| match action {
         Action::Mail(mail) => Some(&**mail),
-        Action::History { .. } => None,
+        Action::History { .. } | Action::CopyTold { .. } => None,
     })
 }
 
