@@ -84,6 +84,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let explained = [
         explain_trigger(&event, &policy, &facts)?,
         explain_notifier(&event, &policy, &facts)?,
+        explain_protector(&event, &policy, &facts)?,
         explain_replicator(&event, &policy, &facts)?,
     ];
     if arguments.json {
@@ -166,6 +167,34 @@ fn explain_replicator(event: &Event, policy: &Policy, facts: &Map<String, Value>
     })
 }
 
+fn explain_protector(event: &Event, policy: &Policy, facts: &Map<String, Value>) -> anyhow::Result<Explained> {
+    use signalbox_protector_rules as rules;
+    let needs = rules::needs(event, policy);
+    let (facts, facts_given) = match given::<rules::Facts>("protector", facts)? {
+        Some(facts) if needs.subject.is_some() && facts.subject != needs.subject => {
+            bail!("the facts are of another ref than the event")
+        }
+        Some(facts) => (facts, Given::Yes),
+        None => {
+            let now = event.envelope.time.unwrap_or(Timestamp::UNIX_EPOCH);
+            let region = event.envelope.region.clone();
+            let (subject, made) = (needs.subject.clone(), needs.made.clone());
+            (rules::Facts::before_gathering(subject, region, needs.origin, made, now), Given::No)
+        }
+    };
+    let decision = rules::decide(&facts, policy);
+    let needs = needs.subject.is_some().then(|| to_value(&needs)).transpose()?;
+    Ok(Explained {
+        function: "protector",
+        needs: needs.unwrap_or_else(|| json!({})),
+        facts_given,
+        verdict: to_value(&decision.verdict)?,
+        reasons: decision.reasons.iter().map(rules::render_reason).collect(),
+        actions: decision.actions.iter().map(rules::render_action).collect(),
+        decision: to_value(&decision)?,
+    })
+}
+
 fn read(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
@@ -204,8 +233,11 @@ fn read_facts(file: &Path) -> anyhow::Result<Map<String, Value>> {
         return Ok(Map::from_iter([(function.to_owned(), facts.clone())]));
     }
     let Value::Object(object) = value else { bail!("{} is not a JSON object", file.display()) };
-    if ["trigger", "notifier", "replicator"].iter().any(|function| object.contains_key(*function)) {
+    if ["trigger", "notifier", "protector", "replicator"].iter().any(|function| object.contains_key(*function)) {
         return Ok(object);
+    }
+    if object.contains_key("journal") && object.contains_key("arrival") {
+        return Ok(Map::from_iter([("protector".to_owned(), Value::Object(object))]));
     }
     if object.contains_key("replicas") {
         return Ok(Map::from_iter([("replicator".to_owned(), Value::Object(object))]));

@@ -104,6 +104,11 @@ impl Failure {
         Self::Retry(Problem { not_before: Some(until), ..problem })
     }
 
+    /// Something that is to wait until this moment.
+    pub fn wait(doing: impl Into<String>, what: impl Into<String>, until: Timestamp) -> Self {
+        Self::Retry(Problem { not_before: Some(until), ..Problem::new(doing, what) })
+    }
+
     /// The same problem as one that may go better later: for what a person can mend while the event waits.
     #[must_use]
     pub fn into_retry(self) -> Self {

@@ -14,6 +14,9 @@
 //! apart on the way; gix-transport brings curl or reqwest and waits by blocking. gix-packetline alone, without its readers, is one
 //! function that reads a length, with a third string type and a tracing layer behind it. So there is nothing here but what the
 //! protocol documents of git itself (gitprotocol-common, -pack, -v2, -http) say.
+//!
+//! [`unpack`] opens a pack, behind the feature `inflate`. gix-pack (0.76) does that, too, by way of an index file that it maps into
+//! memory, with some thirty crates; here each object is wanted once, in the order of the walk, and flate2 is the one crate that it takes.
 
 pub mod advert;
 pub mod band;
@@ -23,12 +26,19 @@ pub mod fetch;
 pub mod fetch_reader;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "inflate")]
+pub mod object;
 mod oid;
 pub mod pack;
 pub mod pkt;
 pub mod push;
 mod refname;
 pub mod refs;
+#[cfg(feature = "inflate")]
+pub mod unpack;
+#[cfg(feature = "inflate")]
+#[cfg(test)]
+mod unpack_tests;
 
 pub use advert::{Advertisement, AdvertisementReader, Version};
 pub use capability::Capabilities;

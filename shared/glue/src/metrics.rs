@@ -24,12 +24,17 @@ pub(crate) enum Count {
 pub enum Measure {
     /// How long after a push a copy was equal.
     ReplicaLag(SignedDuration),
+    /// A protected ref was put back.
+    Restored,
 }
 
 /// Writes down what the function of this name measured.
 pub fn measure(function: &str, measure: Measure) {
-    let Measure::ReplicaLag(lag) = measure;
-    let line = metric(function, ("ReplicaLag", "Seconds", json!(lag.as_secs_f64())), "INFO", Timestamp::now());
+    let (measured, level) = match measure {
+        Measure::ReplicaLag(lag) => (("ReplicaLag", "Seconds", json!(lag.as_secs_f64())), "INFO"),
+        Measure::Restored => (("Restored", "Count", json!(1)), "WARN"),
+    };
+    let line = metric(function, measured, level, Timestamp::now());
     let _closed = writeln!(std::io::stdout(), "{line}");
 }
 

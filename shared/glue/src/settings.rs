@@ -17,6 +17,10 @@ pub struct Settings {
     pub stack: Option<String>,
     /// `SIGNALBOX_REPOSITORIES`: the ARN pattern of the repositories that the role may read; the trigger and the replicator have it.
     pub repositories: Option<String>,
+    /// `SIGNALBOX_SPARED_ROLES`: the ARNs of the roles whose pushes are the stack's own; only the protector has it.
+    pub spared_roles: Vec<String>,
+    /// `SIGNALBOX_QUARANTINE_DAYS`: how long what was undone is kept; only the protector has it.
+    pub quarantine_days: Option<u32>,
     /// `AWS_LAMBDA_FUNCTION_NAME`: tells two stacks' metrics apart.
     pub function_name: String,
     /// `AWS_REGION`, for links.
@@ -47,6 +51,10 @@ impl Settings {
             topic_arn: optional("SIGNALBOX_TOPIC_ARN"),
             stack: optional("SIGNALBOX_STACK"),
             repositories: optional("SIGNALBOX_REPOSITORIES"),
+            spared_roles: optional("SIGNALBOX_SPARED_ROLES")
+                .map(|roles| roles.split_whitespace().map(str::to_owned).collect())
+                .unwrap_or_default(),
+            quarantine_days: optional("SIGNALBOX_QUARANTINE_DAYS").and_then(|days| days.parse().ok()),
             function_name: required("AWS_LAMBDA_FUNCTION_NAME")?,
             region: required("AWS_REGION")?,
         })

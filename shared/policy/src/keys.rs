@@ -181,7 +181,7 @@ tables! {
     SECTION "section" "a section of repositories" Together::Free => {
         now("triggers", "mapping of names to triggers", Shape::Entries(WORD_NAME, &Shape::Mapping(&TRIGGER)), "What is started for which reason.");
         later("approvals", "mapping of branch patterns to approvals", Shape::Entries(BRANCHES, &Shape::Mapping(&APPROVAL)), "What a merge needs.");
-        later("protection", "list of protections", Shape::List(&PROTECTION), "What must not happen to refs.");
+        now("protection", "list of protections", Shape::List(&PROTECTION), "What must not happen to refs.");
         now("notifications", "list of rules", Shape::List(&NOTIFICATION), "Who is told about what.");
         now("replicas", "list of replicas", Shape::List(&REPLICA), "Which copies are kept.");
     }
@@ -290,7 +290,7 @@ tables! {
         now("names", "regular expression", Shape::Text(ANY), "What the short name of such a ref must look like.");
         now("commits", "mapping", Shape::Mapping(&COMMITS), "What commits must look like.");
         now("files", "mapping", Shape::Mapping(&FILES), "What files must look like.");
-        now("watch", "default-branch, approval-rules, repository-triggers, push-permissions", Shape::Words(names::WATCHED), "What else is watched.");
+        later("watch", "default-branch, approval-rules, repository-triggers, push-permissions", Shape::Words(names::WATCHED), "What else is watched.");
     }
     /// `commits`
     COMMITS "commits" "the rules for commits" Together::Some => {
@@ -299,7 +299,7 @@ tables! {
         now("author", "regular expressions", Shape::Texts(ANY), "One must be found in the author's e-mail address.");
         now("committer", "regular expressions", Shape::Texts(ANY), "One must be found in the committer's e-mail address.");
         or("any", now("history", "any | linear", Shape::Word(names::HISTORY), "Whether merge commits may arrive."));
-        now("signed", "anybody, or public keys", Shape::Texts(form("", &["anybody"])), "Whose signatures count.");
+        later("signed", "anybody, or public keys", Shape::Texts(form("", &["anybody"])), "Whose signatures count.");
     }
     /// `files`
     FILES "files" "the rules for files" Together::Some => {

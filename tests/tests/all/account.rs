@@ -155,7 +155,11 @@ async fn what_is_in_the_way_is_told_with_what_to_do() {
     let ran = desk.run(&["apply", "--stack", "other", &desk.file("p.yaml", POLICY)]).await;
     assert!(ran.error.contains("there is no stack other in account 111122223333, region eu-west-1"), "{}", ran.error);
     let ran = desk.run(&["redrive", "approver", "--all"]).await;
-    assert!(ran.error.contains("has no function approver; it has notifier, replicator, trigger"), "{}", ran.error);
+    assert!(
+        ran.error.contains("has no function approver; it has notifier, protector, replicator, trigger"),
+        "{}",
+        ran.error
+    );
     let ran = desk.run(&["redrive"]).await;
     assert_eq!(ran.code, Some(2), "{}", ran.error);
     let ran = Desk::at(&ground).with("AWS_SECRET_ACCESS_KEY", "wrong").run(&["status"]).await;

@@ -22,6 +22,7 @@ mod notifier;
 mod pages;
 mod policy_in_force;
 mod prevention;
+mod protector;
 mod redrive;
 mod replay;
 mod replicator;

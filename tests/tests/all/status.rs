@@ -262,7 +262,7 @@ async fn what_could_not_be_looked_at_is_told_and_ends_with_3() {
         (
             "Logs_20140328.FilterLogEvents",
             "the last events of trigger: access denied: your credentials may not logs:FilterLogEvents",
-            "  not known of notifier, replicator, trigger",
+            "  not known of notifier, protector, replicator, trigger",
             "none yet",
             "/functions/1/last_events",
         ),

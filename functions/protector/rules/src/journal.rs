@@ -1,0 +1,274 @@
+//! What only events tell of a ref: where it was, who moved it. And what Signalbox itself did to it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use signalbox_events::{Arn, CommitId, EventId, RefName, RepositoryName};
+
+use crate::facts::Object;
+
+/// At most this many moves of a ref are remembered.
+const REMEMBERED: usize = 100;
+
+/// Where a ref is: a commit, or nowhere.
+pub type Place = Option<CommitId>;
+
+/// The journal of one ref.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Journal {
+    /// The moves that are known, in the order in which they were heard of.
+    #[serde(default)]
+    pub moves: Vec<Move>,
+    /// The tag objects behind the commits that events tell, as far as they were seen.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub objects: BTreeMap<CommitId, Object>,
+}
+
+/// One move of a ref.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// The event that told of it, or the one that it was made for.
+    pub id: EventId,
+    /// When it was made.
+    pub at: Option<Timestamp>,
+    /// From where.
+    pub old: Place,
+    /// To where.
+    pub new: Place,
+    /// Who made it.
+    pub by: Option<Arn>,
+    /// What became of it.
+    pub judged: Judged,
+}
+
+/// What became of a move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Judged {
+    /// It is allowed.
+    Good,
+    /// It is to be undone, and was not yet.
+    Bad,
+    /// It was to be undone, and no longer is: that was done, or somebody else did it.
+    Undone,
+    /// It is not allowed and stays: it was only reported.
+    Reported,
+    /// Somebody made it who may.
+    Bypassed,
+    /// Signalbox made it.
+    Ours,
+}
+
+/// What undoing a move comes to, seen where the ref is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undo {
+    /// The ref goes there.
+    To(Place),
+    /// It is there already.
+    Back,
+    /// Somebody who may, or Signalbox, has moved it since.
+    Overtaken,
+    /// No known moves lead from the one to where the ref is: nobody knows what else would be undone.
+    Unproven,
+}
+
+impl Journal {
+    /// Where the journal of a ref lies.
+    pub fn key(repository: &RepositoryName, reference: &RefName) -> String {
+        let name: String = reference
+            .as_str()
+            .bytes()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+                _ => format!("%{byte:02X}"),
+            })
+            .collect();
+        format!("state/protected/{repository}/{name}.json")
+    }
+
+    /// The journal with this move in it. What became of a move that was undone already stays.
+    #[must_use]
+    pub fn with(&self, made: &Move) -> Self {
+        let mut next = self.clone();
+        match next.moves.iter_mut().find(|there| there.id == made.id) {
+            Some(there) if there.judged == Judged::Undone => {}
+            Some(there) => *there = made.clone(),
+            None => next.moves.push(made.clone()),
+        }
+        let surplus = next.moves.len().saturating_sub(REMEMBERED);
+        next.moves.drain(..surplus);
+        next
+    }
+
+    /// The journal once the ref is where it belongs: nothing is left to be undone.
+    #[must_use]
+    pub fn settled(&self) -> Self {
+        let mut next = self.clone();
+        for made in next.moves.iter_mut().filter(|made| made.judged == Judged::Bad) {
+            made.judged = Judged::Undone;
+        }
+        next
+    }
+
+    /// The journal with a tag object that was seen behind a commit.
+    #[must_use]
+    pub fn seen(&self, commit: &CommitId, object: &Object) -> Self {
+        let mut next = self.clone();
+        next.objects.insert(commit.clone(), object.clone());
+        // Only what some move names can ever be put back.
+        let named = |commit: &CommitId| {
+            next.moves.iter().any(|made| made.old.as_ref() == Some(commit) || made.new.as_ref() == Some(commit))
+        };
+        let kept = next.objects.iter().filter(|(there, _)| *there == commit || named(there));
+        let kept = kept.map(|(commit, object)| (commit.clone(), object.clone())).collect();
+        next.objects = kept;
+        next
+    }
+
+    /// The moves that led to a place, the last one first, back to where somebody put the ref who may.
+    ///
+    /// What Signalbox itself put back leads nowhere else: the way goes on from there as if it had never left.
+    fn way_to(&self, place: &Place) -> (Vec<&Move>, Touched) {
+        let mut rest: Vec<(usize, &Move)> = self.moves.iter().enumerate().collect();
+        let (mut way, mut touched) = (Vec::new(), Touched::Never);
+        let mut place = place;
+        loop {
+            let leads = rest.iter().enumerate().filter(|(_, (_, made))| made.new == *place);
+            let last = leads.max_by_key(|(_, (heard, made))| (made.at, *heard)).map(|(at, _)| at);
+            let Some(last) = last else { return (way, touched) };
+            let (_, made) = rest.remove(last);
+            match made.judged {
+                Judged::Bypassed => return (way, Touched::Once),
+                Judged::Ours => touched = Touched::Once,
+                Judged::Good | Judged::Bad | Judged::Undone | Judged::Reported => {
+                    way.push(made);
+                    place = &made.old;
+                }
+            }
+        }
+    }
+
+    /// What undoing comes to. `made` is in the journal, and bad.
+    pub fn undo(&self, made: &Move, tip: &Place) -> Undo {
+        if self.moves.iter().any(|there| there.id == made.id && there.judged == Judged::Undone) {
+            return if made.old == *tip { Undo::Back } else { Undo::Overtaken };
+        }
+        let (way, touched) = self.way_to(tip);
+        // The first bad move is undone, with all that was built on it.
+        match way.iter().rev().find(|step| step.judged == Judged::Bad) {
+            Some(first) if first.old == *tip => Undo::Back,
+            Some(first) => Undo::To(first.old.clone()),
+            None if made.old == *tip => Undo::Back,
+            None if touched == Touched::Once => Undo::Overtaken,
+            None => Undo::Unproven,
+        }
+    }
+
+    /// Where the known moves left the ref; `None` where no move is known.
+    pub fn last_place(&self) -> Option<&Place> {
+        let last = self.moves.iter().enumerate().max_by_key(|(heard, made)| (made.at, *heard));
+        last.map(|(_, made)| &made.new)
+    }
+
+    /// What Signalbox undid since then, oldest first.
+    pub fn restores_since(&self, moment: Timestamp) -> impl Iterator<Item = &Move> {
+        self.moves.iter().filter(move |made| made.judged == Judged::Ours && made.at.is_some_and(|at| at >= moment))
+    }
+}
+
+/// Whether somebody who may, or Signalbox, put the ref somewhere on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Touched {
+    Once,
+    Never,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(name: &str) -> Place {
+        (name != "-").then(|| CommitId::parse(name.repeat(8)).unwrap())
+    }
+
+    fn made(id: usize, at: i64, from: &str, to: &str, judged: Judged) -> Move {
+        let at = Some(Timestamp::from_second(at).unwrap());
+        Move { id: EventId::parse(format!("e{id}")).unwrap(), at, old: place(from), new: place(to), by: None, judged }
+    }
+
+    /// Each move as `from`, `to`, what became of it; one a second.
+    fn journal(moves: &[(&str, &str, Judged)]) -> Journal {
+        let moves = moves.iter().enumerate();
+        let moves = moves.map(|(at, (from, to, judged))| made(at, i64::try_from(at).unwrap(), from, to, *judged));
+        Journal { moves: moves.collect(), ..Journal::default() }
+    }
+
+    #[test]
+    fn the_first_bad_move_is_undone_with_all_that_was_built_on_it() {
+        use Judged::{Bad, Bypassed, Good, Ours, Reported, Undone};
+        for (what, moves, tip, expected) in [
+            ("one", vec![("a", "b", Bad)], "b", Undo::To(place("a"))),
+            ("good upon bad", vec![("a", "b", Bad), ("b", "c", Good)], "c", Undo::To(place("a"))),
+            ("bad upon good", vec![("b", "c", Good), ("c", "d", Bad)], "d", Undo::To(place("c"))),
+            ("somebody put it back", vec![("a", "b", Bad)], "a", Undo::Back),
+            ("put back by a move of its own", vec![("a", "b", Bad), ("b", "a", Bad)], "a", Undo::Back),
+            ("a way that is not known", vec![("a", "b", Bad)], "c", Undo::Unproven),
+            ("a gap below good moves", vec![("a", "b", Bad), ("c", "d", Good)], "d", Undo::Unproven),
+            ("somebody may", vec![("a", "b", Bad), ("b", "c", Bypassed)], "c", Undo::Overtaken),
+            (
+                "good upon what somebody may",
+                vec![("a", "b", Bad), ("b", "c", Bypassed), ("c", "d", Good)],
+                "d",
+                Undo::Overtaken,
+            ),
+            (
+                "put back upon what is bad itself",
+                vec![("c", "b", Undone), ("b", "c", Ours), ("a", "c", Bad)],
+                "c",
+                Undo::To(place("a")),
+            ),
+            ("again", vec![("a", "b", Undone), ("b", "a", Ours), ("a", "b", Bad)], "b", Undo::To(place("a"))),
+            ("what was only reported stays", vec![("a", "b", Reported), ("b", "c", Bad)], "c", Undo::To(place("b"))),
+            ("a deletion", vec![("a", "-", Bad)], "-", Undo::To(place("a"))),
+            ("made anew after a deletion", vec![("a", "-", Bad), ("-", "c", Good)], "c", Undo::To(place("a"))),
+            ("a creation", vec![("-", "a", Bad)], "a", Undo::To(None)),
+        ] {
+            let journal = journal(&moves);
+            let last_bad = journal.moves.iter().rev().find(|made| made.judged == Bad).unwrap();
+            assert_eq!(journal.undo(last_bad, &place(tip)), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_was_settled_is_not_undone_once_more() {
+        use Judged::{Bad, Good};
+        // Somebody forced `b` over `a` and back; then work went on.
+        let moves = journal(&[("a", "b", Bad), ("b", "a", Bad)]).settled();
+        let moves = moves.with(&made(7, 7, "a", "c", Good));
+        let bad = made(8, 8, "c", "d", Bad);
+        assert_eq!(moves.with(&bad).undo(&bad, &place("d")), Undo::To(place("c")));
+        // A second delivery does not open it again.
+        assert_eq!(moves.with(&made(0, 0, "a", "b", Bad)), moves);
+    }
+
+    #[test]
+    fn a_journal_keeps_the_newest_moves_and_the_tag_objects_that_they_name() {
+        let mut journal = Journal::default();
+        for at in 0..150 {
+            journal = journal.with(&made(at, i64::try_from(at).unwrap(), "a", "b", Judged::Good));
+        }
+        assert_eq!((journal.moves.len(), journal.moves[0].id.as_str()), (REMEMBERED, "e50"));
+        let object = Object::parse(&"1".repeat(40)).unwrap();
+        let seen = journal.seen(&place("c").unwrap(), &object).seen(&place("a").unwrap(), &object);
+        assert_eq!(seen.objects.keys().cloned().map(Some).collect::<Vec<_>>(), [place("a")]);
+    }
+
+    #[test]
+    fn each_ref_has_a_key_of_its_own() {
+        let repository = RepositoryName::parse("demo").unwrap();
+        let key = |name: &str| Journal::key(&repository, &RefName::parse(name).unwrap());
+        assert_eq!(key("refs/heads/a/b"), "state/protected/demo/refs%2Fheads%2Fa%2Fb.json");
+        assert_ne!(key("refs/heads/a/b"), key("refs/heads/a%2Fb"));
+    }
+}

@@ -1,0 +1,31 @@
+//! The rules of the protector: facts in, decision out.
+//!
+//! No async, no AWS, no git, no clock, no environment, no randomness: everything that [`decide`] looks at is in [`Facts`],
+//! and both are values that can be written to a file.
+//!
+//! Two halves. [`judge`] holds a [`Range`] of commits and files against the rules for them and knows nothing of how it came. [`decide`] says
+//! what follows a move of a ref: nothing, a report, or putting it back to where the [`Journal`] proves that it was.
+
+mod decide;
+mod facts;
+mod finding;
+mod journal;
+mod judge;
+mod needs;
+mod pace;
+mod paths;
+mod range;
+mod render;
+mod secrets;
+
+pub use decide::{Action, Decision, Reason, Restore, Verdict, Violation, What, decide, kept_as, kept_since, wants_tip};
+pub use facts::{Ancestry, Arrival, Facts, Merged, Object, Origin, Subject, Tip, Whose};
+pub use finding::{Fault, Finding};
+pub use journal::{Journal, Judged, Move, Place, Undo};
+pub use judge::{MOST_FINDINGS, judge};
+pub use needs::{Cursor, Needs, Want, has_protections, move_of, needs, needs_of, protections_of};
+pub use pace::{is_contest, pause_after};
+pub use paths::{folded, is_escaping};
+pub use range::{CommitFacts, Content, FileFacts, FileKind, Form, Range};
+pub use render::{render_action, render_reason, render_rescue, render_restore, render_violation};
+pub use secrets::{SecretHit, SecretKind, find_secrets};
