@@ -84,6 +84,7 @@ async fn against_a_pusher_that_never_stops_nothing_is_lost_and_the_ref_comes_bac
         }
         waiting = again;
     }
+    pusher.wait().unwrap();
     assert!(!world.kept().is_empty());
     is_whole(&world.here());
 }
