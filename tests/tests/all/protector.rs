@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod contests;
+mod merges;
 pub(crate) mod world;
 
 use serde_json::json;
