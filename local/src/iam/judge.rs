@@ -213,14 +213,20 @@ fn nearly(asked: &Asked<'_>, papers: &[Paper]) -> Option<String> {
     };
     let by_action = || {
         let vendor = action.split_once(':')?.0;
-        statements().find_map(|(paper, statement)| {
+        let near = statements().filter_map(|(paper, statement)| {
             let about_it = statement.resources.as_ref().is_some_and(|named| {
                 named.list().iter().any(|one| !one.is_everything() && one.matches(resource, context))
             });
             let of_vendor = statement.actions.list().iter().any(|one| one.text().split(':').next() == Some(vendor));
             let lacks = about_it && of_vendor && statement.action(action).is_none();
-            lacks.then(|| format!("{} names the resource without this action", name(paper, statement)))
-        })
+            lacks.then(|| name(paper, statement))
+        });
+        // Whichever of them it was meant for.
+        match near.collect::<Vec<String>>().as_slice() {
+            [] => None,
+            [one] => Some(format!("{one} names the resource without this action")),
+            several => Some(format!("{} name the resource without this action", several.join(" and "))),
+        }
     };
     by_condition.or_else(by_principal).or_else(by_action).or_else(by_resource)
 }
