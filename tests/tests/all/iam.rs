@@ -296,7 +296,7 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
     if !matches!(scene, Scene::Alarms | Scene::DeadLetters) {
         for function in FUNCTIONS {
             let is_quiet = match scene {
-                Scene::Feature | Scene::Swept | Scene::Protected => function == "notifier",
+                Scene::Feature | Scene::Swept | Scene::Bundled | Scene::Protected => function == "notifier",
                 _ => false,
             };
             if !is_quiet {
