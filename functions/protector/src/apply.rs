@@ -1,11 +1,14 @@
 //! Does what was decided, and chooses nothing.
 
+use std::sync::{Mutex, PoisonError};
+
 use jiff::Timestamp;
 use signalbox_aws::Failure;
 use signalbox_events::{CommitId, EventId};
 use signalbox_gitwire::http::Target;
 use signalbox_gitwire::{Change, Command, Oid, Outcome, RefName, Together};
 use signalbox_glue::{Apply, Came, Invocation, Measure, Order, Step, Twice, measure};
+use signalbox_ledger::Outcome as Ending;
 use signalbox_protector_rules::{
     Action, Journal, Judged, Move, Object, Restore, Subject, Tip, render_action, render_rescue,
 };
@@ -28,19 +31,36 @@ const RACE_WORDS: &[&str] = &[
 pub(crate) struct Carrier<'a> {
     pub(crate) function: &'a Protector,
     pub(crate) event: &'a EventId,
+    /// Why the ref could not be put back, once that was refused.
+    pub(crate) refused: Mutex<Option<String>>,
 }
+
+/// How the key of a ref's way back begins.
+const RESTORE: &str = "restore ";
 
 impl Apply<Action> for Carrier<'_> {
     fn step(&self, action: &Action) -> Step {
         let key = match action {
             Action::Restore(restore) => {
                 let id = |object: &Option<Object>| object.as_ref().map_or("-", Object::as_str).to_owned();
-                Some(format!("restore {} {} {}", restore.subject.reference, id(&restore.from), id(&restore.to)))
+                Some(format!("{RESTORE}{} {} {}", restore.subject.reference, id(&restore.from), id(&restore.to)))
             }
+            Action::Tell(_) => Some("tell".to_owned()),
             Action::Remember { .. } | Action::Settle { .. } | Action::ComeAgain { .. } => None,
         };
-        // Every command names what it replaces: a second try finds the ref elsewhere.
-        Step { key, told: render_action(action), order: Order::Free, twice: Twice::Harmless }
+        let order = match action {
+            // It tells how the others went.
+            Action::Tell(_) => Order::AfterOthers,
+            _ => Order::Free,
+        };
+        // Every command names what it replaces: a second try finds the ref elsewhere. What is told twice has the same id.
+        Step { key, told: render_action(action), order, twice: Twice::Harmless }
+    }
+
+    fn hear(&self, key: &str, outcome: &Ending) {
+        if let (true, Ending::Refused(why)) = (key.starts_with(RESTORE), outcome) {
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.clone());
+        }
     }
 
     async fn apply(&self, action: &Action, _attempts: u32, _invocation: Invocation) -> Result<Came, Failure> {
@@ -58,6 +78,13 @@ impl Apply<Action> for Carrier<'_> {
             }
             Action::Settle { subject } => self.write(subject, Journal::settled).await.map(|()| done()),
             Action::Restore(restore) => self.restore(restore).await.map(Came::Done),
+            Action::Tell(news) => {
+                let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                match refused {
+                    Some(why) => self.function.tell(&news.refused(&why), self.event).await,
+                    None => self.function.tell(news, self.event).await,
+                }
+            }
             Action::ComeAgain { subject, what } => {
                 Err(Failure::retry(format!("judging {} of {}", subject.reference, subject.repository), what))
             }
@@ -118,7 +145,11 @@ impl Carrier<'_> {
             by: None,
             judged: Judged::Ours,
         };
-        self.write(&restore.subject, |journal| journal.settled().with(&made)).await?;
+        let enter = |journal: &Journal| {
+            let next = journal.settled().with(&made);
+            restore.keep.as_ref().map_or_else(|| next.clone(), |kept| next.keeping(&made.id, kept))
+        };
+        self.write(&restore.subject, enter).await?;
         told.push(match &restore.to {
             Some(to) => format!("{} is at {} again", reference.short(), to.short()),
             None => format!("{} is gone again", reference.short()),

@@ -11,10 +11,10 @@ use crate::error::ParseError;
 use crate::fields::{Fields, cut};
 use crate::names::EventId;
 use crate::scheduled::Scheduled;
-use crate::signalbox::{self, ReplicaStateChange};
+use crate::signalbox::{self, ProtectionStateChange, ReplicaStateChange};
 use crate::{Detail, Event, NotOurs, Parsed};
 
-/// Every pair of source and detail-type that is parsed, in AWS's spelling; the last is our own.
+/// Every pair of source and detail-type that is parsed, in AWS's spelling; the last two are our own.
 ///
 /// `CodeBuild Fleet State Change` is missing on purpose: AWS lists it without saying what it carries, and no job of
 /// Signalbox wants it. `CodeCommit PullRequest State Change` is how older documentation spells the kind before it.
@@ -35,6 +35,7 @@ pub const DETAIL_TYPES: &[(&str, &str)] = &[
     ("aws.codepipeline", ACTION),
     ("aws.events", SCHEDULED),
     (signalbox::OWN_SOURCE, signalbox::REPLICA),
+    (signalbox::OWN_SOURCE, signalbox::PROTECTION),
 ];
 
 const BUILD_STATE: &str = "CodeBuild Build State Change";
@@ -81,15 +82,24 @@ pub(crate) fn parse(event: &Fields<'_>) -> Result<Parsed, ParseError> {
         ACTION => Detail::ActionExecution(ActionExecution::parse(&detail)?),
         signalbox::REPLICA => {
             let change = ReplicaStateChange::parse(&detail)?;
-            // Whoever puts it twice makes two events of it, with an id each: what is told is one.
-            envelope.id = change.notice.clone();
-            envelope.again = envelope.again.map(|again| Again { event: change.notice.clone(), ..again });
+            take_notice(&mut envelope, &change.notice);
             Detail::ReplicaState(Box::new(change))
+        }
+        signalbox::PROTECTION => {
+            let change = ProtectionStateChange::parse(&detail)?;
+            take_notice(&mut envelope, &change.notice);
+            Detail::ProtectionState(Box::new(change))
         }
         // The only one left in the list.
         _ => Detail::Scheduled(Scheduled::from_envelope(&envelope)),
     };
     Ok(Parsed::Ours(Box::new(Event { envelope, detail })))
+}
+
+/// Whoever puts a notice twice makes two events of it, with an id each: what is told is one.
+fn take_notice(envelope: &mut Envelope, notice: &EventId) {
+    envelope.id = notice.clone();
+    envelope.again = envelope.again.take().map(|again| Again { event: notice.clone(), ..again });
 }
 
 /// Says what an object without a detail-type is instead, as people do send the functions the neighbours of an event.

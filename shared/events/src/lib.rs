@@ -31,7 +31,10 @@ pub use error::ParseError;
 pub use kinds::DETAIL_TYPES;
 pub use names::*;
 pub use scheduled::Scheduled;
-pub use signalbox::{MOST_OBSTACLES, OWN_SOURCE, Obstacle, ObstacleKind, REPLICA, ReplicaState, ReplicaStateChange};
+pub use signalbox::{
+    MOST_FINDINGS_TOLD, MOST_OBSTACLES, OWN_SOURCE, Obstacle, ObstacleKind, PROTECTION, Protected, ProtectionFinding,
+    ProtectionState, ProtectionStateChange, REPLICA, ReplicaState, ReplicaStateChange,
+};
 pub use starts::BuildStart;
 
 /// What bytes turned out to be.
@@ -100,6 +103,8 @@ pub enum Detail {
     Scheduled(Scheduled),
     /// A copy cannot be made equal, or is equal again: our own word.
     ReplicaState(Box<ReplicaStateChange>),
+    /// What became of a protected ref, or of the protection itself: our own word.
+    ProtectionState(Box<ProtectionStateChange>),
 }
 
 impl Event {
@@ -113,6 +118,7 @@ impl Event {
             Detail::CommentOnPullRequest(on_pull_request) => Some(&on_pull_request.comment.repository),
             Detail::CommentReaction(reaction) => Some(&reaction.repository),
             Detail::ReplicaState(change) => Some(&change.repository),
+            Detail::ProtectionState(change) => Some(&change.repository),
             _ => None,
         }
     }

@@ -43,7 +43,7 @@ enum Scene {
     /// A push is copied into repositories that are made for it, here and in another account, and into a bundle; the sweep
     /// carries the default branch and the description over, and what cannot be copied is mailed.
     Copied,
-    /// Pushes of all kinds are judged, a tag that was forced over is put back, and the sweep looks.
+    /// Pushes of all kinds are judged, a tag that was forced over is put back and told by mail, and the sweep looks.
     Protected,
     /// The alarms go off.
     Alarms,
@@ -285,7 +285,7 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
     if !matches!(scene, Scene::Alarms | Scene::DeadLetters) {
         for function in FUNCTIONS {
             let is_quiet = match scene {
-                Scene::Feature | Scene::Swept | Scene::Protected => function == "notifier",
+                Scene::Feature | Scene::Swept => function == "notifier",
                 _ => false,
             };
             if !is_quiet {
@@ -354,6 +354,9 @@ async fn protect(ground: &Ground) -> anyhow::Result<()> {
         Ok(entries.values().any(|entry| entry["report"]["verdict"] == "restore").then_some(()))
     };
     ground.until("the tag's way back", restored).await?;
+    let mail = ground.until("mail", |ground| Ok(ground.cloud().sns.inbox().into_iter().next())).await?;
+    let subject = "tag v1 of demo was put back (force-push by developer)";
+    anyhow::ensure!(mail.subject == subject, "another mail came: {}", mail.subject);
     let at = git(&["ls-remote", "origin", "refs/tags/v1", "refs/heads/quarantine/*"])?;
     anyhow::ensure!(!at.contains(&format!("{forced}\trefs/tags/v1")) && at.contains("quarantine/tags/v1/"), "{at}");
     sweep(ground, "Protector", "sweep-4")?;

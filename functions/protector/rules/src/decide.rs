@@ -10,6 +10,7 @@ use crate::finding::{Fault, Finding};
 use crate::journal::{Journal, Judged, Move, Undo};
 use crate::judge::judge;
 use crate::needs::protections_of;
+use crate::news::{News, news_of};
 use crate::pace::{is_contest, pause_after};
 
 /// For this long the event of a move that is missing may still come.
@@ -157,6 +158,8 @@ pub enum Action {
         /// The ref.
         subject: Subject,
     },
+    /// Have people told, in `observe`, too: behind all others, since it tells how they went.
+    Tell(Box<News>),
     /// Have the event come again.
     ComeAgain {
         /// The ref.
@@ -276,6 +279,9 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
         report(facts, (subject, made), Reason::OnlyReported, &mut decision);
     } else {
         undo(facts, subject, made, &mut decision);
+    }
+    if let Some(news) = news_of(facts, &decision) {
+        decision.actions.push(Action::Tell(Box::new(news)));
     }
     decision
 }

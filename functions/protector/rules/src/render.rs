@@ -5,6 +5,7 @@ use signalbox_events::CommitId;
 use crate::decide::{Action, Reason, Restore, Violation, What};
 use crate::facts::{Merged, Subject};
 use crate::journal::Judged;
+use crate::news::render_telling;
 
 /// A reason as a sentence.
 pub fn render_reason(reason: &Reason) -> String {
@@ -80,6 +81,7 @@ pub fn render_action(action: &Action) -> String {
         }
         Action::Restore(restore) => render_restore(restore),
         Action::Settle { subject } => format!("note that {} is where it belongs", render_subject(subject)),
+        Action::Tell(news) => render_telling(news),
         Action::ComeAgain { subject, .. } => format!("look at {} again", render_subject(subject)),
     }
 }
@@ -103,7 +105,7 @@ pub fn render_restore(restore: &Restore) -> String {
 /// How whoever pushed gets it back: a command.
 pub fn render_rescue(restore: &Restore) -> Option<String> {
     let keep = restore.keep.as_ref()?;
-    Some(format!("git fetch origin {} && git switch -c rescued FETCH_HEAD", keep.short()))
+    Some(format!("git fetch origin {} && git switch -c rescued FETCH_HEAD", keep.shell_word()))
 }
 
 fn render_subject(subject: &Subject) -> String {
