@@ -10,8 +10,9 @@ mod merges;
 mod range;
 mod sweep;
 mod tell;
+mod watch;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, Policy
 use signalbox_ledger::{Ledger, Noted, Outcome, Report, State, Turn};
 use signalbox_policy::{ArnPattern, Mode, Policy};
 use signalbox_protector_rules::{
-    Action, Decision, Facts, Needs, Verdict, decide, needs, render_action, render_reason, wants_tip,
+    Action, Decision, Facts, Needs, Verdict, decide, needs, render_action, render_reason, wants_tip, watch_of,
 };
 use tokio::sync::OnceCell;
 
@@ -126,7 +127,7 @@ impl Protector {
         if decision.verdict == Verdict::NotConcerned && event.envelope.again.is_none() {
             return Ok(Handled::Reported(Box::new(report(Vec::new()))));
         }
-        let carrier = Carrier { function: self, event: turn.event(), refused: Mutex::default() };
+        let carrier = Carrier::new(self, turn.event());
         let ending = if decision.is_complete() || is_observed { Ending::Done } else { Ending::Refused };
         if ending == Ending::Refused || !done.iter().all(is_memory) {
             return carry_out(&carrier, &self.ledger, turn, invocation, ending, &done, report).await;
@@ -171,6 +172,9 @@ impl Handle for Protector {
         if let Detail::Scheduled(_) = event.detail {
             return self.sweep(&event, &in_force, invocation).await;
         }
+        if let Some(wanted) = watch_of(&event) {
+            return self.watch_event((&event, &received(bytes)), &wanted, &in_force, invocation).await;
+        }
         let needs = needs(&event, &in_force.policy);
         let came_in = (&*event, Some(received(bytes)));
         match self.look(came_in, &needs, &in_force, Turn::of(&event.envelope), invocation).await {
@@ -189,6 +193,18 @@ fn session_prefix(role: &str) -> Option<String> {
     Some(format!("{arn}:{partition}:sts::{account}:assumed-role/{name}/"))
 }
 
+/// A verdict as reports have it.
+const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::NotConcerned => "not concerned",
+        Verdict::Allowed => "allowed",
+        Verdict::Bypassed => "bypassed",
+        Verdict::Reported => "reported",
+        Verdict::Restore => "restore",
+        Verdict::Ours => "ours",
+    }
+}
+
 fn report(
     (event, received): (&Event, &Option<Value>),
     facts: &Facts,
@@ -201,15 +217,7 @@ fn report(
         at: invocation.now,
         policy_version,
         mode: decision.mode.name().to_owned(),
-        verdict: match decision.verdict {
-            Verdict::NotConcerned => "not concerned",
-            Verdict::Allowed => "allowed",
-            Verdict::Bypassed => "bypassed",
-            Verdict::Reported => "reported",
-            Verdict::Restore => "restore",
-            Verdict::Ours => "ours",
-        }
-        .to_owned(),
+        verdict: verdict(decision.verdict).to_owned(),
         reasons: decision.reasons.iter().map(render_reason).collect(),
         actions,
         replay: json!({ "received": received, "event": event, "facts": facts.for_report(), "decision": decision }),

@@ -178,6 +178,14 @@ impl Protector {
         if before.as_ref() != Some(&next) {
             self.state.change(&key, |_: Option<&Seen>| next.clone()).await?;
         }
+        match self.watch_sweep(event, in_force, invocation, repository).await? {
+            Some(Handled::Refused(report)) => {
+                swept.is_refused = true;
+                swept.told.push(format!("{repository}: {}", report.reasons.join("; ")));
+            }
+            Some(Handled::Reported(report)) => swept.told.push(format!("{repository}: {}", report.reasons.join("; "))),
+            Some(Handled::Before | Handled::NotOurs) | None => {}
+        }
         if in_force.policy.mode == Mode::Enforce {
             self.end_kept(&source, repository, now, swept).await?;
         }

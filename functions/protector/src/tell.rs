@@ -18,8 +18,7 @@ impl Protector {
     pub(crate) async fn tell(&self, news: &News, entry: &EventId) -> Result<Came, Failure> {
         let stack = self.stack()?;
         let now = Timestamp::now();
-        let enter =
-            |there: Option<&TellBook>| there.cloned().unwrap_or_default().with(entry, news.by.as_ref(), now);
+        let enter = |there: Option<&TellBook>| there.cloned().unwrap_or_default().with(entry, news.by.as_ref(), now);
         let book = self.state.change(&TellBook::key(&news.repository), enter).await?;
         let untold = match book.turn_of(entry) {
             Some(Telling::Now { untold }) => untold,
@@ -85,5 +84,7 @@ impl Protector {
 
 /// The id of what is told, from all that tells it from other things.
 fn notice(parts: &[&str]) -> EventId {
-    EventId::of_notice(Sha256::digest(parts.join("\n")).iter().take(16).fold(0, |digest, byte| digest << 8 | u128::from(*byte)))
+    EventId::of_notice(
+        Sha256::digest(parts.join("\n")).iter().take(16).fold(0, |digest, byte| digest << 8 | u128::from(*byte)),
+    )
 }

@@ -36,6 +36,7 @@ impl fmt::Display for Detail {
                 let repositories: Vec<_> = template.repositories.keys().map(|name| name.as_str()).collect();
                 write!(f, "approval rule template {} {} [{}]", template.name, template.change, repositories.join(", "))
             }
+            Self::ApiCall(call) => write!(f, "{}: {}", call.repository, call.name),
             Self::BuildState(build) => write!(f, "build {} {}", build.build, build.status),
             Self::BuildPhase(phase) => write!(f, "build {} phase {} {}", phase.build, phase.phase, phase.status),
             Self::Deployment(deployment) => {

@@ -1,5 +1,6 @@
 //! Which events are ours, and who reads them.
 
+use crate::cloudtrail::{self, ApiCall};
 use crate::codebuild::{BuildPhaseChange, BuildStateChange};
 use crate::codecommit::{
     self, ApprovalRuleTemplateChange, Comment, CommentReaction, PullRequestChange, PullRequestComment,
@@ -26,6 +27,7 @@ pub const DETAIL_TYPES: &[(&str, &str)] = &[
     ("aws.codecommit", codecommit::COMMENT_ON_PULL_REQUEST),
     ("aws.codecommit", codecommit::REACTION),
     ("aws.codecommit", codecommit::TEMPLATE),
+    ("aws.codecommit", cloudtrail::API_CALL),
     ("aws.codebuild", BUILD_STATE),
     ("aws.codebuild", BUILD_PHASE),
     ("aws.codedeploy", DEPLOYMENT),
@@ -55,7 +57,8 @@ pub(crate) fn parse(event: &Fields<'_>) -> Result<Parsed, ParseError> {
     let detail_type = event.text("detail-type", "the detail-type of an EventBridge event")?;
     let source = event.text("source", "the source of an EventBridge event")?;
     // Before anything else is asked of the event: what is not ours may have any shape.
-    if !DETAIL_TYPES.contains(&(source, detail_type)) {
+    let is_other_call = detail_type == cloudtrail::API_CALL && !cloudtrail::is_ours(event);
+    if is_other_call || !DETAIL_TYPES.contains(&(source, detail_type)) {
         return Ok(Parsed::NotOurs(NotOurs {
             id: event.optional_text("id").ok().flatten().and_then(|id| EventId::parse(id).ok()),
             source: source.to_owned(),
@@ -73,6 +76,7 @@ pub(crate) fn parse(event: &Fields<'_>) -> Result<Parsed, ParseError> {
         codecommit::COMMENT_ON_PULL_REQUEST => Detail::CommentOnPullRequest(PullRequestComment::parse(&detail)?),
         codecommit::REACTION => Detail::CommentReaction(CommentReaction::parse(&detail)?),
         codecommit::TEMPLATE => Detail::ApprovalRuleTemplate(ApprovalRuleTemplateChange::parse(&detail)?),
+        cloudtrail::API_CALL => Detail::ApiCall(ApiCall::parse(&detail)?),
         BUILD_STATE => Detail::BuildState(BuildStateChange::parse(&detail)?),
         BUILD_PHASE => Detail::BuildPhase(BuildPhaseChange::parse(&detail)?),
         DEPLOYMENT => Detail::Deployment(DeploymentChange::parse(&detail)?),

@@ -3,6 +3,7 @@
 //! Nothing behind [`parse_event`] sees raw JSON. What is read is what AWS really sends, which is not always what it
 //! documents: where the two differ, the doc comment of the field says what was decided.
 
+mod cloudtrail;
 mod codebuild;
 mod codecommit;
 mod codedeploy;
@@ -22,6 +23,7 @@ mod words;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use cloudtrail::{ApiCall, ApiCallName};
 pub use codebuild::*;
 pub use codecommit::*;
 pub use codedeploy::*;
@@ -85,6 +87,8 @@ pub enum Detail {
     CommentReaction(CommentReaction),
     /// An approval rule template changed, or where it applies.
     ApprovalRuleTemplate(ApprovalRuleTemplateChange),
+    /// Somebody called what no event of CodeCommit tells of.
+    ApiCall(ApiCall),
     /// A build began or ended.
     BuildState(BuildStateChange),
     /// A phase of a build ended.
@@ -117,6 +121,7 @@ impl Event {
             Detail::CommentOnCommit(comment) => Some(&comment.repository),
             Detail::CommentOnPullRequest(on_pull_request) => Some(&on_pull_request.comment.repository),
             Detail::CommentReaction(reaction) => Some(&reaction.repository),
+            Detail::ApiCall(call) => Some(&call.repository),
             Detail::ReplicaState(change) => Some(&change.repository),
             Detail::ProtectionState(change) => Some(&change.repository),
             _ => None,

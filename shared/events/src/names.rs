@@ -283,7 +283,8 @@ impl RefName {
     /// The short name as one word of a shell: whoever named a branch shall not name a command.
     pub fn shell_word(&self) -> String {
         let short = self.short();
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '+' | '@' | ',' | '=');
+        let is_plain =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '+' | '@' | ',' | '=');
         if !short.starts_with('-') && short.chars().all(is_plain) {
             return short.to_owned();
         }
@@ -416,7 +417,10 @@ mod tests {
     #[test]
     fn a_branch_with_an_odd_name_is_one_word_of_a_shell() {
         for (name, word) in [
-            ("refs/heads/quarantine/feature/x+1@2,3=4/20260302T091412Z-1a2b3c4", "quarantine/feature/x+1@2,3=4/20260302T091412Z-1a2b3c4"),
+            (
+                "refs/heads/quarantine/feature/x+1@2,3=4/20260302T091412Z-1a2b3c4",
+                "quarantine/feature/x+1@2,3=4/20260302T091412Z-1a2b3c4",
+            ),
             ("refs/heads/a;reboot", "'a;reboot'"),
             ("refs/heads/$(id)`id`", "'$(id)`id`'"),
             ("refs/heads/it's", "'it'\\''s'"),

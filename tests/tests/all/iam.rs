@@ -19,7 +19,7 @@ use crate::replicator::world::{commit_of, dir_of, noise, set as set_ref};
 
 const POLICY: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit:\n        on: { push: { branches: [\"**\"], paths: [\"src/**\"] } }\n        start: { build: unit }\n        supersede: true\n    notifications:\n      - about: [build.*]\n        to: [team-demo]\n";
 const COPIES: &str = "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: codecommit://us-east-1/demo-copy, create: true }\n      - { to: codecommit://us-east-1/demo-mirror, create: true, role: \"arn:aws:iam::444455556666:role/SignalboxMirror\", external_id: our-copies }\n      - { to: \"https://git.example.com/demo\", credentials: signalbox/none }\n      - { to: \"s3://demo-backup/{repository}.bundle\" }\n";
-const PROTECTED: &str = "mode: enforce\nrepositories:\n  demo:\n    protection:\n      - { refs: [\"**\"], files: { forbid: [\"*.pem\"], submodules: [\"https://git.example.com/**\"] } }\n      - { refs: [\"refs/tags/*\"], forbid: [force-push] }\n      - { refs: [kept], forbid: [direct-push] }\n";
+const PROTECTED: &str = "mode: enforce\nrepositories:\n  demo:\n    protection:\n      - { refs: [\"**\"], files: { forbid: [\"*.pem\"], submodules: [\"https://git.example.com/**\"] }, watch: [default-branch, approval-rules, repository-triggers] }\n      - { refs: [\"refs/tags/*\"], forbid: [force-push] }\n      - { refs: [kept], forbid: [direct-push] }\n";
 const QUICK: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"true\"]\n";
 const SLOW: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"sleep 60\"]\n";
 const FAILING: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"echo the sum is $((20 + 22)); exit 1\"]\n";
@@ -359,11 +359,34 @@ async fn protect(ground: &Ground) -> anyhow::Result<()> {
     anyhow::ensure!(mail.subject == subject, "another mail came: {}", mail.subject);
     let at = git(&["ls-remote", "origin", "refs/tags/v1", "refs/heads/quarantine/*"])?;
     anyhow::ensure!(!at.contains(&format!("{forced}\trefs/tags/v1")) && at.contains("quarantine/tags/v1/"), "{at}");
+    let content = |needed: u32| json!({ "Version": "2018-11-08", "Statements": [{ "Type": "Approvers", "NumberOfApprovalsNeeded": needed }] });
+    let template = json!({ "approvalRuleTemplateName": "two", "approvalRuleTemplateContent": content(2).to_string() });
+    codecommit.call("CreateApprovalRuleTemplate", template, &ground.developer()).await?;
+    let associated = json!({ "approvalRuleTemplateName": "two", "repositoryName": "demo" });
+    codecommit.call("AssociateApprovalRuleTemplateWithRepository", associated, &ground.developer()).await?;
     sweep(ground, "Protector", "sweep-4")?;
     let swept = |ground: &Ground| {
-        Ok((ground.objects("state/protected/")?.keys().any(|key| key.ends_with(".seen.json"))).then_some(()))
+        let there = ground.objects("state/protected/")?;
+        let has = |end: &str| there.keys().any(|key| key.ends_with(end));
+        Ok((has(".seen.json") && has(".watched.json")).then_some(()))
     };
-    ground.until("the sweep's memory", swept).await
+    ground.until("the sweep's memory", swept).await?;
+
+    // The protection itself: what the sweep finds, and what an event tells.
+    let mailed = |subject: &'static str| {
+        move |ground: &Ground| Ok(ground.cloud().sns.inbox().iter().any(|mail| mail.subject == subject).then_some(()))
+    };
+    let other = json!({ "repositoryName": "demo", "defaultBranchName": "feature" });
+    codecommit.call("UpdateDefaultBranch", other, &ground.developer()).await?;
+    sweep(ground, "Protector", "sweep-5")?;
+    let back = mailed("the default branch of demo was put back (watch default-branch by somebody)");
+    ground.until("the default branch's way back", back).await?;
+    let there = codecommit.default_branch("demo").await?;
+    anyhow::ensure!(there.as_deref() == Some("main"), "the default branch is {there:?}");
+    let weaker = json!({ "approvalRuleTemplateName": "two", "newRuleContent": content(1).to_string() });
+    codecommit.call("UpdateApprovalRuleTemplateContent", weaker, &ground.developer()).await?;
+    let weakened = mailed("the approval rules of demo were weakened by developer");
+    ground.until("mail about the template", weakened).await
 }
 
 /// One action that one statement of the template allows.

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use signalbox_events::{
-    Arn, BuildId, BuildStart, BuildStatus, CommitId, Detail, ProjectName, ProtectionState, RefKind, RefName, RepositoryName,
+    Arn, BuildId, BuildStart, BuildStatus, CommitId, Detail, ProjectName, ProtectionState, RefKind, RefName,
+    RepositoryName,
 };
 use signalbox_policy::{Mode, Policy, Topic};
 

@@ -1,8 +1,6 @@
 //! The mail about a protected ref, or about the protection itself.
 
-use signalbox_events::{
-    Protected, ProtectionFinding, ProtectionState, ProtectionStateChange, RefKind, RefName,
-};
+use signalbox_events::{Protected, ProtectionFinding, ProtectionState, ProtectionStateChange, RefKind, RefName};
 use signalbox_policy::{Policy, Topic};
 
 use crate::body::{Body, footer};
@@ -101,15 +99,18 @@ fn first_line(change: &ProtectionStateChange, policy: &Policy) -> String {
             please("mend what is said below: once the policy is enforced, such a push is undone.")
         }
         (ProtectionState::Violated, _) => please(&format!("mend what is said below: {word}{name} was left as it is.")),
-        (ProtectionState::Bypassed, _) => please(&format!(
-            "tell the others why you went past the protection of {word}{name}: the command is below."
-        )),
+        (ProtectionState::Bypassed, _) => {
+            please(&format!("tell the others why you went past the protection of {word}{name}: the command is below."))
+        }
         (ProtectionState::Weakened, _) => "Look whether this was meant; if not, mend it as is said below.".to_owned(),
         (ProtectionState::Contested, _) => format!(
             "Find out what moves {word}{name} each time that it is put back, and end one of the two: it was left as it is."
         ),
         (ProtectionState::Failed, _) => {
-            format!("Look at {word}{name} of {}: it is not protected until what is said below is mended.", change.repository)
+            format!(
+                "Look at {word}{name} of {}: it is not protected until what is said below is mended.",
+                change.repository
+            )
         }
     }
 }

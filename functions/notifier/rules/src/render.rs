@@ -13,7 +13,8 @@ use crate::text::{moment, ordinal};
 pub fn render_reason(reason: &Reason) -> String {
     match reason {
         Reason::NotConcerned => {
-            "mail is sent about the results of builds, about copies and about protections, and this is none of them".to_owned()
+            "mail is sent about the results of builds, about copies and about protections, and this is none of them"
+                .to_owned()
         }
         Reason::NotEnded => "the build has only begun".to_owned(),
         Reason::NoRepository { project } => format!(

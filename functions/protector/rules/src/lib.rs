@@ -6,6 +6,7 @@
 //! Two halves. [`judge`] holds a [`Range`] of commits and files against the rules for them and knows nothing of how it came. [`decide`] says
 //! what follows a move of a ref: nothing, a report, or putting it back to where the [`Journal`] proves that it was.
 
+mod action;
 mod decide;
 mod facts;
 mod finding;
@@ -19,8 +20,12 @@ mod range;
 mod render;
 mod secrets;
 mod told;
+mod watch;
+mod watch_facts;
+mod weaker;
 
-pub use decide::{Action, Decision, Reason, Restore, Verdict, Violation, What, decide, kept_as, kept_since, wants_tip};
+pub use action::{Action, Restore};
+pub use decide::{Decision, Reason, Verdict, Violation, What, decide, kept_as, kept_since, wants_tip};
 pub use facts::{Ancestry, Arrival, Facts, Merged, Object, Origin, Subject, Tip, Whose};
 pub use finding::{Fault, Finding};
 pub use journal::{Journal, Judged, Move, Place, Undo};
@@ -33,3 +38,6 @@ pub use range::{CommitFacts, Content, FileFacts, FileKind, Form, Range};
 pub use render::{render_action, render_reason, render_rescue, render_restore, render_violation};
 pub use secrets::{SecretHit, SecretKind, find_secrets};
 pub use told::{TellBook, Telling};
+pub use watch::{WatchWanted, Weakening, decide_watch, watch_of, watched_words, watchers};
+pub use watch_facts::{Guarded, RuleSeen, TriggerSeen, WatchFacts, WatchMemory, WatchTold};
+pub use weaker::{Weaker, weaker};

@@ -8,11 +8,14 @@ use signalbox_events::{
 };
 use signalbox_policy::Mode;
 
-use crate::decide::{Action, Decision, Reason, Verdict, Violation, What};
+use crate::action::Action;
+use crate::decide::{Decision, Reason, Verdict, Violation, What};
 use crate::facts::{Facts, Subject};
 use crate::finding::{Fault, Finding};
 use crate::journal::{Judged, Move};
-use crate::render::render_reason;
+use crate::render::{remedy_of, render_reason, render_weakening};
+use crate::watch::Weakening;
+use crate::watch_facts::WatchFacts;
 
 /// What is told, before it is known whether it goes well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,8 +193,7 @@ fn undone(facts: &Facts, made: &Move) -> Option<(Option<RefName>, String)> {
     Some((kept, why))
 }
 
-const OBSERVED: &str =
-    "the policy only observes (`mode: observe`): with `mode: enforce` it would have been put back, and what was pushed kept";
+const OBSERVED: &str = "the policy only observes (`mode: observe`): with `mode: enforce` it would have been put back, and what was pushed kept";
 
 fn is_unread(what: &What) -> bool {
     matches!(what, What::Range(Finding { fault: Fault::Unread { .. }, .. }))
@@ -208,6 +210,46 @@ fn findings(decision: &Decision) -> (Vec<ProtectionFinding>, u64) {
     let left_out = decision.violations().count().saturating_sub(told.len());
     (told, u64::try_from(left_out).unwrap_or(u64::MAX))
 }
+
+/// What people are told of one thing that is watched.
+pub(crate) fn watch_news(
+    facts: &WatchFacts,
+    decision: &Decision,
+    about: Protected,
+    state: ProtectionState,
+    weakenings: &[(Weakening, Option<Arn>)],
+) -> News {
+    let is_about = |violation: &&Violation| match &violation.what {
+        What::Weakened(weakening) => weakening.about() == about,
+        _ => false,
+    };
+    let findings: Vec<ProtectionFinding> =
+        decision.violations().filter(is_about).take(MOST_FINDINGS_TOLD).map(finding_of).collect();
+    let left_out = decision.violations().filter(is_about).count().saturating_sub(findings.len());
+    let by = weakenings.iter().filter(|(weakening, _)| weakening.about() == about).find_map(|(_, by)| by.clone());
+    let why = match state {
+        ProtectionState::WouldRestore => vec![OBSERVED_BRANCH.to_owned()],
+        ProtectionState::Restored => vec!["it is put back".to_owned()],
+        _ => reasons(decision),
+    };
+    News {
+        repository: facts.repository.clone(),
+        about,
+        reference: None,
+        state,
+        by,
+        at: facts.told.as_ref().and_then(|told| told.at),
+        old: None,
+        new: None,
+        kept: None,
+        why,
+        findings,
+        left_out: u64::try_from(left_out).unwrap_or(u64::MAX),
+    }
+}
+
+const OBSERVED_BRANCH: &str =
+    "the policy only observes (`mode: observe`): with `mode: enforce` it would have been put back";
 
 /// What the policy calls a protection: its name, or where it stands.
 pub fn protection_of(violation: &Violation) -> String {
@@ -227,6 +269,7 @@ pub const fn rule_of(what: &What) -> &'static str {
         What::Update => "update",
         What::Name { .. } => "names",
         What::Range(finding) => finding.fault.rule(),
+        What::Weakened(weakening) => weakening.rule(),
     }
 }
 
@@ -239,6 +282,7 @@ fn finding_of(violation: &Violation) -> ProtectionFinding {
         What::Update => ("it must not move".to_owned(), "Make a new one instead"),
         What::Name { pattern } => (format!("its name does not match {pattern:?}"), "Push it under such a name"),
         What::Range(finding) => (plainly(&finding.fault), finding.fault.repair()),
+        What::Weakened(weakening) => (render_weakening(weakening), remedy_of(weakening)),
     };
     let finding = match &violation.what {
         What::Range(finding) => Some(finding),

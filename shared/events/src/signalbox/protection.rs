@@ -114,7 +114,8 @@ pub struct ProtectionFinding {
 impl ProtectionStateChange {
     /// The detail, as [`ProtectionStateChange::parse`] reads it.
     pub fn to_detail(&self) -> Value {
-        let findings: Vec<Value> = self.findings.iter().take(MOST_FINDINGS_TOLD).map(ProtectionFinding::to_value).collect();
+        let findings: Vec<Value> =
+            self.findings.iter().take(MOST_FINDINGS_TOLD).map(ProtectionFinding::to_value).collect();
         let left_out = self.findings.len().saturating_sub(MOST_FINDINGS_TOLD);
         json!({
             "version": VERSIONS.first(),
