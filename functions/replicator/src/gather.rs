@@ -56,7 +56,11 @@ pub(crate) async fn gather(
         memories.push(memory.map_or_else(|| Memory::empty(replica.place.to_string()), |kept| kept.value));
     }
     let remote = function.codecommit_remote(&function.aws, repository).await?;
-    let (source, description) = tokio::join!(remote.source(copied_kinds()), description_of(function, needs));
+    let (source, description, targets) = tokio::join!(
+        remote.source(copied_kinds()),
+        description_of(function, needs),
+        read_targets(function, &needs.replicas, &memories)
+    );
     let source = match source {
         Ok(source) => source,
         Err(failure) if is_missing(&failure) => {
@@ -67,8 +71,7 @@ pub(crate) async fn gather(
     };
     let listing = Listing { description: description?, ..plain(&source.listing) };
     let copies = copies_of(policy, repository);
-    for (replica, memory) in needs.replicas.iter().zip(memories) {
-        let (target, open) = read_target(function, replica, &memory).await;
+    for ((replica, memory), (target, open)) in needs.replicas.iter().zip(memories).zip(targets) {
         let mut known = ReplicaFacts { target, memory, known: BTreeSet::new() };
         let copy = copies.iter().find(|(copy, place)| memory_key(repository, home, copy, place) == replica.key);
         if let Some((copy, _)) = copy {
@@ -94,6 +97,19 @@ async fn description_of(function: &Replicator, needs: &Needs) -> Result<Option<S
     }
 }
 
+/// What the targets have, one after the other.
+async fn read_targets(
+    function: &Replicator,
+    replicas: &[ReplicaNeeds],
+    memories: &[Memory],
+) -> Vec<(TargetFacts, Option<Open>)> {
+    let mut read = Vec::with_capacity(replicas.len());
+    for (replica, memory) in replicas.iter().zip(memories) {
+        read.push(read_target(function, replica, memory).await);
+    }
+    read
+}
+
 /// What a target has, with the open end to write to.
 async fn read_target(function: &Replicator, replica: &ReplicaNeeds, memory: &Memory) -> (TargetFacts, Option<Open>) {
     match open_target(function, &replica.place, memory).await {
@@ -116,18 +132,17 @@ pub(crate) async fn open_target(
     memory: &Memory,
 ) -> Result<Option<(Listing, Open)>, Failure> {
     if let Place::Bundle { bucket, key, role } = place {
-        return function.open_bundle((bucket, key, role.as_ref()), memory).await.map(Some);
+        let opened = function.open_bundle((bucket, key, role.as_ref()), memory).await;
+        return opened.map(Some).map_err(|failure| of_role(failure, place));
     }
-    let (mut default_branch, mut description) = (None, None);
-    if let Place::CodeCommit { region, repository, role } = place {
-        // A push never tells what HEAD is.
-        let codecommit = function.codecommit_for(region.as_str(), role.as_ref()).await?;
-        let there = codecommit.repository(repository).await.map_err(|failure| of_role(failure, place))?;
-        let Some(there) = there else { return Ok(None) };
-        description = Some(there.description);
-        default_branch = there.default_branch.and_then(|branch| RefName::branch(&branch).ok());
-    }
-    let target = match function.remote(place).await?.target().await {
+    let remote = function.remote(place).await?;
+    let (about, target) = tokio::join!(about(function, place), remote.target());
+    let (default_branch, description) = match about? {
+        About::Missing => return Ok(None),
+        About::Git => (None, None),
+        About::CodeCommit { default_branch, description } => (default_branch, Some(description)),
+    };
+    let target = match target {
         Ok(target) => target,
         Err(failure) if is_missing(&failure) => return Ok(None),
         Err(failure) => return Err(sorted(&failure)),
@@ -135,6 +150,28 @@ pub(crate) async fn open_target(
     let mut listing = Listing { description, ..plain(target.listing()) };
     listing.head = listing.head.or(default_branch);
     Ok(Some((listing, Open::Git(Box::new(target)))))
+}
+
+/// What a target's service says of a repository beside its refs.
+enum About {
+    /// There is none.
+    Missing,
+    /// git tells no more.
+    Git,
+    CodeCommit {
+        default_branch: Option<RefName>,
+        description: String,
+    },
+}
+
+/// A push never tells what HEAD is: CodeCommit is asked.
+async fn about(function: &Replicator, place: &Place) -> Result<About, Failure> {
+    let Place::CodeCommit { region, repository, role } = place else { return Ok(About::Git) };
+    let codecommit = function.codecommit_for(region.as_str(), role.as_ref()).await?;
+    let there = codecommit.repository(repository).await.map_err(|failure| of_role(failure, place))?;
+    let Some(there) = there else { return Ok(About::Missing) };
+    let default_branch = there.default_branch.and_then(|branch| RefName::branch(&branch).ok());
+    Ok(About::CodeCommit { default_branch, description: there.description })
 }
 
 /// A listing in the words of the rules. What can never be copied, whatever its name, is left out here.
