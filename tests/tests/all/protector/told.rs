@@ -17,6 +17,11 @@ use crate::desk::Desk;
 
 const KIND: &str = "Signalbox Protection State Change";
 const PEOPLE: &str = "people:\n  \"arn:aws:iam::111122223333:user/developer\": { name: Anna, email: anna@example.com, teams: [team-demo] }\n";
+/// A text without its line breaks.
+fn flat(body: &str) -> String {
+    body.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 const TOKEN: &str = "AKIAQ7W5ZBD3KXJ2TPLM";
 
 impl World {
@@ -160,7 +165,7 @@ async fn what_is_only_observed_or_only_reported_is_mailed_and_says_so() {
     let mail = world.mailed().await;
     assert_eq!(mail.len(), 2);
     assert_eq!(mail[1].subject, "main of demo is not as the policy wants it (force-push by developer)");
-    assert!(mail[1].body.contains("on_violation: report"), "{}", mail[1].body);
+    assert!(flat(&mail[1].body).contains("on_violation: report"), "{}", mail[1].body);
     assert_eq!(mail[1].attributes["topic"].text(), "protection.violated");
 
     // Who hears of it is for the policy to say.
@@ -192,7 +197,7 @@ async fn a_permission_that_is_missing_is_mailed_whether_it_is_to_judge_or_to_put
     let Handled::Refused(report) = world.handle(&event).await.unwrap() else { panic!("not refused") };
     assert_eq!(report.verdict, "restore");
     let mail = world.mailed().await;
-    assert_eq!((mail.len(), mail[1].subject.as_str()), (2, "main of demo could not be protected (force-push by Anna)"));
+    assert_eq!((mail.len(), mail[1].subject.as_str()), (2, "main of demo could not be protected"));
     assert!(mail[1].body.contains("codecommit:GitPush") && !mail[1].body.contains("git fetch"), "{}", mail[1].body);
 }
 
@@ -291,7 +296,7 @@ async fn the_report_shows_what_enforce_would_have_done_and_did_by_rule_and_perso
     world.ground.policy(&policy(protection)).unwrap();
     let event = world.forced("again").await;
     world.reported(&event).await;
-    world.deny("codecommit:GetMergeCommit");
+    world.deny("codecommit:GitPull");
     let event = world.forced("unjudged").await;
     // Refused events are written down by the loop around the function.
     let failure = world.handle(&event).await.unwrap_err();
@@ -329,7 +334,7 @@ async fn the_report_shows_what_enforce_would_have_done_and_did_by_rule_and_perso
     );
     assert_eq!(report["failed"].as_array().unwrap().len(), 1, "{report}");
     assert_eq!((&report["failed"][0]["ref"], &report["unseen"]), (&json!("refs/heads/main"), &json!([])));
-    assert!(report["failed"][0]["why"][0].as_str().unwrap().contains("codecommit:GetMergeCommit"), "{report}");
+    assert!(report["failed"][0]["why"][0].as_str().unwrap().contains("codecommit:GitPull"), "{report}");
 
     let ran = desk.run(&["report", "protections"]).await;
     for said in
