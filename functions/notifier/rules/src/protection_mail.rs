@@ -1,7 +1,7 @@
 //! The mail about a protected ref, or about the protection itself.
 
 use signalbox_events::{Protected, ProtectionFinding, ProtectionState, ProtectionStateChange, RefKind, RefName};
-use signalbox_policy::{Policy, Topic};
+use signalbox_policy::{Policy, Topic, is_quarantined};
 
 use crate::body::{Body, footer};
 use crate::facts::Facts;
@@ -49,6 +49,11 @@ fn pusher(change: &ProtectionStateChange, policy: &Policy) -> Option<String> {
     change.by.as_ref().map(|by| who(by, policy))
 }
 
+/// The branch that keeps what was undone: no other is worth a command, whoever put the event.
+fn kept(change: &ProtectionStateChange) -> Option<&RefName> {
+    change.kept.as_ref().filter(|kept| is_quarantined(kept))
+}
+
 /// The rules that were broken, each once.
 fn rules(change: &ProtectionStateChange) -> String {
     let mut rules: Vec<&str> = Vec::new();
@@ -90,7 +95,7 @@ fn first_line(change: &ProtectionStateChange, policy: &Policy) -> String {
         Some(who) => format!("{who}, please {what}"),
         None => format!("Please {what}"),
     };
-    match (change.state, &change.kept) {
+    match (change.state, kept(change)) {
         (ProtectionState::Restored, Some(_)) => {
             please("get what you pushed by the commands below, mend it, and bring it in the right way.")
         }
@@ -133,7 +138,7 @@ fn body(change: &ProtectionStateChange, facts: &Facts, topic: Topic, policy: &Po
         };
         body.field("Moved", &format!("it was {}, and was then {}", at(&change.old), at(&change.new)));
     }
-    if let Some(kept) = &change.kept {
+    if let Some(kept) = kept(change) {
         body.field("Kept", &format!("what was pushed, as the branch {}", shown(kept.short(), 400)));
     }
     for (number, why) in change.why.iter().enumerate() {
@@ -195,7 +200,7 @@ fn finding_lines(body: &mut Body, finding: &ProtectionFinding) {
 }
 
 fn commands(body: &mut Body, change: &ProtectionStateChange) {
-    if let Some(kept) = &change.kept {
+    if let Some(kept) = kept(change) {
         body.heading("To get what was pushed, in a clone of the repository:");
         match shell_word(kept) {
             Some(kept) => {

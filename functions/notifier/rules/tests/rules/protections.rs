@@ -88,5 +88,7 @@ fn a_branch_that_mail_cannot_show_is_no_command() {
     let name = RefName::parse("refs/heads/quarantine/a\u{202e}b/20260302T091412Z-1a2b3c4").unwrap();
     let event = with(protection!("restored"), |it| it.kept = Some(name));
     let body = mail_of(&event, &Policy::none()).body;
+    let other = with(protection!("restored"), |it| it.kept = Some(RefName::parse("refs/heads/main").unwrap()));
+    assert!(!mail_of(&other, &Policy::none()).body.contains("git fetch"), "what is not in quarantine is no command");
     assert!(!body.contains("git fetch") && body.contains("its name has characters that mail cannot show"), "{body}");
 }
