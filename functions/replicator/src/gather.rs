@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use signalbox_aws::{Bucket, Failure, Over};
 use signalbox_events::RefName;
@@ -62,29 +63,40 @@ pub(crate) async fn gather(
         read_targets(function, &needs.replicas, &memories)
     );
     let source = match source {
-        Ok(source) => source,
+        Ok(source) => Ok(source),
         Err(failure) if is_missing(&failure) => {
             seen.facts.source = SourceFacts::Gone;
             return Ok(seen);
         }
-        Err(failure) => return Err(sorted(&failure)),
+        Err(failure) => Err(sorted(&failure)),
     };
-    let listing = Listing { description: description?, ..plain(&source.listing) };
+    let listed = source.and_then(|source| {
+        let listing = Listing { description: description?, ..plain(&source.listing) };
+        Ok((source, listing))
+    });
     let copies = copies_of(policy, repository);
     for ((replica, memory), (target, open)) in needs.replicas.iter().zip(memories).zip(targets) {
         let mut known = ReplicaFacts { target, memory, known: BTreeSet::new() };
         let copy = copies.iter().find(|(copy, place)| memory_key(repository, home, copy, place) == replica.key);
-        if let Some((copy, _)) = copy {
-            let asked = unsure(&listing, &known, copy.replica);
-            known.known = known_of(&source, &asked).await?;
+        if let (Some((copy, _)), Ok((source, listing))) = (copy, &listed) {
+            let asked = unsure(listing, &known, copy.replica);
+            known.known = known_of(source, &asked).await?;
         }
         if let Some(open) = open {
             seen.targets.insert(replica.key.clone(), open);
         }
         seen.facts.replicas.insert(replica.key.clone(), known);
     }
-    seen.facts.source = SourceFacts::Listed(listing);
-    seen.source = Some(source);
+    match listed {
+        Ok((source, listing)) => {
+            seen.facts.source = SourceFacts::Listed(listing);
+            seen.source = Some(source);
+        }
+        Err(failure) => {
+            let (what, lasting) = unreadable(&failure);
+            seen.facts.source = SourceFacts::Unreadable { what, lasting };
+        }
+    }
     Ok(seen)
 }
 
@@ -97,17 +109,22 @@ async fn description_of(function: &Replicator, needs: &Needs) -> Result<Option<S
     }
 }
 
-/// What the targets have, one after the other.
+/// What the targets have, all at once: one that does not answer holds up no other.
 async fn read_targets(
     function: &Replicator,
     replicas: &[ReplicaNeeds],
     memories: &[Memory],
 ) -> Vec<(TargetFacts, Option<Open>)> {
-    let mut read = Vec::with_capacity(replicas.len());
-    for (replica, memory) in replicas.iter().zip(memories) {
-        read.push(read_target(function, replica, memory).await);
-    }
-    read
+    join_all(replicas.iter().zip(memories).map(|(replica, memory)| read_target(function, replica, memory))).await
+}
+
+/// Why something could not be read, and whether looking again may help.
+fn unreadable(failure: &Failure) -> (String, Lasting) {
+    let lasting = match failure {
+        Failure::Retry(_) => Lasting::ForNow,
+        Failure::Refused(_) => Lasting::UntilMended,
+    };
+    (failure.chain(), lasting)
 }
 
 /// What a target has, with the open end to write to.
@@ -116,11 +133,8 @@ async fn read_target(function: &Replicator, replica: &ReplicaNeeds, memory: &Mem
         Ok(Some((listing, target))) => (TargetFacts::Listed(listing), Some(target)),
         Ok(None) => (TargetFacts::Missing, None),
         Err(failure) => {
-            let lasting = match failure {
-                Failure::Retry(_) => Lasting::ForNow,
-                Failure::Refused(_) => Lasting::UntilMended,
-            };
-            (TargetFacts::Unreadable { what: failure.chain(), lasting }, None)
+            let (what, lasting) = unreadable(&failure);
+            (TargetFacts::Unreadable { what, lasting }, None)
         }
     }
 }
