@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::events::{Move, RefChange};
-use super::names::{BranchName, ObjectId, is_ref_name};
+use super::names::{BranchName, ObjectId};
 use super::repositories::{Repositories, Repository};
 use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
@@ -262,7 +262,7 @@ impl Repositories {
             let what = format!("a trigger has at most {MOST_BRANCHES} branches, not {}", branches.len());
             return Err(bad("MaximumBranchesExceededException", what));
         }
-        if let Some(wrong) = branches.iter().find(|branch| !is_ref_name(branch)) {
+        if let Some(wrong) = branches.iter().find(|branch| BranchName::check(Some((*branch).clone())).is_err()) {
             let what = format!("{wrong:?} is not a branch name");
             return Err(bad("InvalidRepositoryTriggerBranchNameException", what));
         }

@@ -137,6 +137,7 @@ async fn a_trigger_that_codecommit_does_not_take_is_refused_by_its_own_code() {
         (with("branches", Value::Null), "RepositoryTriggerBranchNameListRequiredException"),
         (with("branches", json!(branches)), "MaximumBranchesExceededException"),
         (with("branches", json!(["a b"])), "InvalidRepositoryTriggerBranchNameException"),
+        (with("branches", json!(["x".repeat(257)])), "InvalidRepositoryTriggerBranchNameException"),
         (with("events", Value::Null), "RepositoryTriggerEventsListRequiredException"),
         (with("events", json!(["all", "updateReference"])), "InvalidRepositoryTriggerEventsException"),
         (with("events", json!(["push"])), "InvalidRepositoryTriggerEventsException"),
