@@ -65,7 +65,7 @@ cc put-repository-triggers --repository-name tools --triggers "$triggers" --quer
 text "pushes $topic updateReference" codecommit get-repository-triggers --repository-name tools \
     --query 'triggers[0].[name,destinationArn,events[0]]'
 refused InvalidRepositoryTriggerEventsException PutRepositoryTriggers aws codecommit put-repository-triggers \
-    --repository-name tools --triggers "name=x,destinationArn=$topic,branches=,events=all,updateReference"
+    --repository-name tools --triggers "name=x,destinationArn=$topic,branches=feature,events=all,updateReference"
 cc put-file --repository-name tools --branch-name feature --file-path pushed --file-content yes \
     --parent-commit-id "$first" >/dev/null
 heard=
