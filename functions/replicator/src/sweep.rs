@@ -135,16 +135,18 @@ impl Replicator {
         let told = |came: String| format!("{repository}: {came} (in the ledger under {id})");
         match looked {
             Ok(looked) => {
+                let mut is_open = looked.is_open;
                 let report = match looked.handled {
                     Handled::Reported(report) => report,
                     Handled::Refused(report) => {
+                        is_open = true;
                         // What a person knows already is tried again each time, and is not raised again.
                         swept.is_refused |= looked.is_news;
                         report
                     }
                     Handled::Before | Handled::NotOurs => return,
                 };
-                if looked.is_open {
+                if is_open {
                     swept.open.push(format!("{repository}: {}", report.reasons.join("; ")));
                 }
                 if !looked.is_quiet {

@@ -242,13 +242,17 @@ fn unread(
             decision.reasons.push(Reason::FactsMissing { target });
             continue;
         };
+        let is_worked_on = known.memory.working.as_ref().is_some_and(|working| working.until > facts.now);
         match lasting {
-            Lasting::UntilMended => {
+            // Whoever works on it could read the source, and says how it came out.
+            Lasting::UntilMended if !is_worked_on => {
                 let what = unusable(&what);
                 decision.reasons.push(Reason::Trouble { target: target.clone(), what: what.clone() });
                 remember(source, (&key, &target, known), vec![what], decision);
             }
-            Lasting::ForNow => passing(facts, source, (key, target, known), what.clone(), decision),
+            Lasting::UntilMended | Lasting::ForNow => {
+                passing(facts, source, (key, target, known), what.clone(), decision);
+            }
         }
     }
     if !decision.is_complete() {
@@ -504,13 +508,14 @@ impl Facts {
     pub fn settled(&self, policy: &Policy, key: &str, standing: Standing) -> Option<Memory> {
         let source = self.repository.as_ref()?;
         let known = self.replicas.get(key)?;
-        let SourceFacts::Listed(listing) = &self.source else { return None };
         let (copies, home) = (copies_of(policy, source), self.home());
         let (copy, place) = copies.iter().find(|(copy, place)| memory_key(source, &home, copy, place) == key)?;
         let direction = direction(&home, source, policy, copy, place);
-        let mut memory = match known.target.listing() {
-            Some(target) => agreed_now(listing, target, (copy, direction), (source, &known.memory)),
-            None => known.memory.clone(),
+        let mut memory = match (&self.source, known.target.listing()) {
+            (SourceFacts::Listed(listing), Some(target)) => {
+                agreed_now(listing, target, (copy, direction), (source, &known.memory))
+            }
+            _ => known.memory.clone(),
         };
         memory.target = place.to_string();
         memory.working = None;
