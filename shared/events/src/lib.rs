@@ -32,7 +32,7 @@ pub use kinds::DETAIL_TYPES;
 pub use names::*;
 pub use scheduled::Scheduled;
 pub use signalbox::{MOST_OBSTACLES, OWN_SOURCE, Obstacle, ObstacleKind, REPLICA, ReplicaState, ReplicaStateChange};
-pub use starts::BuildStart;
+pub use starts::{BuildStart, BuildspecOf, PullRequestStart};
 
 /// What bytes turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
