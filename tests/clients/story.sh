@@ -21,7 +21,7 @@ repositories:
   parcel:
     triggers:
       unit:
-        on: { push: { branches: [main] } }
+        on: { push: { branches: [main] }, pull_request: { into: [main] } }
         start: { build: parcel-unit }
     notifications:
       - about: [build.failed, build.fixed]
@@ -63,6 +63,31 @@ found=$(push 'echo it works' "$ENDPOINT/v1/repos/parcel")
 [ "${found#*	}" = SUCCEEDED ] || fail "the second build: $found"
 command git ls-remote -q codecommit::eu-west-1://parcel refs/heads/main | grep -q "^$(git -C parcel rev-parse HEAD)" ||
     fail 'git-remote-codecommit does not see what was pushed over http'
+
+# A pull request is built by itself, and asked about in a comment.
+git -C parcel switch -qc topic
+printf 'version: 0.2\nphases:\n  build:\n    commands:\n      - test "$SIGNALBOX_INTO" = refs/heads/main\n' >parcel/buildspec.yml
+git -C parcel commit -qam 'a topic' && git -C parcel push -q origin topic 2>push.log || fail "$(cat push.log)"
+topic=$(git -C parcel rev-parse HEAD)
+id=$(aws codecommit create-pull-request --title 'A topic' --targets repositoryName=parcel,sourceReference=topic \
+    --query pullRequest.pullRequestId --output text)
+for _ in $(seq 60); do
+    ids=$(aws codebuild list-builds-for-project --project-name parcel-unit --query ids --output text)
+    status=$(aws codebuild batch-get-builds --ids $ids \
+        --query "builds[?resolvedSourceVersion=='$topic' && buildComplete].buildStatus" --output text)
+    [ -z "$status" ] || break
+    sleep 0.5
+done
+[ "$status" = SUCCEEDED ] || fail "the build of the pull request: $status"
+aws codecommit post-comment-for-pull-request --pull-request-id "$id" --repository-name parcel \
+    --before-commit-id "$(git -C parcel rev-parse main)" --after-commit-id "$topic" --content '/test untit' >/dev/null
+for _ in $(seq 60); do
+    said=$(aws codecommit get-comments-for-pull-request --pull-request-id "$id" \
+        --query 'commentsForPullRequestData[0].comments[1].content' --output text)
+    [ "$said" = None ] || break
+    sleep 0.5
+done
+case $said in *'Did you mean `/test unit`?'*) ;; *) fail "the comment's answer: $said" ;; esac
 
 for _ in $(seq 40); do
     curl -sf "$ENDPOINT/inbox" >inbox

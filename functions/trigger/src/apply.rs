@@ -1,7 +1,7 @@
 //! Actions, done. Nothing is chosen in here; everything can be done twice.
 
 use jiff::{SignedDuration, Timestamp};
-use signalbox_aws::{Build, Failure, Start, Variable};
+use signalbox_aws::{Build, Failure, FetchedHistory, Replied, Start, Variable};
 use signalbox_events::{BuildId, BuildStart, BuildStatus};
 use signalbox_glue::{Apply, Came, Invocation, Order, Step, Twice};
 use signalbox_policy::EnvironmentValue;
@@ -20,9 +20,10 @@ impl Apply<Action> for Trigger {
         let order = match action {
             // An older build is not stopped for a newer one that does not start.
             Action::Stop(stop) => stop.for_start.clone().map_or(Order::Free, Order::OnlyIfDone),
-            Action::Start(_) | Action::Settle { .. } => Order::Free,
+            Action::Start(_) | Action::Settle { .. } | Action::Reply(_) => Order::Free,
         };
-        // A build that was started is found by its token; one that was asked to stop may be asked again.
+        // A build that was started is found by its token; one that was asked to stop may be asked again; an answer has a
+        // token, too.
         Step { key: action.key(), told: render_action(action), order, twice: Twice::Harmless }
     }
 
@@ -35,6 +36,13 @@ impl Apply<Action> for Trigger {
             }
             Action::Start(start) => self::start(self, start, attempts).await,
             Action::Stop(stop) => self::stop(self, stop).await,
+            Action::Reply(reply) => {
+                let replied = self.codecommit.reply(&reply.to, &reply.text, &reply.token).await?;
+                Ok(match replied {
+                    Replied::There => Came::Done("answered".to_owned()),
+                    Replied::CommentGone => Came::Left("not answered: the comment is gone".to_owned()),
+                })
+            }
         }
     }
 }
@@ -72,6 +80,7 @@ async fn start(with: &Trigger, start: &StartBuild, attempts: u32) -> Result<Came
         pushed: start.pushed,
         seen,
         superseded_by: None,
+        pull_request: start.pull_request.clone(),
     };
     // Two events that meet in one tip may differ in the pusher; the first word stands.
     let _written_or_there = with.state.write_new(&BuildStart::key(&build), &record).await?;
@@ -86,6 +95,8 @@ async fn start(with: &Trigger, start: &StartBuild, attempts: u32) -> Result<Came
         previous: start.previous.clone().filter(|_| start.only_if == OnlyIf::Anyway),
         again: start.again.clone(),
         id: start.id.clone(),
+        merge: start.pull_request.as_ref().and_then(|review| review.merge.clone()),
+        revision: start.pull_request.as_ref().map(|review| review.revision.clone()),
     };
     let change = |state: Option<&RefState>| state.cloned().unwrap_or_default().with_start(past.clone());
     with.state.change(&start.state_key, change).await?;
@@ -99,6 +110,11 @@ async fn request(with: &Trigger, start: &StartBuild) -> Result<BuildId, Failure>
         token: start.token.clone(),
         environment: start.environment.iter().map(|(name, value)| (name.clone(), variable(value))).collect(),
         buildspec: start.buildspec.clone(),
+        history: match start.pull_request.as_ref().and_then(|review| review.merge.as_ref()) {
+            // It merges the target branch first, whose tip a shallow clone does not have.
+            Some(_) => FetchedHistory::Whole,
+            None => FetchedHistory::AsProject,
+        },
     };
     match with.codebuild.start(request).await {
         // CodeBuild refuses a token that it knows with other parameters: the policy changed in between.

@@ -35,15 +35,7 @@ pub(crate) async fn gather(
         let state: Option<Kept<RefState>> = from.state.read(&wanted.state_key).await?;
         states.push(state.map(|kept| kept.value).unwrap_or_default());
     }
-    let mut reader = Reader {
-        from,
-        push,
-        again: event.envelope.again.as_ref(),
-        now,
-        tip: None,
-        heads: BTreeMap::new(),
-        merge_base: None,
-    };
+    let mut reader = Reader::new(from, push, event.envelope.again.as_ref(), now);
     for (wanted, state) in triggers.iter().zip(states) {
         let known = match reader.trigger(wanted, state, &mut facts.differences).await {
             Ok(known) => known,
@@ -58,7 +50,7 @@ pub(crate) async fn gather(
 }
 
 /// Reads each thing once, for however many triggers.
-struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     from: &'a Trigger,
     push: &'a Push,
     again: Option<&'a Again>,
@@ -68,7 +60,12 @@ struct Reader<'a> {
     merge_base: Option<(CommitId, Option<CommitId>)>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    /// Reads about this push; the source branch of a pull request stands for one.
+    pub(crate) fn new(from: &'a Trigger, push: &'a Push, again: Option<&'a Again>, now: Timestamp) -> Self {
+        Self { from, push, again, now, tip: None, heads: BTreeMap::new(), merge_base: None }
+    }
+
     async fn trigger(
         &mut self,
         wanted: &TriggerNeeds,
@@ -89,7 +86,7 @@ impl Reader<'_> {
             }
             _ => None,
         };
-        Ok(TriggerFacts { target: Some(target), head, state, settled, difference, unreadable: None })
+        Ok(TriggerFacts { target: Some(target), head, state, settled, difference, ..TriggerFacts::default() })
     }
 
     async fn tip(&mut self) -> Result<Option<CommitId>, Failure> {
@@ -101,7 +98,7 @@ impl Reader<'_> {
         Ok(tip)
     }
 
-    async fn head(&mut self, commit: &CommitId) -> Result<Option<Head>, Failure> {
+    pub(crate) async fn head(&mut self, commit: &CommitId) -> Result<Option<Head>, Failure> {
         if let Some(head) = self.heads.get(commit) {
             return Ok(head.clone());
         }
@@ -112,7 +109,7 @@ impl Reader<'_> {
     }
 
     /// How the builds ended that the state does not know to have ended.
-    async fn settled(&self, state: &RefState) -> Result<BTreeMap<BuildId, BuildStatus>, Failure> {
+    pub(crate) async fn settled(&self, state: &RefState) -> Result<BTreeMap<BuildId, BuildStatus>, Failure> {
         let mut by_project: BTreeMap<&str, Vec<BuildId>> = BTreeMap::new();
         for build in state.unsettled() {
             by_project.entry(build.project()).or_default().push(build.clone());
@@ -166,7 +163,7 @@ impl Reader<'_> {
         })
     }
 
-    async fn compare(
+    pub(crate) async fn compare(
         &self,
         base: Base,
         target: &CommitId,
@@ -176,8 +173,8 @@ impl Reader<'_> {
             return Ok(Some(index));
         }
         let before = match &base {
-            Base::Green(commit) | Base::MergeBase(commit) => Some(commit),
-            Base::Nothing => None,
+            Base::Green(commit) | Base::MergeBase(commit) | Base::Target(commit) => Some(commit),
+            Base::Unrelated | Base::Nothing => None,
         };
         let paths = self.from.codecommit.changed_paths(&self.push.repository, before, target).await?;
         Ok(paths.map(|paths| {

@@ -1,9 +1,13 @@
 //! The trigger function: starts builds, pipelines and deployments.
 //!
-//! In this version: CodeBuild builds for pushes, and the sweep that finds pushes whose event was lost.
+//! In this version: CodeBuild builds for pushes, pull requests and comments on them, and the sweep that finds what an event
+//! was lost of.
 
 mod apply;
 mod gather;
+mod gather_review;
+mod review;
+mod review_sweep;
 mod sweep;
 
 use std::time::Duration;
@@ -19,6 +23,7 @@ use signalbox_ledger::{Ledger, Outcome, State, Turn};
 use signalbox_policy::{ArnPattern, Mode};
 use signalbox_trigger_rules::{
     Arrival, Decision, Facts, Journal, Known, Needs, Reason, Verdict, decide, needs, render_action, render_reason,
+    review_of,
 };
 
 /// The function with its clients.
@@ -30,6 +35,8 @@ pub struct Trigger {
     codecommit: CodeCommit,
     codebuild: CodeBuild,
     readable: Option<ArnPattern>,
+    /// How the ARNs begin of whoever writes comments as this stack.
+    own: Vec<String>,
     sweep_time: Duration,
 }
 
@@ -44,6 +51,7 @@ impl Trigger {
             codecommit: CodeCommit::new(&setup.aws),
             codebuild: CodeBuild::new(&setup.aws),
             readable: readable.and_then(|pattern| ArnPattern::parse(pattern.as_str()).ok()),
+            own: own(&setup.settings.spared_roles),
             sweep_time: sweep::TIME,
         }
     }
@@ -81,8 +89,20 @@ impl Trigger {
         invocation: Invocation,
     ) -> Result<Handled, Failure> {
         let facts = gather::gather(needs, (event, known, under.event()), self, invocation.now).await?;
-        let decision = decide(&facts, &in_force.policy);
-        let report = |actions| in_force.report(said((event, &received), &facts, &decision, actions), invocation);
+        self.act((event, received), &facts, in_force, under, invocation).await
+    }
+
+    /// Decides on what was gathered, does it, and reports it in the ledger.
+    async fn act(
+        &self,
+        (event, received): (&Event, Option<Value>),
+        facts: &Facts,
+        in_force: &InForce,
+        under: Turn<'_>,
+        invocation: Invocation,
+    ) -> Result<Handled, Failure> {
+        let decision = decide(facts, &in_force.policy);
+        let report = |actions| in_force.report(said((event, &received), facts, &decision, actions), invocation);
 
         // An event that is run once more has an entry, which must be finished again.
         if decision.verdict == Verdict::NotConcerned && event.envelope.again.is_none() {
@@ -105,6 +125,24 @@ impl Trigger {
         carry_out(self, &self.ledger, under, invocation, ending, &decision.actions, report).await
     }
 
+    /// Notes under an event's own id where it is told what came of it.
+    async fn point(
+        &self,
+        (event, received): (&Event, Value),
+        reason: &Reason,
+        in_force: &InForce,
+        invocation: Invocation,
+    ) -> Result<(), Failure> {
+        let told = Said {
+            verdict: verdict(Verdict::Nothing),
+            reasons: vec![render_reason(reason)],
+            actions: Vec::new(),
+            replay: json!({ "received": received, "event": event }),
+        };
+        let told = in_force.report(told, invocation);
+        self.ledger.note(Turn::of(&event.envelope), told, invocation.now).await.map(drop)
+    }
+
     /// Takes a push up in its branch's journal; gives the id to act under: its own, or that of whoever came first.
     async fn take_up(&self, needs: &Needs, arrival: &Arrival) -> Result<EventId, Failure> {
         // No sweep ever sees a tag, so there is nobody to meet.
@@ -121,10 +159,14 @@ impl Handle for Trigger {
         let Some((event, in_force)) = read_event(bytes, &self.policy).await? else { return Ok(Handled::NotOurs) };
         // Whoever else may send one into the queue only has the branches looked at once more.
         if let Detail::Scheduled(_) = event.detail {
-            return self.sweep(&event, &in_force, invocation).await;
+            // On the heap, as what follows it: no thread's stack has to hold all that a handler may do.
+            return Box::pin(self.sweep(&event, &in_force, invocation)).await;
         }
         let needs = needs(&event, &in_force.policy);
         let (id, turn) = (&event.envelope.id, Turn::of(&event.envelope));
+        if let Some(subject) = review_of(&event) {
+            return Box::pin(self.review(&event, received(bytes), subject, &in_force, invocation)).await;
+        }
         let known = Known::Pushed(event.envelope.time);
         let Some(push) = &needs.push else {
             return self.push((&event, Some(received(bytes))), known, &needs, &in_force, turn, invocation).await;
@@ -137,23 +179,23 @@ impl Handle for Trigger {
         let handled = self.push(came_in, known, &needs, &in_force, act_under, invocation).await?;
         if under != *id {
             // The sweep was faster. Whoever looks for this event finds where to look on.
-            let told = Said {
-                verdict: verdict(Verdict::Nothing),
-                reasons: vec![render_reason(&Reason::SweptBefore { id: under.clone() })],
-                actions: Vec::new(),
-                replay: json!({ "received": received(bytes), "event": event }),
-            };
-            let told = in_force.report(told, invocation);
-            self.ledger.note(turn, told, invocation.now).await?;
+            let reason = Reason::SweptBefore { id: under.clone() };
+            self.point((&event, received(bytes)), &reason, &in_force, invocation).await?;
         }
         Ok(handled)
     }
+}
+
+/// How the ARNs of the sessions of these roles begin.
+fn own(roles: &[String]) -> Vec<String> {
+    roles.iter().filter_map(|role| Arn::parse(role.as_str()).ok()?.session_prefix()).collect()
 }
 
 fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Start => "start",
         Verdict::Found => "found",
+        Verdict::Answer => "answer",
         Verdict::Nothing => "nothing",
         Verdict::NotConcerned => "not concerned",
     }

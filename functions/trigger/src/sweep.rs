@@ -13,8 +13,8 @@ use signalbox_events::{Event, RepositoryName};
 use signalbox_glue::{Handled, InForce, Invocation, Said};
 use signalbox_ledger::{Entry, Phase, SWEPT, SWEPT_IN_PART, Turn};
 use signalbox_trigger_rules::{
-    Cursor, Facts, Failed, Look, Memory, Moved, NotSwept, SweepFacts, Tip, Trouble, decide, may_start, needs,
-    render_reason, wanted,
+    Cursor, Facts, Failed, Look, Memory, Moved, NotSwept, ReviewLook, ReviewMemory, SeenReview, SweepFacts, Tip,
+    Trouble, decide, may_start, needs, render_reason, wanted,
 };
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -25,32 +25,41 @@ use crate::{Trigger, verdict};
 pub(crate) const TIME: Duration = Duration::from_secs(30);
 
 /// Kept back from the invocation's time: for the pushes that were found, and for what waits in the same batch.
-const RESERVE: SignedDuration = SignedDuration::from_secs(20);
+pub(crate) const RESERVE: SignedDuration = SignedDuration::from_secs(20);
 
 /// So many branches are asked for at once.
-const AT_ONCE: usize = 8;
+pub(crate) const AT_ONCE: usize = 8;
 
 /// What one sweep did.
 #[derive(Debug, Default)]
-struct Swept {
-    facts: SweepFacts,
-    /// Each push that was found with what came of it, and what was left for the next sweep.
-    told: Vec<String>,
+pub(crate) struct Swept {
+    pub(crate) facts: SweepFacts,
+    /// Each push and pull request that was found with what came of it, and what was left for the next sweep.
+    pub(crate) told: Vec<String>,
     /// What is remembered only when the sweep's report is in the ledger: who remembers it says no more.
-    owed: Vec<Owed>,
+    pub(crate) owed: Vec<Owed>,
     /// The repositories of which something is open, since this sweep or an earlier one.
     troubled: BTreeSet<RepositoryName>,
+    /// The same, as far as their pull requests are concerned.
+    pub(crate) reviews_troubled: BTreeSet<RepositoryName>,
+    /// Every repository that may be read.
+    readable: Vec<RepositoryName>,
     repositories: usize,
     branches: usize,
+    pub(crate) reviews: usize,
 }
 
 /// What a sweep remembers of a repository of which it has something to tell.
 #[derive(Debug)]
-enum Owed {
+pub(crate) enum Owed {
     /// A look, and the branches that stay open.
     Look(Box<Look>, BTreeMap<String, Trouble>),
     /// Why the repository could not be looked at.
     Trouble(RepositoryName, Trouble),
+    /// A look at pull requests, those that were dealt with, and those that stay open.
+    Reviews(Box<ReviewLook>, BTreeMap<u64, SeenReview>, BTreeMap<u64, Trouble>),
+    /// Why the pull requests of the repository could not be looked at.
+    ReviewTrouble(RepositoryName, Trouble),
 }
 
 /// Where a sweep goes on in a repository, and how long it may.
@@ -104,23 +113,40 @@ impl Trigger {
         // An invocation that died behind its report has told nobody.
         let before = self.ledger.read(turn.event()).await?.filter(|entry| entry.phase == Phase::Refused);
         let mut swept = Swept::default();
-        let mut next = None;
+        let (mut next, mut is_cut) = (None, false);
         if needs(event, &in_force.policy).sweep.is_some() {
-            match self.sweep_all(event, in_force, invocation, &mut swept).await {
+            match Box::pin(self.sweep_all(event, in_force, invocation, &mut swept)).await {
                 Ok(cursor) => next = cursor,
                 Err(failure @ Failure::Refused(_)) => return self.refuse(event, in_force, invocation, &failure).await,
                 Err(failure) => return Err(failure),
             }
         }
-        tracing::info!(repositories = swept.repositories, branches = swept.branches, "swept");
-        let is_quiet = swept.facts.moved.is_empty() && swept.facts.news() == 0;
+        if swept.facts.answered.is_none() {
+            let readable = std::mem::take(&mut swept.readable);
+            if let Err(failure) = Box::pin(self.sweep_reviews(event, readable, in_force, invocation, &mut swept)).await
+            {
+                // What was found in branches is told all the same; the next sweep comes by itself.
+                let why = failure.chain();
+                tracing::warn!(why, "the sweep over pull requests was left for the next one");
+                swept.told.push(format!("pull requests: left for the next sweep: {why}"));
+                is_cut = true;
+            }
+        }
+        tracing::info!(
+            repositories = swept.repositories,
+            branches = swept.branches,
+            pull_requests = swept.reviews,
+            "swept"
+        );
+        let is_quiet = swept.facts.moved.is_empty() && swept.facts.reviews.is_empty() && swept.facts.news() == 0;
+        let is_open = is_cut || !swept.troubled.is_empty() || !swept.reviews_troubled.is_empty();
         let answered = swept.facts.answered;
         let facts = Facts { sweep: Some(swept.facts), ..Facts::default() };
         let decision = decide(&facts, &in_force.policy);
         let said = Said {
             // Words of its own, so that who looks for events can pass a sweep over, and knows when all is well again.
             verdict: match answered {
-                None if !swept.troubled.is_empty() => SWEPT_IN_PART,
+                None if is_open => SWEPT_IN_PART,
                 None if is_quiet => SWEPT,
                 _ => verdict(decision.verdict),
             },
@@ -149,7 +175,7 @@ impl Trigger {
         })
     }
 
-    async fn remember(&self, owed: &Owed) -> Result<(), Failure> {
+    pub(crate) async fn remember(&self, owed: &Owed) -> Result<(), Failure> {
         match owed {
             Owed::Look(look, open) => {
                 let key = Memory::key(&look.repository);
@@ -158,6 +184,15 @@ impl Trigger {
             Owed::Trouble(repository, trouble) => {
                 let key = Memory::key(repository);
                 self.state.change(&key, |there: Option<&Memory>| Memory::troubled(there, trouble)).await?;
+            }
+            Owed::Reviews(look, dealt, open) => {
+                let key = ReviewMemory::key(&look.repository);
+                let remember = |there: Option<&ReviewMemory>| look.remember(there, dealt, open);
+                self.state.change(&key, remember).await?;
+            }
+            Owed::ReviewTrouble(repository, trouble) => {
+                let troubled = |there: Option<&ReviewMemory>| ReviewMemory::troubled(there, trouble);
+                self.state.change(&ReviewMemory::key(repository), troubled).await?;
             }
         }
         Ok(())
@@ -198,7 +233,9 @@ impl Trigger {
             return Ok(None);
         }
         let mut found = self.codecommit.repositories().await?;
-        found.retain(|(name, _)| self.may_read(name) && may_start(name, &in_force.policy));
+        found.retain(|(name, _)| self.may_read(name));
+        swept.readable = found.iter().map(|(name, _)| name.clone()).collect();
+        found.retain(|(name, _)| may_start(name, &in_force.policy));
         found.sort();
         swept.troubled = cursor.troubled.clone();
         swept.troubled.retain(|troubled| found.iter().any(|(name, _)| name == troubled));
@@ -427,7 +464,7 @@ fn troubles(look: &Look, failed: &BTreeMap<String, Failure>, swept: &mut Swept) 
 
 impl Swept {
     /// Notes what failed, and says it where that is due.
-    fn trouble(
+    pub(crate) fn trouble(
         &mut self,
         (repository, branch): (&RepositoryName, Option<&String>),
         before: Option<&Trouble>,

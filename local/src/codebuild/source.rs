@@ -72,7 +72,9 @@ pub(crate) async fn download(remote: &Remote, places: &Places) -> Result<String,
     git(remote, places, "making the working copy", &["init", "--quiet", "--initial-branch=signalbox", "."]).await?;
     git(remote, places, "making the working copy", &["remote", "add", "origin", &remote.url]).await?;
 
-    let shallow = match remote.depth {
+    // What is no tip is looked for in the whole history, so that a commit to which no branch or tag leads is not there.
+    let is_tip = listing.lines().any(|line| line.starts_with(&*wanted));
+    let shallow = match remote.depth.filter(|_| is_tip) {
         Some(depth) => {
             let depth = format!("--depth={depth}");
             git(remote, places, "fetching", &["fetch", "--quiet", "--no-tags", &depth, "origin", &wanted]).await.is_ok()
@@ -250,6 +252,29 @@ pub(crate) mod tests {
                     assert!(places.source.join(".git/shallow").exists() || expected == first, "{version:?}");
                 }
             }
+        }
+    }
+
+    /// As one of `CreateUnreferencedMergeCommit`: git itself would give it by its id.
+    #[tokio::test]
+    async fn a_commit_to_which_no_branch_or_tag_leads_is_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = dir.path().join("repo");
+        let [_, second] = repository(&repo, &[]);
+        let git = |arguments: &[&str]| {
+            let output = std::process::Command::new("git").args(arguments).current_dir(&repo).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        };
+        git(&["config", "uploadpack.allowAnySHA1InWant", "true"]);
+        let identity = ["-c", "user.name=developer", "-c", "user.email=developer@example.com"];
+        let merge = ["commit-tree", &format!("{second}^{{tree}}"), "-p", &second, "-m", "merged"];
+        let unreferenced = git(&[&identity[..], &merge].concat());
+        let url = format!("file://{}", repo.display());
+        for depth in [None, Some(1)] {
+            let remote = Remote { url: url.clone(), credentials: None, version: Some(unreferenced.clone()), depth };
+            let error = download(&remote, &places(dir.path(), &format!("{depth:?}"))).await.unwrap_err();
+            assert!(matches!(error, SourceError::NoReference { .. }), "{depth:?}: {error}");
         }
     }
 

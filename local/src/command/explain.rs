@@ -102,8 +102,11 @@ fn explain_trigger(event: &Event, policy: &Policy, facts: &Map<String, Value>) -
     let needs = rules::needs(event, policy);
     let (facts, facts_given) = match given::<rules::Facts>("trigger", facts)? {
         Some(facts) if facts.push != rules::push_of(event) => bail!("the facts are of another push than the event"),
+        Some(facts) if facts.review.as_ref().map(|review| &review.subject) != rules::review_of(event).as_ref() => {
+            bail!("the facts are of another pull request than the event")
+        }
         Some(facts) => (facts, Given::Yes),
-        None => (rules::Facts::before_gathering(event, &needs), Given::No),
+        None => (rules::Facts::before_gathering(event, &needs, policy), Given::No),
     };
     let decision = rules::decide(&facts, policy);
     Ok(Explained {
@@ -275,7 +278,7 @@ fn read_facts(file: &Path) -> anyhow::Result<Map<String, Value>> {
     if object.contains_key("replicas") {
         return Ok(Map::from_iter([("replicator".to_owned(), Value::Object(object))]));
     }
-    if object.contains_key("push") || object.contains_key("sweep") {
+    if ["push", "sweep", "review"].iter().any(|part| object.contains_key(*part)) {
         return Ok(Map::from_iter([("trigger".to_owned(), Value::Object(object))]));
     }
     if object.contains_key("event") {

@@ -33,7 +33,33 @@ pub struct Start {
     pub environment: BTreeMap<String, Variable>,
     /// Another buildspec than the project's: a path or the text itself.
     pub buildspec: Option<String>,
+    /// How much of the history is fetched.
+    pub history: FetchedHistory,
 }
+
+/// How much of a repository's history a build fetches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FetchedHistory {
+    /// As the project says.
+    #[default]
+    AsProject,
+    /// All of it, whatever the project says: then every branch's tip is there, too.
+    Whole,
+}
+
+/// Where a project takes its buildspec from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProjectBuildspec {
+    /// It is a file of the repository, at this path.
+    File(String),
+    /// It is in the project itself, or in S3: no commit changes it.
+    Elsewhere,
+}
+
+/// The file that CodeBuild reads where nobody names another.
+const DEFAULT_BUILDSPEC: &str = "buildspec.yml";
 
 /// The value of a build's variable, or where CodeBuild shall take it from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +121,8 @@ impl CodeBuild {
             .project_name(start.project.as_str())
             .source_version(start.source_version)
             .idempotency_token(start.token)
-            .set_buildspec_override(start.buildspec);
+            .set_buildspec_override(start.buildspec)
+            .set_git_clone_depth_override((start.history == FetchedHistory::Whole).then_some(0));
         for (name, value) in start.environment {
             let (kind, value) = match value {
                 Variable::Plain(value) => (EnvironmentVariableType::Plaintext, value),
@@ -111,6 +138,30 @@ impl CodeBuild {
         let answer = request.send().await.map_err(|error| sort(&doing, error))?;
         let id = answer.build_value.and_then(|build| build.id).ok_or_else(|| lacking(&doing, "build.id"))?;
         BuildId::parse(id).map_err(|error| Failure::refused(doing, format!("the answer cannot be read: {error}")))
+    }
+
+    /// Where a project takes its buildspec from; `None` where there is no such project.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them.
+    pub async fn buildspec(&self, project: &ProjectName) -> Result<Option<ProjectBuildspec>, Failure> {
+        let request = self.client.batch_get_projects().names(project.as_str());
+        let answer =
+            request.send().await.map_err(|error| sort(format!("codebuild:BatchGetProjects on {project}"), error))?;
+        let found = answer.projects.unwrap_or_default().into_iter().next();
+        Ok(found.map(|found| {
+            let named = found.source.and_then(|source| source.buildspec).unwrap_or_default();
+            // As CodeBuild tells them apart: a text is more than one line, or begins as a buildspec does.
+            let is_text = |named: &str| {
+                let begins = named.trim_start();
+                named.contains('\n') || begins.starts_with("version:") || begins.starts_with('{')
+            };
+            match named.trim() {
+                "" => ProjectBuildspec::File(DEFAULT_BUILDSPEC.to_owned()),
+                path if is_text(&named) || path.starts_with("arn:") => ProjectBuildspec::Elsewhere,
+                path => ProjectBuildspec::File(path.to_owned()),
+            }
+        }))
     }
 
     /// Reads builds; one that is not there (builds are kept for a year) is not in the answer.

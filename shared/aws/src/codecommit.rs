@@ -1,9 +1,13 @@
 //! CodeCommit, read.
 
+mod reviews;
+
 use aws_sdk_codecommit::Client;
-use aws_sdk_codecommit::types::{PullRequestStatusEnum, SortByEnum, UserInfo};
+use aws_sdk_codecommit::types::{SortByEnum, UserInfo};
 use serde::{Deserialize, Serialize};
-use signalbox_events::{CommitId, PullRequestId, RepositoryName};
+use signalbox_events::{CommitId, RepositoryName};
+
+pub use self::reviews::{CommentText, MergedPullRequest, Merges, PullRequest, Replied};
 
 use crate::failure::{lacking, sort};
 use crate::{Aws, Failure};
@@ -77,17 +81,6 @@ pub struct ChangedPaths {
     pub paths: Vec<ChangedPath>,
     /// Whether there are more than were asked for.
     pub has_more: bool,
-}
-
-/// A pull request, as far as it tells where a commit comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MergedPullRequest {
-    /// Its number.
-    pub id: PullRequestId,
-    /// What it was merged into, by full name.
-    pub into: String,
-    /// What the merge came to: the merge commit, or the tip of the source for a fast-forward.
-    pub commit: CommitId,
 }
 
 impl CodeCommit {
@@ -219,64 +212,6 @@ impl CodeCommit {
             }
             Err(error) => Err(sort(format!("codecommit:GetFile on {repository}"), error)),
         }
-    }
-
-    /// The numbers of the closed pull requests, the newest first as far as numbers tell, every page of them.
-    ///
-    /// # Errors
-    /// As [`Failure`] sorts them.
-    pub async fn closed_pull_requests(&self, repository: &RepositoryName) -> Result<Vec<PullRequestId>, Failure> {
-        let doing = format!("codecommit:ListPullRequests on {repository}");
-        let mut found = Vec::new();
-        let mut token = None;
-        loop {
-            let request = self
-                .client
-                .list_pull_requests()
-                .repository_name(repository.as_str())
-                .pull_request_status(PullRequestStatusEnum::Closed)
-                .set_max_results(self.page)
-                .set_next_token(token);
-            let answer = request.send().await.map_err(|error| sort(&doing, error))?;
-            for id in answer.pull_request_ids {
-                let id = PullRequestId::parse(id)
-                    .map_err(|error| Failure::refused(&doing, format!("the answer cannot be read: {error}")))?;
-                found.push(id);
-            }
-            token = answer.next_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                found.sort_by_key(|id| std::cmp::Reverse(id.as_str().parse::<u64>().unwrap_or_default()));
-                return Ok(found);
-            }
-        }
-    }
-
-    /// What the merge of a pull request came to in this repository; `None` where it was not merged.
-    ///
-    /// # Errors
-    /// As [`Failure`] sorts them.
-    pub async fn merged_pull_request(
-        &self,
-        repository: &RepositoryName,
-        id: &PullRequestId,
-    ) -> Result<Option<MergedPullRequest>, Failure> {
-        let doing = format!("codecommit:GetPullRequest {id}");
-        let answer = match self.client.get_pull_request().pull_request_id(id.as_str()).send().await {
-            Ok(answer) => answer,
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_pull_request_does_not_exist_exception()) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(sort(doing, error)),
-        };
-        let targets = answer.pull_request.and_then(|found| found.pull_request_targets).unwrap_or_default();
-        let ours = targets.into_iter().find(|target| target.repository_name.as_deref() == Some(repository.as_str()));
-        let Some(target) = ours else { return Ok(None) };
-        let Some(merge) = target.merge_metadata.filter(|merge| merge.is_merged) else { return Ok(None) };
-        // A fast-forward makes no commit of its own.
-        let commit = merge.merge_commit_id.filter(|id| !id.is_empty()).or(target.source_commit);
-        let (Some(commit), Some(into)) = (commit, target.destination_reference) else { return Ok(None) };
-        let into = if into.starts_with("refs/") { into } else { format!("refs/heads/{into}") };
-        Ok(Some(MergedPullRequest { id: id.clone(), into, commit: commit_id(&doing, commit)? }))
     }
 
     /// Where a branch is now; `None` where there is no such branch. `branch` is the short name.

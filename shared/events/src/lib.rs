@@ -37,7 +37,7 @@ pub use signalbox::{
     MOST_FINDINGS_TOLD, MOST_OBSTACLES, OWN_SOURCE, Obstacle, ObstacleKind, PROTECTION, Protected, ProtectionFinding,
     ProtectionState, ProtectionStateChange, REPLICA, ReplicaState, ReplicaStateChange,
 };
-pub use starts::BuildStart;
+pub use starts::{BuildStart, BuildspecOf, PullRequestStart};
 
 /// What bytes turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -332,6 +332,26 @@ impl EventId {
     pub fn of_notice(digest: u128) -> Self {
         Self(format!("notice-{digest:032x}"))
     }
+
+    /// The id under which the trigger takes up one revision of a pull request, whoever told of it, and however often.
+    ///
+    /// # Errors
+    /// An id or a revision of characters that AWS never sends.
+    pub fn of_revision(
+        repository: &RepositoryName,
+        pull_request: &PullRequestId,
+        revision: &RevisionId,
+    ) -> Result<Self, InvalidName> {
+        Self::parse(format!("pull-request-{repository}-{pull_request}-{revision}"))
+    }
+
+    /// The id under which the trigger takes up a comment, however often an event tells of it.
+    ///
+    /// # Errors
+    /// A comment whose id is longer than AWS's are.
+    pub fn of_comment(comment: &CommentId) -> Result<Self, InvalidName> {
+        Self::parse(format!("comment-{comment}"))
+    }
 }
 
 impl CommitId {
@@ -359,6 +379,17 @@ impl BuildId {
 }
 
 impl Arn {
+    /// How the ARN of each session of this role begins, `arn:aws:sts::ACCOUNT:assumed-role/ROLE/`; `None` for what is no role.
+    ///
+    /// A session leaves out the path of its role.
+    pub fn session_prefix(&self) -> Option<String> {
+        let mut parts = self.0.splitn(6, ':');
+        let (arn, partition, _, _, account) =
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let name = parts.next()?.strip_prefix("role/")?.rsplit('/').next()?;
+        Some(format!("{arn}:{partition}:sts::{account}:assumed-role/{name}/"))
+    }
+
     /// Who it is, as people know them: the user's name, or the session's name of an assumed role.
     ///
     /// `user/system/cc-xxx` gives `cc-xxx`, `assumed-role/ROLE/developer@example.com` gives `developer@example.com`, the account's
@@ -396,6 +427,26 @@ mod tests {
         ] {
             assert_eq!(Arn::parse(arn).unwrap().person(), person, "{arn}");
         }
+    }
+
+    #[test]
+    fn a_revision_and_a_comment_have_ids_that_can_be_keys() {
+        let name = RepositoryName::parse("r".repeat(100)).unwrap();
+        let (id, revision) = (PullRequestId::parse("7").unwrap(), RevisionId::parse("ab".repeat(32)).unwrap());
+        let taken = EventId::of_revision(&name, &id, &revision).unwrap();
+        assert_eq!(taken.as_str(), format!("pull-request-{name}-7-{revision}"));
+        let comment = CommentId::parse("ff30b348EXAMPLEb9aa670f:553b509bEXAMPLE56198325").unwrap();
+        assert!(EventId::of_comment(&comment).is_ok());
+        assert!(EventId::of_comment(&CommentId::parse("a/b").unwrap()).is_err(), "no key may leave its place");
+    }
+
+    #[test]
+    fn a_role_knows_how_its_sessions_begin() {
+        let prefix = |arn: &str| Arn::parse(arn).unwrap().session_prefix();
+        let expected = Some("arn:aws:sts::111122223333:assumed-role/Trigger/".to_owned());
+        assert_eq!(prefix("arn:aws:iam::111122223333:role/Trigger"), expected);
+        assert_eq!(prefix("arn:aws:iam::111122223333:role/signalbox/Trigger"), expected);
+        assert_eq!(prefix("arn:aws:iam::111122223333:user/developer"), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::names::{Arn, BuildId, CommitId, RefName, RepositoryName};
+use crate::names::{Arn, BuildId, CommitId, PullRequestId, RefName, RepositoryName, RevisionId};
 
 /// Why a build runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,9 +16,9 @@ pub struct BuildStart {
     pub trigger: String,
     /// The repository that was pushed to.
     pub repository: RepositoryName,
-    /// The branch or tag.
+    /// The branch or tag; of a pull request its source branch.
     pub reference: RefName,
-    /// What is built.
+    /// What is built; of a pull request the tip of its source branch.
     pub commit: CommitId,
     /// Where the ref was before the push; `None` for a new ref.
     pub previous: Option<CommitId>,
@@ -41,6 +41,55 @@ pub struct BuildStart {
     /// The newer commit of the same ref that the trigger stopped this build for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub superseded_by: Option<CommitId>,
+    /// The pull request that it was started for; `None` for a push.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<Box<PullRequestStart>>,
+}
+
+/// The pull request that a build was started for, as it stood then.
+///
+/// Only what stands here proves something about a pull request: anybody may start a build by hand, with another buildspec.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequestStart {
+    /// Its number.
+    pub id: PullRequestId,
+    /// The revision whose source commit is built.
+    pub revision: RevisionId,
+    /// The branch that it shall be merged into.
+    pub into: RefName,
+    /// Where its source branch left that branch; `None` where the two have no history in common.
+    pub base: Option<CommitId>,
+    /// Who made it.
+    pub author: Option<Arn>,
+    /// Its title, as its author wrote it: nobody has checked it, and it goes into no variable of a build.
+    pub title: String,
+    /// Who asked for this build in a comment; `None` where nobody had to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Arn>,
+    /// The tip of the target branch that the build was told to merge first; `None` where the source is built as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<CommitId>,
+    /// Whose buildspec it runs.
+    #[serde(default)]
+    pub buildspec: BuildspecOf,
+}
+
+/// Whose buildspec the build of a pull request runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BuildspecOf {
+    /// That of the commit that is built, or the project's own: nobody has looked which.
+    #[default]
+    Source,
+    /// The one in the project itself or in S3, which no pull request reaches.
+    Project,
+    /// The file of the target branch, which the trigger handed over with the start.
+    Target {
+        /// The commit that it was read from.
+        commit: CommitId,
+        /// Its path.
+        path: String,
+    },
 }
 
 impl BuildStart {

@@ -17,7 +17,7 @@ pub struct Settings {
     pub stack: Option<String>,
     /// `SIGNALBOX_REPOSITORIES`: the ARN pattern of the repositories that the role may read; the trigger and the replicator have it.
     pub repositories: Option<String>,
-    /// `SIGNALBOX_SPARED_ROLES`: the ARNs of the roles whose pushes are the stack's own; only the protector has it.
+    /// `SIGNALBOX_SPARED_ROLES`: the ARNs of the roles whose pushes or comments are the stack's own; the protector and the trigger have it.
     pub spared_roles: Vec<String>,
     /// `SIGNALBOX_QUARANTINE_DAYS`: how long what was undone is kept; only the protector has it.
     pub quarantine_days: Option<u32>,

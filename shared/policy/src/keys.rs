@@ -197,8 +197,8 @@ tables! {
     /// `on`
     ON "on" "the reasons of a trigger" Together::Some => {
         now("push", "mapping, or nothing", Shape::Mapping(&PUSH), "A push to a branch or a tag.");
-        later("pull_request", "mapping, or nothing", Shape::Mapping(&PULL_REQUEST), "A pull request that is opened or updated.");
-        later("comment", "text", Shape::Text(form("^/[^ ]", &["/test unit"])), "A command in a comment on a pull request.");
+        now("pull_request", "mapping, or nothing", Shape::Mapping(&PULL_REQUEST), "A pull request that is opened or updated.");
+        now("comment", "text", Shape::Text(form("^/[^ ]", &["/test unit"])), "A command in a comment on a pull request.");
         later("build", "mapping", Shape::Mapping(&ON_BUILD), "A build that ended.");
         later("deployment", "mapping", Shape::Mapping(&ON_DEPLOYMENT), "A deployment that ended.");
         later("pipeline", "mapping", Shape::Mapping(&ON_PIPELINE), "A pipeline execution that ended.");

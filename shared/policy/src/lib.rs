@@ -32,6 +32,7 @@ pub use names::*;
 pub use problem::{Note, Problem, ProblemKind, Problems, render_problems};
 pub use read::parse_policy;
 pub use schema::schema;
+pub use suggest::nearest;
 pub use topic::Topic;
 pub use trigger::*;
 pub use units::{ByteSize, InvalidUnit, Period};

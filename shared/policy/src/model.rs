@@ -10,7 +10,7 @@ use crate::glob_index::KeptIndex;
 use crate::guard::{Approval, Protection, Replica};
 use crate::names::{ArnPattern, EmailAddress, PersonName, TeamName};
 use crate::topic::Topic;
-use crate::trigger::Trigger;
+use crate::trigger::{PathFilter, Trigger};
 use crate::{Globs, Note};
 
 /// What stands for every subscriber among the names of recipients; `to` accepts it for no team and no person.
@@ -58,9 +58,12 @@ pub struct Section {
     pub notifications: Option<Vec<NotificationRule>>,
     /// Which copies are kept.
     pub replicas: Vec<Replica>,
-    /// The path filters of all triggers together.
+    /// The path filters of all triggers together, for pushes.
     #[serde(skip)]
     pub(crate) filters: KeptIndex,
+    /// The same for pull requests.
+    #[serde(skip)]
+    pub(crate) review_filters: KeptIndex,
 }
 
 impl Section {
@@ -70,12 +73,12 @@ impl Section {
     /// However many are asked, every path is looked at once.
     pub fn first_paths<'a>(
         &self,
+        filter: PathFilter,
         asked: impl Fn(&Trigger) -> bool,
         paths: impl IntoIterator<Item = &'a str>,
     ) -> Vec<(&Trigger, Option<usize>)> {
-        let filters: Vec<(&Trigger, &Globs)> = (self.triggers.iter())
-            .filter_map(|trigger| Some((trigger, trigger.on.push.as_ref()?.paths.as_ref()?)))
-            .collect();
+        let filters: Vec<(&Trigger, &Globs)> =
+            (self.triggers.iter()).filter_map(|trigger| Some((trigger, trigger.paths(filter)?))).collect();
         let asking: Vec<usize> =
             (filters.iter().enumerate()).filter_map(|(at, (trigger, _))| asked(trigger).then_some(at)).collect();
         let found = match asking.as_slice() {
@@ -86,7 +89,11 @@ impl Section {
                 vec![paths.into_iter().position(|path| globs.is_some_and(|globs| globs.matches(path)))]
             }
             asking => {
-                let index = self.filters.get(|| filters.iter().map(|(_, globs)| *globs).collect());
+                let kept = match filter {
+                    PathFilter::Push => &self.filters,
+                    PathFilter::PullRequest => &self.review_filters,
+                };
+                let index = kept.get(|| filters.iter().map(|(_, globs)| *globs).collect());
                 index.first_matches_of(asking, paths)
             }
         };

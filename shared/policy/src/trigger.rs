@@ -72,6 +72,25 @@ pub struct PushFilter {
     pub paths: Option<Globs>,
 }
 
+/// Which of a trigger's path filters is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathFilter {
+    /// That of pushes.
+    Push,
+    /// That of pull requests.
+    PullRequest,
+}
+
+impl Trigger {
+    /// The globs of one of its path filters, if it has that.
+    pub fn paths(&self, filter: PathFilter) -> Option<&Globs> {
+        match filter {
+            PathFilter::Push => self.on.push.as_ref()?.paths.as_ref(),
+            PathFilter::PullRequest => self.on.pull_request.as_ref()?.paths.as_ref(),
+        }
+    }
+}
+
 impl PushFilter {
     /// Whether a push to this ref is wanted, its files aside; never true below the quarantine prefix.
     pub fn matches_ref(&self, name: &RefName) -> bool {
@@ -100,6 +119,13 @@ pub struct PullRequestFilter {
     pub commit: PullRequestCommit,
     /// Where the buildspec is taken from.
     pub buildspec_from: BuildspecFrom,
+}
+
+impl PullRequestFilter {
+    /// Whether pull requests into this branch are wanted, their files aside; never true below the quarantine prefix.
+    pub fn takes(&self, into: &RefName) -> bool {
+        into.kind() == RefKind::Branch && !is_quarantined(into) && self.into.matches(into.short())
+    }
 }
 
 /// Which commit of a pull request is built.

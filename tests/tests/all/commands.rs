@@ -74,6 +74,36 @@ async fn explain_tells_what_every_function_would_decide() {
 }
 
 #[tokio::test]
+async fn check_and_explain_speak_of_pull_requests_and_comments() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("policy.yaml");
+    let text = "mode: enforce\nrepositories:\n  payments:\n    triggers:\n      unit:\n        on: { pull_request: { paths: [\"src/**\"] }, comment: \"/go\" }\n        start: { build: unit }\n      lint:\n        on: { pull_request: { commit: merge-result } }\n        start: { build: lint }\n";
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    let (code, out, error) = signalbox(&["check", file]).await;
+    assert_eq!((code, out), (Some(0), format!("good: {file}\n")), "{error}");
+    let explain = async |event: &str| {
+        let (code, out, error) = signalbox(&["explain", "--policy", file, "--event", event]).await;
+        assert_eq!(code, Some(0), "{error}");
+        out
+    };
+    let opened = explain("events/codecommit-pull-request-created.json").await;
+    for wanted in [
+        "because unit starts nothing: it has a path filter, and which files changed is not known yet",
+        "because lint starts for 0676edc: it takes every pull request into main, and this is 42",
+        "would    start lint for pull request 42 at 0676edc, merged with ed278db",
+        "decided as if nothing were known yet",
+    ] {
+        assert!(opened.contains(wanted), "no {wanted:?} in {opened}");
+    }
+    let asked = explain("events/codecommit-comment-on-pull-request-created.json").await;
+    assert!(asked.contains("because what the comment says is not in the event, and not known yet"), "{asked}");
+    assert!(asked.contains("the function would gather facts first"), "{asked}");
+    let closed = explain("events/codecommit-pull-request-closed.json").await;
+    assert!(closed.contains("trigger not concerned"), "{closed}");
+}
+
+#[tokio::test]
 async fn explain_takes_facts_from_a_file_and_answers_in_json() {
     let dir = tempfile::tempdir().unwrap();
     let facts = dir.path().join("facts.json");

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use signalbox_aws::{Aws, AwsEnvironment, Bucket, CodeBuild, Failure, Put, Start};
+use signalbox_aws::{Aws, AwsEnvironment, Bucket, CodeBuild, Failure, FetchedHistory, Put, Start};
 use signalbox_events::ProjectName;
 use signalbox_tests::programs;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -136,6 +136,7 @@ async fn a_full_disk_is_told_loses_nothing_that_was_acknowledged_and_passes() {
         token: "token".to_owned(),
         environment: BTreeMap::new(),
         buildspec: None,
+        history: FetchedHistory::AsProject,
     };
     let build = CodeBuild::new(&served.aws()).start(start).await.unwrap();
     served.tells("the state cannot be written").await;

@@ -22,6 +22,7 @@ const COPIES: &str = "mode: enforce\nrepositories:\n  demo:\n    replicas:\n    
 const BUNDLE: &str =
     "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: \"s3://demo-backup/{repository}.bundle\" }\n";
 const PROTECTED: &str = "mode: enforce\nrepositories:\n  demo:\n    protection:\n      - { refs: [\"**\"], files: { forbid: [\"*.pem\"], submodules: [\"https://git.example.com/**\"] }, watch: [default-branch, approval-rules, repository-triggers] }\n      - { refs: [\"refs/tags/*\"], forbid: [force-push] }\n      - { refs: [kept], forbid: [direct-push] }\n";
+const REVIEWED: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit:\n        on: { pull_request: { into: [main], commit: merge-result, buildspec_from: target } }\n        start: { build: unit }\n";
 const QUICK: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"true\"]\n";
 const SLOW: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"sleep 60\"]\n";
 const FAILING: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"echo the sum is $((20 + 22)); exit 1\"]\n";
@@ -42,6 +43,8 @@ enum Scene {
     Retried,
     /// A push whose event was lost is found by the sweep.
     Swept,
+    /// A pull request is built as it would be merged, a comment on it is answered, and the sweep looks at it.
+    Reviewed,
     /// A push is copied into repositories that are made for it, here and in another account, and into a bundle; the sweep
     /// carries the default branch and the description over, and what cannot be copied is mailed.
     Copied,
@@ -55,12 +58,13 @@ enum Scene {
     DeadLetters,
 }
 
-const SCENES: [Scene; 10] = [
+const SCENES: [Scene; 11] = [
     Scene::Broken,
     Scene::Feature,
     Scene::Superseded,
     Scene::Retried,
     Scene::Swept,
+    Scene::Reviewed,
     Scene::Copied,
     Scene::Bundled,
     Scene::Protected,
@@ -180,6 +184,7 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
             sweep(ground, "Trigger", "sweep-2")?;
             ground.until("a start", |ground| started(ground, 1)).await?;
         }
+        Scene::Reviewed => review(ground).await?,
         Scene::Copied => {
             make(ground, QUICK, COPIES).await?;
             ground.cloud().s3.create_bucket("demo-backup", Versioning::Off)?;
@@ -296,7 +301,7 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
     if !matches!(scene, Scene::Alarms | Scene::DeadLetters) {
         for function in FUNCTIONS {
             let is_quiet = match scene {
-                Scene::Feature | Scene::Swept | Scene::Bundled => function == "notifier",
+                Scene::Feature | Scene::Swept | Scene::Reviewed | Scene::Bundled => function == "notifier",
                 _ => false,
             };
             if !is_quiet {
@@ -306,6 +311,42 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Opens a pull request, asks in a comment what there is, and has the sweep look.
+async fn review(ground: &Ground) -> anyhow::Result<()> {
+    ground.repository("demo").await?;
+    // Its buildspec is a file, which the trigger reads from the target branch.
+    ground.project("unit", "demo", None).await?;
+    let bucket = ground.stage.bucket()?.to_owned();
+    ground.cloud().s3.put(&bucket, "policy/signalbox.yaml", REVIEWED.as_bytes())?;
+    let base = ground.commit("demo", "main", "one", &[("buildspec.yml", Some(QUICK))]).await?;
+    ground.branch("demo", "feature", &base).await?;
+    let tip = ground.commit("demo", "feature", "two", &[("a", Some("a"))]).await?;
+    let codecommit = &ground.cloud().codecommit;
+    let target = json!({ "repositoryName": "demo", "sourceReference": "feature", "destinationReference": "main" });
+    let input = json!({ "title": "two", "targets": [target] });
+    let made = codecommit.call("CreatePullRequest", input, &ground.developer()).await?;
+    let id = made["pullRequest"]["pullRequestId"].clone();
+    let started = |ground: &Ground| Ok((!ground.objects("state/starts/")?.is_empty()).then_some(()));
+    ground.until("a start", started).await?;
+    let input = json!({
+        "pullRequestId": id, "repositoryName": "demo", "beforeCommitId": base, "afterCommitId": tip, "content": "/test ?",
+    });
+    codecommit.call("PostCommentForPullRequest", input, &ground.developer()).await?;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        let input = json!({ "pullRequestId": id });
+        let comments = codecommit.call("GetCommentsForPullRequest", input, &ground.developer()).await?;
+        if comments.to_string().contains("These can be asked for") {
+            break;
+        }
+        anyhow::ensure!(tokio::time::Instant::now() < deadline, "the comment was not answered: {comments}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    sweep(ground, "Trigger", "sweep-5")?;
+    let seen = |ground: &Ground| Ok((!ground.objects("state/sweep/pull-requests/demo.json")?.is_empty()).then_some(()));
+    ground.until("the sweep's memory", seen).await
 }
 
 /// Pushes with the real git what makes the protector look in each of its ways.

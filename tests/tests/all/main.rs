@@ -26,6 +26,7 @@ mod protector;
 mod redrive;
 mod replay;
 mod replicator;
+mod reviews;
 mod rights;
 mod status;
 mod story;

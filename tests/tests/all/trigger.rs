@@ -1,7 +1,7 @@
 //! The trigger over the local cloud, one event at a time, handed over by the test.
 
 use serde_json::{Value, json};
-use signalbox_aws::{CodeBuild, Failure, Start, Variable};
+use signalbox_aws::{CodeBuild, Failure, FetchedHistory, Start, Variable};
 use signalbox_events::{EventId, ProjectName};
 use signalbox_glue::{Ending, Handle, Handled, carry_out};
 use signalbox_ledger::{Report, Turn};
@@ -404,6 +404,7 @@ async fn a_build_that_a_dead_invocation_started_is_found_by_its_token() {
         token: "forgotten".to_owned(),
         environment: [("SIGNALBOX_TOKEN".to_owned(), Variable::Plain(token))].into(),
         buildspec: None,
+        history: FetchedHistory::AsProject,
     };
     let build = CodeBuild::new(&setup.aws).start(start).await.unwrap();
 

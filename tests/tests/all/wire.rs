@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
-use signalbox_aws::{Attribute, CodeBuild, CodeCommit, Failure, Logs, Start, Topic, Variable};
+use signalbox_aws::{Attribute, CodeBuild, CodeCommit, Failure, FetchedHistory, Logs, Start, Topic, Variable};
 use signalbox_events::{BuildStatus, CommitId, ProjectName, RepositoryName};
 use signalbox_tests::Ground;
 
@@ -82,6 +82,7 @@ async fn the_same_token_gives_the_same_build_and_its_log_can_be_read() {
             ("SIGNALBOX_TOKEN".to_owned(), Variable::Plain("token".to_owned())),
         ]),
         buildspec: None,
+        history: FetchedHistory::AsProject,
     };
     let build = codebuild.start(start.clone()).await.unwrap();
     assert_eq!(codebuild.start(start).await.unwrap(), build);
@@ -113,6 +114,7 @@ async fn a_missing_project_is_refused_with_awss_code() {
         token: "token".to_owned(),
         environment: BTreeMap::new(),
         buildspec: None,
+        history: FetchedHistory::AsProject,
     };
     let refused = CodeBuild::new(&ground.aws("trigger")).start(start).await.unwrap_err();
     assert!(matches!(refused, Failure::Refused(_)), "{refused}");

@@ -5,7 +5,7 @@ use signalbox_events::{BuildStatus, PhaseType, RepositoryName};
 use signalbox_policy::{Policy, Topic};
 
 use crate::cause::{Cause, Failed};
-use crate::decide::{Case, Told};
+use crate::decide::{Case, Place, Told};
 use crate::facts::{Facts, Origin, Rest};
 use crate::history::Finished;
 use crate::mail::{place, shown, who};
@@ -32,6 +32,9 @@ fn first_line(told: &Told<'_>, policy: &Policy) -> String {
     }
     let failed = Failed::of(case);
     let pusher = case.pusher.map(|pusher| who(pusher, policy));
+    // Whoever made a pull request answers for it where nobody is known to have pushed.
+    let review = case.review();
+    let owner = pusher.clone().or_else(|| review.and_then(|review| Some(who(review.author.as_ref()?, policy))));
     let what = failed.said(case);
     let please = |whom: Option<&str>, what_to_do: &str, default: &str| match whom {
         Some(whom) => format!("{whom}, please {what_to_do}"),
@@ -54,16 +57,23 @@ fn first_line(told: &Told<'_>, policy: &Policy) -> String {
             format!("{look}: {what}, which says nothing about the code.")
         }
         News::Broke { .. } if matches!(failed.cause, Cause::Buildspec(_)) => {
-            let line = please(pusher.as_deref(), "correct the buildspec", "Please correct the buildspec");
+            let line = please(owner.as_deref(), "correct the buildspec", "Please correct the buildspec");
             format!("{line}: {what}.")
         }
-        News::Broke { .. } => {
-            let whose = "Please fix or revert what was built";
-            format!("{}: {what}.", please(pusher.as_deref(), "fix or revert your push", whose))
-        }
+        News::Broke { .. } => match review {
+            Some(review) => {
+                let mend = format!("mend what pull request {} brings", review.id);
+                let merged = if review.merge.is_some() { " with its target branch merged in" } else { "" };
+                format!("{}: {what}{merged}.", please(owner.as_deref(), &mend, &format!("Please {mend}")))
+            }
+            None => {
+                let whose = "Please fix or revert what was built";
+                format!("{}: {what}.", please(pusher.as_deref(), "fix or revert your push", whose))
+            }
+        },
         News::StillBroken { first, .. } => {
             let breaker = first.pusher.as_ref().map(|pusher| who(pusher, policy));
-            let whom = match (&breaker, &pusher) {
+            let whom = match (&breaker, &owner) {
                 (Some(breaker), Some(pusher)) if breaker != pusher => Some(format!("{breaker} or {pusher}")),
                 (Some(one), _) | (None, Some(one)) => Some(one.clone()),
                 (None, None) => None,
@@ -136,6 +146,7 @@ pub(crate) fn body(facts: &Facts, told: &Told<'_>, topic: Topic, policy: &Policy
     body.line("");
     body.field("What", &what(told));
     since(&mut body, told, policy);
+    request(&mut body, case, policy);
     origin(&mut body, case, policy);
     if topic == Topic::BuildFailed {
         why(&mut body, case);
@@ -203,11 +214,35 @@ fn since(body: &mut Body, told: &Told<'_>, policy: &Policy) {
     }
 }
 
+/// A branch as people name it.
+fn short(reference: &str) -> &str {
+    reference.strip_prefix("refs/heads/").unwrap_or(reference)
+}
+
+/// The pull request: from where into what, whose, and what it is called.
+fn request(body: &mut Body, case: &Case<'_>, policy: &Policy) {
+    let Some(review) = case.review() else { return };
+    let author = review.author.as_ref().map(|author| format!(", by {}", who(author, policy))).unwrap_or_default();
+    let title = shown(&review.title, 150);
+    let title = if title.is_empty() { title } else { format!(": {title}") };
+    let source = shown(short(case.place.name()), 200);
+    let into = shown(review.into.short(), 200);
+    body.field("Request", &format!("{}, {source} into {into}{author}{title}", review.id));
+    if let Some(with) = &review.merge {
+        body.field("Merged", &format!("with {into} at {} before it was built", shown(with.short(), 7)));
+    }
+    if let Some(asked) = &review.asked {
+        body.field("Asked for", &format!("by {}, in a comment", who(asked, policy)));
+    }
+}
+
 fn origin(body: &mut Body, case: &Case<'_>, policy: &Policy) {
     let commit = case.commit.as_ref().map_or_else(|| "what was built".to_owned(), |commit| commit.short().to_owned());
     let initiator = case.build.initiator.as_deref().map(|initiator| shown(initiator, 200));
     match (case.pusher, case.origin) {
         (Some(pusher), _) => body.field("Pushed", &format!("{commit} by {}", who(pusher, policy))),
+        // The request above says whose it is.
+        (None, Origin::Recorded(start)) if start.pull_request.is_some() => body.field("Built", &commit),
         (None, Origin::Recorded(_)) => body.field("Pushed", &format!("{commit}; by whom, the event did not say")),
         (None, Origin::Environment { .. }) => {
             let by = initiator.map(|initiator| format!("; started by {initiator}")).unwrap_or_default();
@@ -321,6 +356,9 @@ fn reproduce(body: &mut Body, case: &Case<'_>) {
     if runs && matches!(failed.cause, Cause::Command(_)) {
         body.heading("To see it on your machine, in a clone of the repository:");
         body.line(&format!("  git fetch origin && git checkout {}", shown(commit.as_str(), 64)));
+        if let Some(with) = case.review().and_then(|review| review.merge.as_ref()) {
+            body.line(&format!("  git merge --no-edit {}", shown(with.as_str(), 64)));
+        }
         body.line(&format!("  {command}"));
     }
 }
@@ -338,6 +376,9 @@ fn links(body: &mut Body, facts: &Facts, case: &Case<'_>) {
     }
     if let Some(console) = &facts.console {
         body.line(&format!("  build   {}", console.build(&case.build.project, &case.build.build)));
+        if let Place::Review(id, _) = &case.place {
+            body.line(&format!("  request {}", console.pull_request(&case.repository, id)));
+        }
         if let Some(commit) = &case.commit {
             body.line(&format!("  commit  {}", console.commit(&case.repository, commit)));
         }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use signalbox_events::{
-    Arn, BuildId, BuildStart, BuildStatus, CommitId, Detail, ProjectName, ProtectionState, RefKind, RefName,
-    RepositoryName,
+    Arn, BuildId, BuildStart, BuildStatus, CommitId, Detail, ProjectName, ProtectionState, PullRequestId,
+    PullRequestStart, RefKind, RefName, RepositoryName,
 };
 use signalbox_policy::{Mode, Policy, Topic};
 
@@ -154,6 +154,8 @@ pub(crate) struct Case<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
     Ref(RefName),
+    /// A pull request, and its source branch.
+    Review(PullRequestId, RefName),
     Commit(CommitId),
     Version(String),
     Default,
@@ -171,10 +173,26 @@ impl Place {
         }
     }
 
-    /// As keys and message attributes name it.
+    /// The place of a build that a trigger started.
+    fn of_start(pull_request: Option<&PullRequestId>, reference: &RefName) -> Self {
+        match pull_request {
+            Some(id) => Self::Review(id.clone(), reference.clone()),
+            None => Self::Ref(reference.clone()),
+        }
+    }
+
+    /// As keys of histories name it: a pull request has one of its own, whatever is built of its branch beside it.
+    fn history(&self) -> String {
+        match self {
+            Self::Review(id, _) => format!("pull-request/{id}"),
+            Self::Ref(_) | Self::Commit(_) | Self::Version(_) | Self::Default => self.name().to_owned(),
+        }
+    }
+
+    /// As message attributes name it.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Ref(name) => name.as_str(),
+            Self::Ref(name) | Self::Review(_, name) => name.as_str(),
             Self::Commit(commit) => commit.as_str(),
             Self::Version(version) => version,
             Self::Default => "-",
@@ -185,6 +203,7 @@ impl Place {
     pub(crate) fn said(&self) -> (&'static str, &str) {
         match self {
             Self::Ref(name) => (if name.kind() == RefKind::Tag { "tag " } else { "" }, name.short()),
+            Self::Review(id, _) => ("pull request ", id.as_str()),
             Self::Commit(commit) => ("commit ", commit.short()),
             Self::Version(version) => ("", version),
             Self::Default => ("", "the default branch"),
@@ -208,16 +227,20 @@ impl<'a> Case<'a> {
                 build,
                 origin: &facts.origin,
                 repository: start.repository.clone(),
-                place: Place::Ref(start.reference.clone()),
+                place: Place::of_start(start.pull_request.as_ref().map(|review| &review.id), &start.reference),
                 commit: Some(start.commit.clone()),
-                previous: start.previous.as_ref(),
+                // The first result of a pull request is about all that it brings.
+                previous: start
+                    .previous
+                    .as_ref()
+                    .or_else(|| start.pull_request.as_ref().and_then(|review| review.base.as_ref())),
                 pusher: start.pusher.as_ref(),
             },
-            Origin::Environment { repository, reference, commit, .. } => Self {
+            Origin::Environment { repository, reference, commit, pull_request, .. } => Self {
                 build,
                 origin: &facts.origin,
                 repository: repository.clone(),
-                place: Place::Ref(reference.clone()),
+                place: Place::of_start(pull_request.as_ref(), reference),
                 commit: Some(commit.clone()),
                 previous: None,
                 pusher: None,
@@ -234,6 +257,14 @@ impl<'a> Case<'a> {
         })
     }
 
+    /// The pull request that the build was started for, as the trigger recorded it.
+    pub(crate) fn review(&self) -> Option<&'a PullRequestStart> {
+        match self.origin {
+            Origin::Recorded(start) => start.pull_request.as_deref(),
+            Origin::Environment { .. } | Origin::Other => None,
+        }
+    }
+
     pub(crate) fn trigger(&self) -> Option<&str> {
         match self.origin {
             Origin::Recorded(start) => Some(&start.trigger),
@@ -248,7 +279,7 @@ impl<'a> Case<'a> {
     }
 
     fn key(&self) -> String {
-        History::key(&self.build.project, &self.repository, self.trigger(), self.place.name())
+        History::key(&self.build.project, &self.repository, self.trigger(), &self.place.history())
     }
 
     fn finished(&self) -> Finished {

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use signalbox_events::{
     BuildId, BuildInformation, BuildLogs, BuildPhase, BuildStart, BuildStateChange, BuildStatus, CommitId, Detail,
-    Event, PhaseStatus, PhaseType, ProjectName, RefName, RepositoryName,
+    Event, PhaseStatus, PhaseType, ProjectName, PullRequestId, RefName, RepositoryName,
 };
 
 use crate::copies::CopyTold;
@@ -112,6 +112,9 @@ pub enum Origin {
         reference: RefName,
         /// The commit.
         commit: CommitId,
+        /// The pull request, where it was started for one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pull_request: Option<PullRequestId>,
     },
     /// Somebody else started it: a person, a pipeline, a schedule.
     Other,
@@ -277,6 +280,7 @@ impl Origin {
                 repository: RepositoryName::parse(get("SIGNALBOX_REPOSITORY")?).ok()?,
                 reference: RefName::parse(get("SIGNALBOX_REF")?).ok()?,
                 commit: CommitId::parse(get("SIGNALBOX_COMMIT")?).ok()?,
+                pull_request: get("SIGNALBOX_PULL_REQUEST").and_then(|id| PullRequestId::parse(id).ok()),
             })
         };
         told().unwrap_or(Self::Other)

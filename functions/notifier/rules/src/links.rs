@@ -1,7 +1,7 @@
 //! Pages of the AWS console.
 
 use serde::{Deserialize, Serialize};
-use signalbox_events::{AccountId, Arn, BuildId, CommitId, ProjectName, Region, RepositoryName};
+use signalbox_events::{AccountId, Arn, BuildId, CommitId, ProjectName, PullRequestId, Region, RepositoryName};
 
 /// The console that shows a build. There is none where an emulator stands in for AWS.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,11 @@ impl Console {
     /// The page of a repository.
     pub(crate) fn repository(&self, repository: &RepositoryName) -> String {
         self.page(&format!("codecommit/repositories/{repository}/browse"))
+    }
+
+    /// The page of a pull request.
+    pub(crate) fn pull_request(&self, repository: &RepositoryName, id: &PullRequestId) -> String {
+        self.page(&format!("codecommit/repositories/{repository}/pull-requests/{}", encoded(id.as_str())))
     }
 
     /// The page of a commit.

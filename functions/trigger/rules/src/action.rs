@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use signalbox_events::{Again, Arn, BuildId, BuildStatus, CommitId, EventId, ProjectName, RefName, RepositoryName};
+use signalbox_events::{
+    Again, Arn, BuildId, BuildStatus, CommentId, CommitId, EventId, ProjectName, PullRequestStart, RefName,
+    RepositoryName,
+};
 use signalbox_policy::EnvironmentValue;
 
 /// One thing to do.
@@ -22,6 +25,19 @@ pub enum Action {
     Stop(StopBuild),
     /// Start a build.
     Start(Box<StartBuild>),
+    /// Answer a comment.
+    Reply(Reply),
+}
+
+/// An answer to a comment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The comment.
+    pub to: CommentId,
+    /// What is said, in Markdown; no line of it is a command.
+    pub text: String,
+    /// The same for the same comment, so that it is answered once.
+    pub token: String,
 }
 
 /// What must still hold when a build is started.
@@ -63,7 +79,7 @@ pub struct StartBuild {
     pub state_key: String,
     /// The CodeBuild project.
     pub project: ProjectName,
-    /// Another buildspec than the project's.
+    /// Another buildspec than the project's: a path, or for a pull request the text of the target branch's.
     pub buildspec: Option<String>,
     /// The repository.
     pub repository: RepositoryName,
@@ -95,6 +111,9 @@ pub struct StartBuild {
     /// The wish that it is started for, where somebody has a finished event run once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<Again>,
+    /// The pull request that it is started for; `None` for a push.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_request: Option<Box<PullRequestStart>>,
 }
 
 impl Action {
@@ -104,6 +123,7 @@ impl Action {
             Self::Settle { .. } => None,
             Self::Stop(stop) => Some(format!("stop {}", stop.build)),
             Self::Start(start) => Some(start.key()),
+            Self::Reply(_) => Some("reply".to_owned()),
         }
     }
 }

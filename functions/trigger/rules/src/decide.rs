@@ -1,24 +1,30 @@
-//! What a push starts, what it does not, and why.
+//! What an event starts, what it does not, and why; of pushes here, of pull requests in `decide_review`.
 
 use std::collections::BTreeMap;
 
-use signalbox_policy::{Policy, SkipCi, Trigger};
+use signalbox_events::RepositoryName;
+use signalbox_policy::{PathFilter, Policy, SkipCi, Trigger};
 
-use crate::action::{Action, StartBuild};
+use crate::action::StartBuild;
+use crate::decide_review::decide_review;
 use crate::decision::{Because, Decision, Idle, Reason, Verdict};
-use crate::facts::{Facts, Push, SweepFacts, TriggerFacts};
+use crate::facts::{Facts, SweepFacts, TriggerFacts};
 use crate::journal::Origin;
-use crate::needs::{concerned, not_yet, state_key};
-use crate::start::{Newer, start_build, supersede, supersedes};
+use crate::needs::{concerned, not_yet};
+use crate::start::{For, conclude, start_build, supersedes};
 use crate::sweep::sections;
 
 /// What a commit message may say so that nothing is built, in any case of letters.
 pub const SKIP_MARKERS: &[&str] = &["[skip ci]", "[ci skip]", "[no ci]"];
 
-/// Decides what a push starts. Total: whatever the facts are, there is a decision with a reason.
+/// Decides what an event starts. Total: whatever the facts are, there is a decision with a reason.
 pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
     let mut decision =
         Decision { verdict: Verdict::NotConcerned, mode: policy.mode, reasons: Vec::new(), actions: Vec::new() };
+    if let Some(review) = &facts.review {
+        decide_review(facts, review, policy, &mut decision);
+        return decision;
+    }
     let Some(push) = &facts.push else {
         match &facts.sweep {
             Some(sweep) => decide_sweep(sweep, policy, &mut decision),
@@ -36,7 +42,8 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
     if facts.origin == Origin::Sweep {
         decision.reasons.push(Reason::Missed { push: push.clone() });
     }
-    let first_matches = first_matching_paths(facts, policy, push, &triggers);
+    let what = For { push, review: None };
+    let first_matches = first_matching_paths(facts, policy, (&push.repository, PathFilter::Push), &triggers);
     for trigger in triggers {
         let name = trigger.name.to_string();
         if let Some(idle) = not_yet(trigger) {
@@ -47,37 +54,8 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
             decision.reasons.push(Reason::Idle { trigger: name, idle: Idle::FactsMissing });
             continue;
         };
-        if known.state.settle(&known.settled) != known.state {
-            let settled = known.settled.iter().filter(|(_, status)| status.is_terminal());
-            decision.actions.push(Action::Settle {
-                state_key: state_key(push, trigger),
-                settled: settled.map(|(build, status)| (build.clone(), *status)).collect(),
-            });
-        }
-        match start_or_idle(push, trigger, known, facts, first_matches.get(name.as_str()).copied()) {
-            Ok((start, because)) => {
-                decision.verdict = Verdict::Start;
-                decision.reasons.push(Reason::Starts {
-                    trigger: name.clone(),
-                    commit: start.commit.clone(),
-                    attempt: start.attempt,
-                    because,
-                });
-                let newer = supersedes(push, trigger).then(|| (start.commit.clone(), start.key()));
-                decision.actions.push(Action::Start(Box::new(start)));
-                // The older build is stopped only after the newer one could be asked for.
-                if let Some((commit, key)) = &newer {
-                    supersede(push, trigger, known, Newer::Starts { commit, key }, &mut decision);
-                }
-            }
-            Err(idle) => {
-                let is_there = idle.has_a_build() && supersedes(push, trigger);
-                decision.reasons.push(Reason::Idle { trigger: name, idle });
-                if let Some(commit) = known.target.as_ref().filter(|_| is_there) {
-                    supersede(push, trigger, known, Newer::IsThere(commit), &mut decision);
-                }
-            }
-        }
+        let came = start_or_idle(what, trigger, known, facts, first_matches.get(name.as_str()).copied());
+        conclude(what, trigger, known, came, &mut decision);
     }
     decision
 }
@@ -94,15 +72,17 @@ fn decide_sweep(sweep: &SweepFacts, policy: &Policy, decision: &mut Decision) {
         decision.reasons.push(Reason::SweptSince { began });
         return;
     }
-    decision.verdict = if sweep.moved.is_empty() { Verdict::Nothing } else { Verdict::Found };
+    let is_quiet = sweep.moved.is_empty() && sweep.reviews.is_empty();
+    decision.verdict = if is_quiet { Verdict::Nothing } else { Verdict::Found };
     decision.reasons.push(Reason::Sweeps { repositories });
     decision.reasons.extend(sweep.moved.iter().map(|moved| Reason::Missed { push: moved.push() }));
+    decision.reasons.extend(sweep.reviews.iter().cloned().map(Reason::MissedReview));
     decision.reasons.extend(sweep.anew.iter().cloned().map(Reason::BeginsAnew));
     decision.reasons.extend(sweep.not_swept.iter().cloned().map(Reason::NotSwept));
 }
 
 fn start_or_idle(
-    push: &Push,
+    what: For<'_>,
     trigger: &Trigger,
     known: &TriggerFacts,
     facts: &Facts,
@@ -111,6 +91,7 @@ fn start_or_idle(
     if let Some(what) = &known.unreadable {
         return Err(Idle::Unreadable { what: what.clone() });
     }
+    let push = what.push;
     let commit = known.target.as_ref().ok_or(Idle::RefGone)?;
     let head = known.head.as_ref().ok_or_else(|| Idle::CommitGone { commit: commit.clone() })?;
     if trigger.skip_ci == SkipCi::Honour
@@ -136,26 +117,33 @@ fn start_or_idle(
         }
         _ => {}
     }
-    let because = match known.difference.and_then(|index| facts.differences.get(index)) {
-        None if trigger.on.push.as_ref().is_some_and(|filter| filter.paths.is_some()) => {
-            return Err(Idle::FilesUnknown);
-        }
-        None => Because::Pushed,
-        Some(difference) => {
-            let (base, changed) = (difference.base.clone(), difference.paths.len() + difference.left_out);
-            match first_match {
-                Some(path) => Because::PathMatches { path: path.to_owned(), changed, base },
-                None if difference.left_out > 0 => return Err(Idle::FilesUnknown),
-                None => return Err(Idle::NoPathMatches { changed, example: difference.paths.first().cloned(), base }),
-            }
-        }
-    };
+    let because = paths_match(known, facts, trigger.paths(PathFilter::Push).is_some(), first_match)?;
+    let because = because.unwrap_or(Because::Pushed);
     let attempt = past.map_or(1, |past| past.attempt.saturating_add(1));
-    let start = start_build(push, trigger, facts, (commit, attempt));
+    let start = start_build(what, trigger, facts, (commit, attempt));
     Ok((start.ok_or(Idle::FactsMissing)?, because))
 }
 
-fn skip_marker(message: &str) -> Option<&'static str> {
+/// What its path filter says of a trigger: a path that matches, nothing where it has none, or why it starts nothing.
+pub(crate) fn paths_match(
+    known: &TriggerFacts,
+    facts: &Facts,
+    is_filtered: bool,
+    first_match: Option<&str>,
+) -> Result<Option<Because>, Idle> {
+    let Some(difference) = known.difference.and_then(|index| facts.differences.get(index)) else {
+        return if is_filtered { Err(Idle::FilesUnknown) } else { Ok(None) };
+    };
+    let (base, changed) = (difference.base.clone(), difference.paths.len() + difference.left_out);
+    match first_match {
+        Some(path) => Ok(Some(Because::PathMatches { path: path.to_owned(), changed, base })),
+        None if difference.left_out > 0 => Err(Idle::FilesUnknown),
+        None => Err(Idle::NoPathMatches { changed, example: difference.paths.first().cloned(), base }),
+    }
+}
+
+/// The words of a commit message that ask for no build.
+pub(crate) fn skip_marker(message: &str) -> Option<&'static str> {
     let message = message.to_lowercase();
     SKIP_MARKERS.iter().find(|marker| message.contains(*marker)).copied()
 }
@@ -163,10 +151,10 @@ fn skip_marker(message: &str) -> Option<&'static str> {
 /// The first changed path that each trigger's filter lets through, under the trigger's name.
 ///
 /// All filters of a section that look at the same difference go over its paths together, in one pass of one compiled set.
-fn first_matching_paths<'f>(
+pub(crate) fn first_matching_paths<'f>(
     facts: &'f Facts,
     policy: &Policy,
-    push: &Push,
+    (repository, filter): (&RepositoryName, PathFilter),
     triggers: &[&Trigger],
 ) -> BTreeMap<String, &'f str> {
     let concerned: BTreeMap<&str, &Trigger> =
@@ -179,9 +167,9 @@ fn first_matching_paths<'f>(
             concerned.get(name).is_some_and(|holds| std::ptr::eq(*holds, trigger))
                 && facts.triggers.get(name).is_some_and(|known| known.difference == Some(index))
         };
-        for section in policy.sections_for(&push.repository) {
+        for section in policy.sections_for(repository) {
             let paths = difference.paths.iter().map(String::as_str);
-            for (trigger, first) in section.first_paths(asked, paths) {
+            for (trigger, first) in section.first_paths(filter, asked, paths) {
                 if let Some(path) = first.and_then(|first| difference.paths.get(first)) {
                     found.insert(trigger.name.to_string(), path.as_str());
                 }

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use signalbox_events::{BuildId, CommitId, EventId, RefName, RepositoryName};
+use signalbox_events::{Arn, BuildId, CommitId, EventId, PullRequestId, PullRequestState, RefName, RepositoryName};
 use signalbox_policy::Mode;
 
 use crate::action::Action;
 use crate::facts::{Base, Push};
+use crate::review_sweep::FoundReview;
 use crate::sweep::BeginsAnew;
 use crate::trouble::NotSwept;
 
@@ -40,8 +41,10 @@ impl Decision {
 pub enum Verdict {
     /// At least one build starts.
     Start,
-    /// The sweep found a push that no event told of.
+    /// The sweep found a push or a pull request that no event told of.
     Found,
+    /// A comment is answered, and nothing starts.
+    Answer,
     /// Triggers were considered, and none starts.
     Nothing,
     /// The event concerns no trigger at all.
@@ -52,9 +55,9 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The event is no push.
+    /// The event is no push, no pull request that is opened or updated, and no new comment on one.
     NotAPush,
-    /// The sweep has nothing to look at: the policy starts nothing for pushes to branches.
+    /// The sweep has nothing to look at: the policy starts nothing for pushes to branches or for pull requests.
     NothingToSweep,
     /// The sweep looks at the repositories of these sections.
     Sweeps {
@@ -65,6 +68,63 @@ pub enum Reason {
     Missed {
         /// The push.
         push: Push,
+    },
+    /// No event told of a pull request; the sweep found it.
+    MissedReview(FoundReview),
+    /// Somebody else took this revision or comment up, or an earlier delivery did.
+    TakenUpUnder {
+        /// The id in the ledger under which it is told what came of it.
+        id: EventId,
+    },
+    /// The comment is the stack's own.
+    OwnComment,
+    /// The comment has no command in it.
+    NoCommand,
+    /// What the comment says is not known yet.
+    CommentUnread,
+    /// No trigger of the policy has anything to do with pull requests of this repository.
+    NoReviewTrigger {
+        /// The repository.
+        repository: RepositoryName,
+    },
+    /// No trigger of the policy takes pull requests into this branch.
+    NoTriggerInto {
+        /// The repository.
+        repository: RepositoryName,
+        /// The target branch.
+        into: RefName,
+    },
+    /// There is no such pull request in this repository.
+    ReviewGone {
+        /// Its number.
+        pull_request: PullRequestId,
+    },
+    /// The pull request is not open any more.
+    ReviewEnded {
+        /// Its number.
+        pull_request: PullRequestId,
+        /// How it ended.
+        state: PullRequestState,
+    },
+    /// Nobody has looked at the pull request yet.
+    ReviewUnseen {
+        /// Its number.
+        pull_request: PullRequestId,
+    },
+    /// Somebody asks which commands there are.
+    AsksForHelp {
+        /// How the question was put.
+        command: String,
+    },
+    /// Somebody asks for a trigger that is not there.
+    UnknownTrigger {
+        /// The name, as it was written.
+        name: String,
+    },
+    /// Somebody wants to have run again what failed, and nothing has.
+    NothingFailed {
+        /// The current commit.
+        commit: CommitId,
     },
     /// The sweep could not look at a repository or a branch, or not deal with what it found there.
     NotSwept(NotSwept),
@@ -122,6 +182,20 @@ pub enum Reason {
 pub enum Because {
     /// It takes every push to the ref.
     Pushed,
+    /// It takes every pull request into the branch.
+    Revised {
+        /// The pull request.
+        pull_request: PullRequestId,
+        /// The target branch.
+        into: RefName,
+    },
+    /// Somebody asked for it in a comment.
+    Asked {
+        /// The command.
+        command: String,
+        /// Who, where the event says so.
+        by: Option<Arn>,
+    },
     /// A changed path matches its filter.
     PathMatches {
         /// The first one that does.
@@ -185,6 +259,40 @@ pub enum Idle {
     },
     /// It has a path filter, and nobody has looked yet which files changed.
     FilesUnknown,
+    /// It builds the result of the merge, and both branches changed the same lines.
+    MergeConflict {
+        /// The target branch.
+        into: RefName,
+        /// The tip of it.
+        with: CommitId,
+    },
+    /// It builds the result of the merge, and the target branch is gone.
+    TargetGone {
+        /// The target branch.
+        into: RefName,
+    },
+    /// It builds the result of the merge, and nobody has looked yet whether the two can be merged.
+    MergeUnknown,
+    /// It runs the buildspec of the target branch, which is not known yet.
+    BuildspecUnknown,
+    /// It runs the buildspec of the target branch, which has none.
+    NoBuildspec {
+        /// The path.
+        path: String,
+        /// The target branch.
+        into: RefName,
+    },
+    /// It runs the buildspec of the target branch, which is no text or too long to be handed over.
+    BuildspecUnusable {
+        /// The path.
+        path: String,
+        /// How many bytes it has.
+        bytes: usize,
+    },
+    /// It runs the buildspec of the target branch, and its project is not there to tell which file that is.
+    NoProject,
+    /// The commit has no build that failed.
+    NotFailed,
     /// It asks people first, which this version cannot do yet: then it must not start.
     AskNotYet,
     /// It starts something that this version cannot start yet.

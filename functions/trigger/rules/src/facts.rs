@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use signalbox_events::{Again, Arn, BuildId, BuildStatus, CommitId, Event, EventId, RefName, RepositoryName};
+use signalbox_policy::Policy;
 
 use crate::journal::Origin;
 use crate::needs::{Needs, push_of};
+use crate::review::{Review, TargetBuildspec};
+use crate::review_needs::review_needs;
+use crate::review_sweep::FoundReview;
 use crate::state::RefState;
 use crate::sweep::{BeginsAnew, Moved};
 use crate::trouble::NotSwept;
@@ -17,6 +21,9 @@ use crate::trouble::NotSwept;
 pub struct Facts {
     /// What was pushed; `None` for an event that is no push.
     pub push: Option<Push>,
+    /// The pull request, for an event that tells of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
     /// How the push came to be known.
     #[serde(default, skip_serializing_if = "Origin::is_event")]
     pub origin: Origin,
@@ -46,6 +53,9 @@ pub struct Facts {
 pub struct SweepFacts {
     /// The branches that moved without an event that told of it.
     pub moved: Vec<Moved>,
+    /// The same of pull requests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reviews: Vec<FoundReview>,
     /// What could not be looked at or dealt with, and is told this time.
     pub not_swept: Vec<NotSwept>,
     /// The repositories that are known and begin anew all the same.
@@ -81,20 +91,30 @@ impl Facts {
     /// The facts as if nothing were known yet: never built, an ordinary commit, no file compared.
     ///
     /// For explaining an event by itself; a function always gathers.
-    pub fn before_gathering(event: &Event, needs: &Needs) -> Self {
+    pub fn before_gathering(event: &Event, needs: &Needs, policy: &Policy) -> Self {
         let known = |commit: &CommitId| TriggerFacts {
             target: Some(commit.clone()),
             head: Some(Head::default()),
             ..TriggerFacts::default()
         };
-        let triggers = needs.push.iter().flat_map(|needs| needs.triggers.iter().map(|one| (one, &needs.push.commit)));
+        let review = Review::of_event(event);
+        let of_push = needs
+            .push
+            .iter()
+            .flat_map(|needs| needs.triggers.iter().map(|one| (one.name.clone(), known(&needs.push.commit))));
+        let of_review = review.iter().filter_map(|review| Some((review, review.open()?))).flat_map(|(review, open)| {
+            let needs = review_needs(review, policy);
+            needs.into_iter().map(|one| (one.name, known(&open.source_commit)))
+        });
+        let triggers = of_push.chain(of_review).collect();
         Self {
             push: push_of(event),
+            review,
             again: event.envelope.again.clone(),
             id: Some(event.envelope.id.clone()),
             pushed_at: event.envelope.time,
             moved_since: None,
-            triggers: triggers.map(|(one, commit)| (one.name.clone(), known(commit))).collect(),
+            triggers,
             differences: Vec::new(),
             sweep: needs.sweep.as_ref().map(|_| SweepFacts::default()),
             origin: Origin::Event,
@@ -134,6 +154,9 @@ pub struct TriggerFacts {
     pub unreadable: Option<String>,
     /// Which of [`Facts::differences`] it asks about; `None` where it has no path filter.
     pub difference: Option<usize>,
+    /// The buildspec of the target branch, where it wants that one for a pull request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buildspec: Option<TargetBuildspec>,
 }
 
 /// What a commit says of itself.
@@ -172,6 +195,10 @@ pub enum Base {
     Green(CommitId),
     /// Where the branch left the default branch: it was never green.
     MergeBase(CommitId),
+    /// Where a pull request's source branch left its target branch: the whole pull request counts.
+    Target(CommitId),
+    /// Nothing, as a pull request's branches have no history in common.
+    Unrelated,
     /// Nothing: every file counts.
     Nothing,
 }

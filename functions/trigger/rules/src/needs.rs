@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use signalbox_events::{Detail, Event, RefChange, RefKind, RefName};
-use signalbox_policy::{Policy, Start, Supersede, Trigger};
+use signalbox_policy::{PathFilter, Policy, Start, Supersede, Trigger};
 
 use crate::decision::Idle;
 use crate::facts::Push;
+use crate::review::{Subject, What, review_of};
 use crate::sweep::sections;
+use crate::wishes::{hears_comments, taking};
 
 /// At most this many bytes of a ref stand in a key as they are.
 const LONGEST_PART: usize = 200;
@@ -17,6 +19,11 @@ const LONGEST_PART: usize = 200;
 pub struct Needs {
     /// For a push that concerns at least one trigger.
     pub push: Option<PushNeeds>,
+    /// For a pull request that concerns at least one trigger, and for a comment that may.
+    ///
+    /// What is wanted of each trigger is known when the pull request was looked at: [`crate::review_needs`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Subject>,
     /// For the sweep, where the policy has anything to sweep for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sweep: Option<SweepNeeds>,
@@ -25,7 +32,7 @@ pub struct Needs {
 /// What the sweep shall look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SweepNeeds {
-    /// The sections of the policy, by their patterns, that start something for a push to a branch.
+    /// The sections of the policy, by their patterns, that start something for a push to a branch or for a pull request.
     pub repositories: Vec<String>,
 }
 
@@ -67,6 +74,8 @@ pub struct TriggerNeeds {
 pub enum WhichFiles {
     /// It has a path filter: every changed path since the last green commit.
     SinceGreen,
+    /// It has one for pull requests: every path that the whole pull request changes.
+    OfPullRequest,
     /// It has none.
     NotWanted,
 }
@@ -117,6 +126,15 @@ pub fn needs(event: &Event, policy: &Policy) -> Needs {
         let sweep = (!repositories.is_empty()).then_some(SweepNeeds { repositories });
         return Needs { sweep, ..Needs::default() };
     }
+    if let Some(review) = review_of(event) {
+        let concerned = match &review.what {
+            What::Revised { into, .. } => {
+                taking(&review.repository, into, policy).into_iter().any(|trigger| not_yet(trigger).is_none())
+            }
+            What::Commented { .. } => hears_comments(&review.repository, policy),
+        };
+        return Needs { review: concerned.then_some(review), ..Needs::default() };
+    }
     let Some(push) = push_of(event) else { return Needs::default() };
     let concerned = concerned(&push, policy);
     let startable: Vec<_> = concerned.into_iter().filter(|trigger| not_yet(trigger).is_none()).collect();
@@ -125,7 +143,7 @@ pub fn needs(event: &Event, policy: &Policy) -> Needs {
     }
     let is_branch = push.reference.kind() == RefKind::Branch;
     let triggers = startable.iter().map(|trigger| {
-        let filtered = trigger.on.push.as_ref().is_some_and(|filter| filter.paths.is_some());
+        let filtered = trigger.paths(PathFilter::Push).is_some();
         TriggerNeeds {
             name: trigger.name.to_string(),
             state_key: state_key(&push, trigger),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use signalbox_events::{Again, BuildId, BuildStatus, CommitId, EventId, RefName};
+use signalbox_events::{Again, BuildId, BuildStatus, CommitId, EventId, RefName, RevisionId};
 
 use crate::facts::Facts;
 use crate::journal::Origin;
@@ -48,6 +48,12 @@ pub struct PastStart {
     /// The id of the push that started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<EventId>,
+    /// For a pull request: the tip of the target branch that the build merges first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<CommitId>,
+    /// For a pull request: the revision that it was started for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<RevisionId>,
 }
 
 impl PastStart {
@@ -174,6 +180,8 @@ mod tests {
             previous: None,
             again: None,
             id: None,
+            merge: None,
+            revision: None,
         }
     }
 

@@ -16,6 +16,7 @@ use signalbox_policy::{Policy, Trigger};
 use crate::facts::Push;
 use crate::journal::{Arrival, Known};
 use crate::needs::not_yet;
+use crate::review_sweep::takes_reviews;
 use crate::trouble::Trouble;
 
 /// A memory that nobody has looked at for this long before the last whole round tells nothing: the repository begins anew.
@@ -170,9 +171,10 @@ pub fn may_start(repository: &RepositoryName, policy: &Policy) -> bool {
     policy.triggers_for(repository).into_iter().any(takes_branches)
 }
 
-/// Whether the policy can start anything for a push to a branch, of whatever repository.
+/// The sections that can start anything for a push to a branch or for a pull request, of whatever repository.
 pub(crate) fn sections(policy: &Policy) -> Vec<String> {
-    let sections = policy.sections.iter().filter(|section| section.triggers.iter().any(takes_branches));
+    let is_swept = |trigger: &Trigger| takes_branches(trigger) || takes_reviews(trigger);
+    let sections = policy.sections.iter().filter(|section| section.triggers.iter().any(is_swept));
     sections.map(|section| section.repositories.patterns().join(", ")).collect()
 }
 

@@ -47,6 +47,7 @@ impl Reader {
             notifications: None,
             replicas: Vec::new(),
             filters: KeptIndex::default(),
+            review_filters: KeptIndex::default(),
         };
         let Some(fields) = self.fields(place, &keys::SECTION) else { return section };
         if let Some(place) = fields.get("triggers") {

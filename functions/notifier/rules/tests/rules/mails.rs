@@ -56,6 +56,81 @@ fn a_build_that_took_too_long_and_one_that_codebuild_could_not_run_say_so() {
     insta::assert_snapshot!("timed_out_and_fault", format!("{timed_out}\n=====\n{fault}"));
 }
 
+/// A build that the trigger started for pull request 12.
+fn of_a_pull_request(mut facts: Facts) -> Facts {
+    let Origin::Recorded(start) = &mut facts.origin else { panic!("recorded") };
+    start.reference = RefName::branch("feature/sums").unwrap();
+    start.previous = None;
+    start.pull_request = Some(Box::new(PullRequestStart {
+        id: PullRequestId::parse("12").unwrap(),
+        revision: RevisionId::parse("1".repeat(64)).unwrap(),
+        into: RefName::branch("main").unwrap(),
+        base: Some(commit(8)),
+        author: Some(arn("developer")),
+        title: "Round\nthe \u{202e}sums, password=hunter2".to_owned(),
+        asked: None,
+        merge: Some(commit(11)),
+        buildspec: BuildspecOf::Source,
+    }));
+    facts
+}
+
+#[test]
+fn a_pull_request_that_breaks_is_told_with_whose_it_is_and_where_to_look() {
+    let facts = of_a_pull_request(facts(&sample!("failed")));
+    let shown = shown(&facts, &policy());
+    assert!(!shown.contains("hunter2") && !shown.contains('\u{202e}'), "{shown}");
+    let words = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    for wanted in [
+        "Subject: unit broke on pull request 12 of payments",
+        "The Pusher, please mend what pull request 12 brings: `./run-tests` failed with exit status 1 with its target branch merged in.",
+        "What unit broke on pull request 12 of payments (project payments-unit)",
+        "Request 12, feature/sums into main, by developer: Round the sums, password=",
+        "Merged with main at 000000b before it was built",
+        "git merge --no-edit 000000b0",
+        "request https://eu-west-1.console.aws.amazon.com/codesuite/codecommit/repositories/payments/pull-requests/12?region=eu-west-1",
+    ] {
+        assert!(words.contains(wanted), "no {wanted:?} in {shown}");
+    }
+}
+
+#[test]
+fn a_build_of_a_pull_request_that_somebody_asked_for_is_its_authors_to_mend() {
+    let mut facts = of_a_pull_request(facts(&sample!("failed")));
+    let Origin::Recorded(start) = &mut facts.origin else { panic!("recorded") };
+    start.pusher = None;
+    let review = start.pull_request.as_mut().unwrap();
+    (review.asked, review.merge) = (Some(arn("pusher")), None);
+    let shown = shown(&facts, &policy());
+    assert!(shown.contains("developer, please mend what pull request 12 brings: "), "{shown}");
+    assert!(shown.contains("Asked for  by The Pusher, in a comment"), "{shown}");
+}
+
+#[test]
+fn the_history_of_a_pull_request_is_not_that_of_its_branch() {
+    let event = sample!("failed");
+    let mut pushed = facts(&event);
+    let of_request = of_a_pull_request(facts(&event));
+    let Origin::Recorded(start) = &mut pushed.origin else { panic!("recorded") };
+    start.reference = RefName::branch("feature/sums").unwrap();
+    assert_ne!(pushed.history_key(), of_request.history_key());
+    assert!(of_request.history_key().unwrap().ends_with("/pull-request%2F12.json"), "{:?}", of_request.history_key());
+    // A build that somebody started again says the same by its variables.
+    let mut retried = of_request.clone();
+    retried.origin = Origin::of_environment(
+        &[
+            ("SIGNALBOX_TRIGGER", "unit"),
+            ("SIGNALBOX_REPOSITORY", "payments"),
+            ("SIGNALBOX_REF", "refs/heads/feature/sums"),
+            ("SIGNALBOX_COMMIT", commit(10).as_str()),
+            ("SIGNALBOX_PULL_REQUEST", "12"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into(),
+    );
+    assert_eq!(retried.history_key(), of_request.history_key());
+}
+
 /// A build that ended in this phase, which says this.
 fn ended_in(phase: PhaseType, status: PhaseStatus, said: &str) -> Facts {
     let timed_out = status == PhaseStatus::TimedOut;

@@ -8,8 +8,8 @@ use std::fmt::Write;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use signalbox_events::{
-    AccountId, Again, Arn, BuildId, BuildPhase, BuildStart, BuildStatus, CommitId, Detail, Event, Parsed, PhaseStatus,
-    PhaseType, RefName, Region, RepositoryName, parse_event,
+    AccountId, Again, Arn, BuildId, BuildPhase, BuildStart, BuildStatus, BuildspecOf, CommitId, Detail, Event, Parsed,
+    PhaseStatus, PhaseType, PullRequestId, PullRequestStart, RefName, Region, RepositoryName, RevisionId, parse_event,
 };
 use signalbox_notifier_rules::{
     Action, Began, CommitFacts, Commits, Console, Decision, Facts, Finished, Forebear, History, Known, Mail, Origin,
@@ -79,6 +79,7 @@ fn facts(event: &Event) -> Facts {
             pushed: None,
             seen: None,
             superseded_by: None,
+            pull_request: None,
         });
     }
     facts.commits = Commits {

@@ -33,6 +33,7 @@ fn retried(event: &Event) -> Facts {
         repository: RepositoryName::parse("payments").unwrap(),
         reference: RefName::branch("main").unwrap(),
         commit: commit(10),
+        pull_request: None,
     };
     facts
 }

@@ -60,6 +60,7 @@ impl Built {
                 repository: RepositoryName::parse("payments").unwrap(),
                 reference: RefName::branch("main").unwrap(),
                 commit: commit_id,
+                pull_request: None,
             },
         };
         facts.history = history.clone();

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod reviews;
 mod supersede;
 
 use std::collections::BTreeMap;
@@ -86,6 +87,8 @@ fn past(project: &str, number: u32, commit_id: char, status: BuildStatus) -> Pas
         previous: None,
         again: None,
         id: None,
+        merge: None,
+        revision: None,
     }
 }
 
@@ -109,7 +112,7 @@ fn an_event_that_is_no_push_needs_nothing_and_asks_for_nothing() {
     assert_eq!(needs(&deleted, &policy()), Needs::default());
     let decision = decide(&Facts { push: push_of(&deleted), ..Facts::default() }, &policy());
     assert_eq!(decision.verdict, Verdict::NotConcerned);
-    insta::assert_snapshot!(told(&decision), @"the event is no push");
+    insta::assert_snapshot!(told(&decision), @"the event is no push, and no pull request that is opened, updated or commented on");
 }
 
 #[test]
@@ -351,6 +354,8 @@ fn deciding_again_after_the_start_gives_nothing_to_start() {
         previous: None,
         again: None,
         id: None,
+        merge: None,
+        revision: None,
     });
     let again = decide(&facts("refs/heads/main", &[("lint", TriggerFacts { state, ..known() })]), &policy());
     assert_eq!(again.actions, []);
