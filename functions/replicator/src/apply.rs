@@ -213,7 +213,7 @@ impl Carrier<'_> {
         let entry = Entry {
             source: OWN_SOURCE,
             detail_type: REPLICA,
-            resources: self.function.arn_of(source).iter().map(ToString::to_string).collect(),
+            resources: self.function.readable.arn_of(source).iter().map(ToString::to_string).collect(),
             time: now,
             detail: change.to_detail().to_string(),
         };

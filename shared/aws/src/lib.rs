@@ -12,8 +12,6 @@ mod cloudformation;
 mod codebuild;
 #[cfg(feature = "codecommit")]
 mod codecommit;
-#[cfg(feature = "codecommit")]
-mod codecommit_guards;
 #[cfg(feature = "events")]
 mod events;
 #[cfg(feature = "git")]
@@ -43,8 +41,6 @@ pub use cloudformation::{DeletedStack, StackDescription, StackResource, Stacks};
 pub use codebuild::*;
 #[cfg(feature = "codecommit")]
 pub use codecommit::*;
-#[cfg(feature = "codecommit")]
-pub use codecommit_guards::{ApprovalRule, RepositoryTrigger};
 pub use config::{Aws, AwsEnvironment, IncompleteEnvironment, ONCE, OPERATION};
 #[cfg(feature = "events")]
 pub use events::{Bus, Entry};

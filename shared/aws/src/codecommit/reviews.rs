@@ -1,5 +1,6 @@
 //! CodeCommit's pull requests and the comments on them, read and answered.
 
+use aws_sdk_codecommit::operation::get_pull_request::GetPullRequestOutput;
 use aws_sdk_codecommit::types::{
     ConflictDetailLevelTypeEnum, ConflictResolutionStrategyTypeEnum, MergeOptionTypeEnum, PullRequestStatusEnum,
 };
@@ -9,7 +10,7 @@ use signalbox_events::{
 
 use super::{CodeCommit, commit_id};
 use crate::Failure;
-use crate::failure::{lacking, sort};
+use crate::failure::{lacking, sort, unreadable};
 
 /// CodeCommit would not look: the two are too far apart, or too much of them differs.
 const TOO_MUCH: &[&str] = &[
@@ -129,6 +130,17 @@ impl CodeCommit {
         }
     }
 
+    /// What CodeCommit says of a pull request; `None` where there is none.
+    pub(super) async fn get_pull_request(&self, id: &PullRequestId) -> Result<Option<GetPullRequestOutput>, Failure> {
+        match self.client.get_pull_request().pull_request_id(id.as_str()).send().await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_pull_request_does_not_exist_exception()) => {
+                Ok(None)
+            }
+            Err(error) => Err(sort(reading(id), error)),
+        }
+    }
+
     /// A pull request of this repository as it stands; `None` where there is none.
     ///
     /// # Errors
@@ -138,14 +150,8 @@ impl CodeCommit {
         repository: &RepositoryName,
         id: &PullRequestId,
     ) -> Result<Option<PullRequest>, Failure> {
-        let doing = format!("codecommit:GetPullRequest {id}");
-        let answer = match self.client.get_pull_request().pull_request_id(id.as_str()).send().await {
-            Ok(answer) => answer,
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_pull_request_does_not_exist_exception()) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(sort(doing, error)),
-        };
+        let doing = reading(id);
+        let Some(answer) = self.get_pull_request(id).await? else { return Ok(None) };
         let found = answer.pull_request.ok_or_else(|| lacking(&doing, "pullRequest"))?;
         let targets = found.pull_request_targets.unwrap_or_default();
         let ours = targets.into_iter().find(|target| target.repository_name.as_deref() == Some(repository.as_str()));
@@ -186,14 +192,7 @@ impl CodeCommit {
         repository: &RepositoryName,
         id: &PullRequestId,
     ) -> Result<Option<MergedPullRequest>, Failure> {
-        let doing = format!("codecommit:GetPullRequest {id}");
-        let answer = match self.client.get_pull_request().pull_request_id(id.as_str()).send().await {
-            Ok(answer) => answer,
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_pull_request_does_not_exist_exception()) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(sort(doing, error)),
-        };
+        let Some(answer) = self.get_pull_request(id).await? else { return Ok(None) };
         let targets = answer.pull_request.and_then(|found| found.pull_request_targets).unwrap_or_default();
         let ours = targets.into_iter().find(|target| target.repository_name.as_deref() == Some(repository.as_str()));
         let Some(target) = ours else { return Ok(None) };
@@ -202,7 +201,7 @@ impl CodeCommit {
         let commit = merge.merge_commit_id.filter(|id| !id.is_empty()).or(target.source_commit);
         let (Some(commit), Some(into)) = (commit, target.destination_reference) else { return Ok(None) };
         let into = if into.starts_with("refs/") { into } else { format!("refs/heads/{into}") };
-        Ok(Some(MergedPullRequest { id: id.clone(), into, commit: commit_id(&doing, commit)? }))
+        Ok(Some(MergedPullRequest { id: id.clone(), into, commit: commit_id(&reading(id), commit)? }))
     }
 
     /// A comment; `None` where there is none any more.
@@ -280,6 +279,7 @@ impl CodeCommit {
     }
 }
 
-fn unreadable(doing: &str, error: impl std::fmt::Display) -> Failure {
-    Failure::refused(doing, format!("the answer cannot be read: {error}"))
+/// What is done when a pull request is read, as failures name it.
+pub(super) fn reading(id: &PullRequestId) -> String {
+    format!("codecommit:GetPullRequest {id}")
 }
