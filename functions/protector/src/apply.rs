@@ -37,7 +37,7 @@ impl Apply<Action> for Carrier<'_> {
                 let id = |object: &Option<Object>| object.as_ref().map_or("-", Object::as_str).to_owned();
                 Some(format!("restore {} {} {}", restore.subject.reference, id(&restore.from), id(&restore.to)))
             }
-            Action::Remember { .. } | Action::Settle { .. } | Action::ComeAgain { .. } => None,
+            Action::Remember { .. } | Action::Settle { .. } | Action::ComeAgain { .. } | Action::GoOn { .. } => None,
         };
         // Every command names what it replaces: a second try finds the ref elsewhere.
         Step { key, told: render_action(action), order: Order::Free, twice: Twice::Harmless }
@@ -46,9 +46,9 @@ impl Apply<Action> for Carrier<'_> {
     async fn apply(&self, action: &Action, _attempts: u32, _invocation: Invocation) -> Result<Came, Failure> {
         let done = || Came::Done("done".to_owned());
         match action {
-            Action::Remember { subject, made, object } => {
+            Action::Remember { subject, made, object, rest } => {
                 let enter = |journal: &Journal| {
-                    let next = journal.with(made);
+                    let next = journal.with(made).with_rest(&made.id, rest.as_deref());
                     match object {
                         Some((commit, object)) => next.seen(commit, object),
                         None => next,
@@ -58,6 +58,11 @@ impl Apply<Action> for Carrier<'_> {
             }
             Action::Settle { subject } => self.write(subject, Journal::settled).await.map(|()| done()),
             Action::Restore(restore) => self.restore(restore).await.map(Came::Done),
+            Action::GoOn { subject } => {
+                let doing = format!("judging {} of {}", subject.reference, subject.repository);
+                // Nothing went wrong: it comes again at once.
+                Err(Failure::wait(doing, "it is long, and the rest of it is looked at next", Timestamp::now()))
+            }
             Action::ComeAgain { subject, what } => {
                 Err(Failure::retry(format!("judging {} of {}", subject.reference, subject.repository), what))
             }

@@ -4,11 +4,14 @@
 //! undone with one compare-and-swap over git's own protocol, where the journal proves what was there.
 
 mod apply;
+mod bounds;
 mod gather;
 mod git;
 mod merges;
+mod pack;
 mod range;
 mod sweep;
+mod walk;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +29,7 @@ use signalbox_protector_rules::{
 use tokio::sync::OnceCell;
 
 use crate::apply::Carrier;
+pub use crate::bounds::Bounds;
 
 /// How long what was undone is kept where the template does not say.
 const KEPT_DAYS: u32 = 30;
@@ -45,6 +49,7 @@ pub struct Protector {
     function_name: String,
     sweep_time: Duration,
     patience: Duration,
+    bounds: Bounds,
 }
 
 impl Protector {
@@ -64,6 +69,7 @@ impl Protector {
             function_name: settings.function_name.clone(),
             sweep_time: sweep::TIME,
             patience: sweep::PATIENCE,
+            bounds: Bounds::default(),
         }
     }
 
@@ -71,6 +77,12 @@ impl Protector {
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    /// The same function with other bounds for one look at a push: for tests.
+    #[must_use]
+    pub fn with_bounds(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
     }
 
     /// Whether the template lets the function read this repository.
@@ -122,7 +134,7 @@ impl Protector {
         // What only we remember may simply be written again: it needs no claim.
         let mut lines = Vec::new();
         for action in &decision.actions {
-            if is_observed && !matches!(action, Action::Remember { .. }) {
+            if is_observed && !matches!(action, Action::Remember { .. } | Action::GoOn { .. }) {
                 lines.push(format!("would {}", render_action(action)));
                 continue;
             }

@@ -75,8 +75,8 @@ pub struct ChangedPath {
 pub struct ChangedPaths {
     /// The paths, in no promised order.
     pub paths: Vec<ChangedPath>,
-    /// Whether there are more than were asked for.
-    pub has_more: bool,
+    /// Where the list goes on; `None` where this is its end.
+    pub next: Option<String>,
 }
 
 /// A pull request, as far as it tells where a commit comes from.
@@ -88,6 +88,8 @@ pub struct MergedPullRequest {
     pub into: String,
     /// What the merge came to: the merge commit, or the tip of the source for a fast-forward.
     pub commit: CommitId,
+    /// Whether CodeCommit made that commit.
+    pub is_made: bool,
 }
 
 impl CodeCommit {
@@ -147,9 +149,10 @@ impl CodeCommit {
         }
     }
 
-    /// The paths that differ between two commits with what they are now, page by page until there are `most` of them.
+    /// The paths that differ between two commits with what they are now, page by page for as long as `goes_on` says so of the number of paths.
     ///
-    /// Without `before` every path of `after`'s tree. `None` where one of the commits is not in the repository.
+    /// Without `before` every path of `after`'s tree. `from` is where an earlier list of the same two commits goes on; where CodeCommit does not
+    /// know it any more, the list begins anew. `None` where one of the commits is not in the repository.
     ///
     /// # Errors
     /// As [`Failure`] sorts them.
@@ -158,11 +161,13 @@ impl CodeCommit {
         repository: &RepositoryName,
         before: Option<&CommitId>,
         after: &CommitId,
-        most: usize,
+        from: Option<String>,
+        goes_on: impl Fn(usize) -> bool,
     ) -> Result<Option<ChangedPaths>, Failure> {
         let mut changes = ChangedPaths::default();
-        let mut token = None;
+        let mut token = from;
         loop {
+            let was_given = token.is_some() && changes.paths.is_empty();
             let request = self
                 .client
                 .get_differences()
@@ -175,6 +180,13 @@ impl CodeCommit {
                 Ok(answer) => answer,
                 Err(error) if error.as_service_error().is_some_and(|e| e.is_commit_does_not_exist_exception()) => {
                     return Ok(None);
+                }
+                Err(error)
+                    if was_given
+                        && error.as_service_error().is_some_and(|e| e.is_invalid_continuation_token_exception()) =>
+                {
+                    token = None;
+                    continue;
                 }
                 Err(error) => return Err(sort(format!("codecommit:GetDifferences on {repository}"), error)),
             };
@@ -190,8 +202,8 @@ impl CodeCommit {
             if token.is_none() {
                 return Ok(Some(changes));
             }
-            if changes.paths.len() >= most {
-                changes.has_more = true;
+            if !goes_on(changes.paths.len()) {
+                changes.next = token;
                 return Ok(Some(changes));
             }
         }
@@ -273,10 +285,12 @@ impl CodeCommit {
         let Some(target) = ours else { return Ok(None) };
         let Some(merge) = target.merge_metadata.filter(|merge| merge.is_merged) else { return Ok(None) };
         // A fast-forward makes no commit of its own.
-        let commit = merge.merge_commit_id.filter(|id| !id.is_empty()).or(target.source_commit);
+        let made = merge.merge_commit_id.filter(|id| !id.is_empty());
+        let is_made = made.is_some() && made != target.source_commit;
+        let commit = made.or(target.source_commit);
         let (Some(commit), Some(into)) = (commit, target.destination_reference) else { return Ok(None) };
         let into = if into.starts_with("refs/") { into } else { format!("refs/heads/{into}") };
-        Ok(Some(MergedPullRequest { id: id.clone(), into, commit: commit_id(&doing, commit)? }))
+        Ok(Some(MergedPullRequest { id: id.clone(), into, commit: commit_id(&doing, commit)?, is_made }))
     }
 
     /// Where a branch is now; `None` where there is no such branch. `branch` is the short name.

@@ -2,7 +2,9 @@
 
 mod arrivals;
 mod contests;
+mod long;
 mod merges;
+mod signed;
 pub(crate) mod world;
 
 use serde_json::json;

@@ -11,6 +11,7 @@ use crate::journal::{Journal, Judged, Move, Undo};
 use crate::judge::judge;
 use crate::needs::protections_of;
 use crate::pace::{is_contest, pause_after};
+use crate::rest::{Rest, go_on, is_of};
 
 /// For this long the event of a move that is missing may still come.
 const LATE: SignedDuration = SignedDuration::from_mins(10);
@@ -135,6 +136,18 @@ pub enum Reason {
         /// So often within the last hour.
         before: usize,
     },
+    /// It is long: it is not looked at to its end yet.
+    Unfinished {
+        /// So many commits were looked at.
+        commits: usize,
+        /// So many files.
+        files: usize,
+    },
+    /// It was long: it was looked at in parts.
+    InParts {
+        /// In so many looks.
+        looks: u32,
+    },
 }
 
 /// One thing to do.
@@ -149,6 +162,14 @@ pub enum Action {
         made: Box<Move>,
         /// The tag object that was seen, with its commit.
         object: Option<(CommitId, Object)>,
+        /// What of it is still to be looked at.
+        #[serde(default)]
+        rest: Option<Box<Rest>>,
+    },
+    /// Have the rest of what came looked at. It is done in `observe`, too.
+    GoOn {
+        /// The ref.
+        subject: Subject,
     },
     /// Put the ref back.
     Restore(Box<Restore>),
@@ -237,15 +258,23 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
         }
         return decision;
     }
-    let mut open = Vec::new();
+    let before = facts.journal.rests.get(&made.id);
+    let (mut open, mut all) = (Vec::new(), Vec::new());
     let mut strictest = OnViolation::Report;
     let mut bypasses = false;
     for protection in &protections {
-        let violations = violations(facts, made, subject, protection);
+        let mut violations = violations(facts, made, subject, protection);
+        let earlier = before.iter().flat_map(|before| &before.found).filter(|it| is_of(it, protection));
+        for violation in earlier {
+            if !violations.contains(&violation.what) {
+                violations.push(violation.what.clone());
+            }
+        }
         let may = made.by.as_ref().filter(|by| protection.bypass.iter().any(|pattern| pattern.matches(by)));
         for what in violations {
             let violation = Violation { line: protection.line, name: protection.name.clone(), what };
             decision.reasons.push(Reason::Violated(violation.clone()));
+            all.push(violation.clone());
             match may {
                 Some(_) => bypasses = true,
                 None => {
@@ -277,6 +306,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
     } else {
         undo(facts, subject, made, &mut decision);
     }
+    go_on(facts, (subject, made), all, &mut decision);
     decision
 }
 
@@ -439,7 +469,7 @@ fn remember(facts: &Facts, subject: &Subject, made: &Move, judged: Judged, decis
         _ => None,
     };
     let made = Box::new(Move { judged, ..made.clone() });
-    decision.actions.push(Action::Remember { subject: subject.clone(), made, object });
+    decision.actions.push(Action::Remember { subject: subject.clone(), made, object, rest: None });
 }
 
 /// Whether the journal has this move of ours already, from when it was made.

@@ -16,7 +16,9 @@ mod pace;
 mod paths;
 mod range;
 mod render;
+mod rest;
 mod secrets;
+mod signature;
 
 pub use decide::{Action, Decision, Reason, Restore, Verdict, Violation, What, decide, kept_as, kept_since, wants_tip};
 pub use facts::{Ancestry, Arrival, Facts, Merged, Object, Origin, Subject, Tip, Whose};
@@ -28,4 +30,6 @@ pub use pace::{is_contest, pause_after};
 pub use paths::{folded, is_escaping};
 pub use range::{CommitFacts, Content, FileFacts, FileKind, Form, Range};
 pub use render::{render_action, render_reason, render_rescue, render_restore, render_violation};
+pub use rest::{Paths, Rest, Within};
 pub use secrets::{SecretHit, SecretKind, find_secrets};
+pub use signature::{Keyring, Signature, Unsigned, Worth};
