@@ -73,10 +73,10 @@ pub(crate) struct Part {
     pub(crate) has_collisions: bool,
 }
 
-/// A commit of the pack.
+/// A commit of the pack. Its message is read when it is its turn: there may be many.
 struct Met {
     id: Oid,
-    commit: Commit,
+    parents: Vec<Oid>,
 }
 
 impl Walk {
@@ -86,16 +86,17 @@ impl Walk {
         if pack.unread() > 0 {
             range.unread.push(format!("{} objects are too long to be looked at", pack.unread()));
         }
-        let order = order(&mut pack, self.goal)?;
+        let order = order(&mut pack, self.goal, &mut range.unread)?;
         let is_forward = self.old == Some(self.goal)
-            || order.iter().any(|met| self.old.is_some_and(|old| met.commit.parents.contains(&old)));
+            || order.iter().any(|met| self.old.is_some_and(|old| met.parents.contains(&old)));
         let ancestry = match (self.old, is_forward) {
             (Some(_), true) => Ancestry::Forward,
             (Some(_), false) if pack.unread() == 0 => Ancestry::Rewritten,
             _ => Ancestry::NotRead,
         };
-        let tip_tree = order.last().filter(|met| met.id.to_string() == self.tip.as_str());
-        let tip_tree = tip_tree.and_then(|met| met.commit.tree);
+        let tip = order.last().map(|met| met.id).filter(|id| id.to_string() == self.tip.as_str());
+        let tip = tip.map(|id| pack.read(&id)).transpose()?.flatten();
+        let tip_tree = tip.and_then(|bytes| Commit::parse(&bytes).tree);
         let mut part = Part {
             range,
             ancestry,
@@ -109,7 +110,7 @@ impl Walk {
         let mut trees: HashMap<Oid, Oid> = HashMap::new();
         let mut message_bytes = 0;
         for (at, met) in order.into_iter().enumerate() {
-            let Met { id, commit } = met;
+            let Met { id, parents } = met;
             let is_full = part.range.commits.len() >= self.bounds.commits
                 || message_bytes > self.bounds.message_bytes
                 || self.is_full(&part.range);
@@ -118,15 +119,16 @@ impl Walk {
                 part.is_stopped = true;
                 break;
             }
-            let Ok(name) = CommitId::parse(id.to_string()) else { continue };
-            let (parents, tree) = (commit.parents.clone(), commit.tree);
+            let (Ok(name), Some(bytes)) = (CommitId::parse(id.to_string()), pack.read(&id)?) else { continue };
+            let commit = Commit::parse(&bytes);
+            let tree = commit.tree;
             let within = self.within.as_ref().filter(|within| at == 0 && within.commit == name);
             if within.is_none() {
                 let signature = match &self.keys {
-                    Some(keys) => pack.read(&id)?.map_or(Signature::NotRead, |bytes| {
+                    Some(keys) => {
                         let signed = Signed::parse(&bytes);
                         keys.check(&signed.signatures, &signed.content)
-                    }),
+                    }
                     None => Signature::NotRead,
                 };
                 let facts = facts_of(name.clone(), commit, signature);
@@ -210,7 +212,7 @@ impl Walk {
 
 /// The commits of the pack that lead to the goal, each behind its parents. The same pack gives the same order, and so does one that lacks the first of
 /// them.
-fn order(pack: &mut OpenPack<File>, goal: Oid) -> Result<Vec<Met>, Unopened> {
+fn order(pack: &mut OpenPack<File>, goal: Oid, unread: &mut Vec<String>) -> Result<Vec<Met>, Unopened> {
     let mut order = Vec::new();
     let mut seen = HashSet::from([goal]);
     // Each with the parents that are still to be gone into.
@@ -218,13 +220,18 @@ fn order(pack: &mut OpenPack<File>, goal: Oid) -> Result<Vec<Met>, Unopened> {
     let mut next = Some(goal);
     loop {
         if let Some(id) = next.take()
-            && let Some((Kind::Commit, _)) = pack.info(&id)
-            && let Some(bytes) = pack.read(&id)?
+            && let Some((Kind::Commit, length)) = pack.info(&id)
         {
-            let commit = Commit::parse(&bytes);
-            let mut parents = commit.parents.clone();
-            parents.reverse();
-            open.push((Met { id, commit }, parents));
+            match pack.read(&id)? {
+                Some(bytes) => {
+                    let parents = Commit::parse(&bytes).parents;
+                    let next = parents.iter().rev().copied().collect();
+                    open.push((Met { id, parents }, next));
+                }
+                None => unread.push(format!(
+                    "commit {id} has {length} bytes, and neither it nor what is before it was looked at"
+                )),
+            }
         }
         let Some((_, parents)) = open.last_mut() else { return Ok(order) };
         match parents.pop() {
@@ -276,7 +283,10 @@ impl Files {
             if !matches!(pack.info(&tree), Some((Kind::Tree, _))) || !self.walked.insert((prefix.clone(), tree)) {
                 continue;
             }
-            let Some(bytes) = pack.read(&tree)? else { continue };
+            let Some(bytes) = pack.read(&tree)? else {
+                range.unread.push(format!("the folder {prefix:?} is too long to be looked at"));
+                continue;
+            };
             let before = match before {
                 Some(before) => pack.read(&before)?,
                 None => None,
