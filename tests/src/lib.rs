@@ -135,7 +135,7 @@ impl Ground {
         let (file, mirror_file) = (dir.path().join("template.yaml"), dir.path().join("mirror.yaml"));
         std::fs::write(&file, text)?;
         std::fs::write(&mirror_file, mirror)?;
-        let given = [("SourceAccount", ACCOUNT), ("ExternalId", EXTERNAL_ID)];
+        let given = [("SourceAccount", ACCOUNT), ("ExternalId", EXTERNAL_ID), ("BundleBuckets", "*-backup")];
         let parameters = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let mirror = GivenTemplate { file: mirror_file, parameters };
         Self::set(&file, programs, FunctionSettings::default(), |mut setting| {

@@ -1,6 +1,7 @@
 //! Does what was decided, and chooses nothing.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +13,7 @@ use signalbox_glue::{Apply, Came, Invocation, Measure, Order, Step, Twice, measu
 use signalbox_policy::{Create, Policy};
 use signalbox_replicator_rules::{
     Action, Copy, Described, Listing, Memory, Origin, Place, SourceFacts, Standing, TargetFacts, Unfit, Working,
-    commands_left, obstacle_of, out_of_reach, pushes, render_action, too_late, unusable,
+    obstacle_of, out_of_reach, plan_left, pushes, render_action, too_late, unusable,
 };
 use tokio::time::Instant;
 
@@ -26,6 +27,15 @@ use crate::steps::Stepper;
 /// Kept back from the invocation's time, to look at the target once more and to remember.
 const RESERVE: SignedDuration = SignedDuration::from_secs(10);
 
+/// Kept back from looking at the target once more, to remember what came of it.
+const TO_REMEMBER: SignedDuration = SignedDuration::from_secs(4);
+
+/// How long the parts of a bundle may take to be taken back; a lifecycle rule of the bucket finds the rest.
+const TO_TAKE_BACK: Duration = Duration::from_secs(2);
+
+/// Nothing is begun with less time than this.
+const LEAST: SignedDuration = SignedDuration::from_secs(2);
+
 /// A sentence names at most this many refs.
 const MOST_NAMED: usize = 20;
 
@@ -35,6 +45,8 @@ pub(crate) struct Carrier<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) seen: &'a Seen,
     pub(crate) event: &'a EventId,
+    /// Whether anything was told that people did not know.
+    pub(crate) has_told: AtomicBool,
 }
 
 impl Apply<Action> for Carrier<'_> {
@@ -68,13 +80,21 @@ impl Carrier<'_> {
     async fn copy(&self, copy: &Copy, invocation: Invocation) -> Result<String, Failure> {
         let key = &copy.key;
         let before = self.memory(key)?;
+        let left = invocation.deadline.duration_since(Timestamp::now()).saturating_sub(RESERVE);
+        if left < LEAST {
+            let what = "another copy took the time of this invocation; it is looked at again";
+            return Err(Failure::retry(format!("copying to {}", copy.place), what));
+        }
         // Nobody else copies while this lasts, and what somebody else did since it was read is seen now.
         let until = invocation.deadline.saturating_add(SignedDuration::from_secs(5)).unwrap_or(Timestamp::MAX);
-        let working = Memory { working: Some(Working { event: self.event.clone(), until }), ..before.clone() };
+        let working = Memory {
+            working: Some(Working { event: self.event.clone(), until }),
+            begun: self.seen.facts.begun(self.policy, copy),
+            ..before.clone()
+        };
         self.swap(key, before.clone(), working.clone()).await?;
 
         let mut done = Progress::default();
-        let left = invocation.deadline.duration_since(Timestamp::now()).saturating_sub(RESERVE);
         let left = Duration::try_from(left).unwrap_or_default();
         let source = self.seen.facts.repository.as_ref();
         let mut unfit = source.and_then(|source| before.unfit.get(source)).cloned();
@@ -100,16 +120,24 @@ impl Carrier<'_> {
                 done.later = Some(Failure::retry(format!("copying to {}", copy.place), what));
             }
         }
-        if let Some(upload) = done.upload.take()
-            && let Err(failure) = upload.abort().await
-        {
-            tracing::warn!(why = failure.chain(), "parts of a bundle are left over");
+        if let Some(upload) = done.upload.take() {
+            let why = match tokio::time::timeout(TO_TAKE_BACK, upload.abort()).await {
+                Ok(Ok(())) => None,
+                Ok(Err(failure)) => Some(failure.chain()),
+                Err(_) => Some(format!("S3 took longer than {} s", TO_TAKE_BACK.as_secs())),
+            };
+            if let Some(why) = why {
+                tracing::warn!(why, "parts of a bundle are left over");
+            }
         }
         let mut written = before.clone();
         if let Some((bundle, holds)) = &done.bundle {
             (written.bundle, written.agreed) = (Some(bundle.clone()), holds.refs.clone());
         }
-        let listed = match open_target(self.function, &copy.place, &written).await {
+        let left = invocation.deadline.duration_since(Timestamp::now()).saturating_sub(TO_REMEMBER);
+        let left = Duration::try_from(left).unwrap_or_default();
+        let listed = tokio::time::timeout(left, open_target(self.function, &copy.place, &written)).await;
+        let listed = match listed.unwrap_or_else(|_| Err(self.not_listed(copy))) {
             Ok(listed) => listed.map(|(listing, _)| listing),
             Err(failure) => {
                 done.later = done.later.or(Some(failure));
@@ -137,7 +165,9 @@ impl Carrier<'_> {
         };
         let is_listed = listed.is_some();
         let mut after = Memory { bundle: written.bundle, ..self.settled(key, listed, standing)? };
-        if is_listed {
+        if !is_listed {
+            after.begun.clone_from(&working.begun);
+        } else {
             // A step is a place that both sides had: the source moved on from there.
             after.agreed.extend(std::mem::take(&mut done.stands));
         }
@@ -162,6 +192,11 @@ impl Carrier<'_> {
             return Ok(outcome);
         }
         Err(Failure::refused(format!("copying to {} ({outcome})", copy.place), wrong.join("; ")))
+    }
+
+    fn not_listed(&self, copy: &Copy) -> Failure {
+        let what = "no time was left to look at it once more; it is looked at again";
+        Failure::retry(format!("copying to {}", copy.place), what)
     }
 
     /// Has people told what they do not know yet of how the copy stands, and remembers that they were.
@@ -191,6 +226,7 @@ impl Carrier<'_> {
             _ => there.clone(),
         };
         self.function.state.change_existing(key, told).await?;
+        self.has_told.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -227,7 +263,7 @@ impl Carrier<'_> {
         let unfit = unfit.filter(|unfit| unfit.goes_in_steps(left.as_secs()));
         let main = match &self.seen.facts.source {
             SourceFacts::Listed(listing) => listing.head.as_ref(),
-            SourceFacts::NotRead | SourceFacts::Gone => None,
+            SourceFacts::NotRead | SourceFacts::Gone | SourceFacts::Unreadable { .. } => None,
         };
         let ends_head = |commands: &[signalbox_replicator_rules::Command]| {
             commands.iter().any(|command| command.new.is_none() && copy.head.as_ref() == Some(&command.name))
@@ -254,7 +290,7 @@ impl Carrier<'_> {
         let codecommit = self.function.codecommit_for(region.as_str(), role.as_ref()).await?;
         let description = match &self.seen.facts.source {
             SourceFacts::Listed(source) => source.description.as_deref().unwrap_or_default(),
-            SourceFacts::NotRead | SourceFacts::Gone => "",
+            SourceFacts::NotRead | SourceFacts::Gone | SourceFacts::Unreadable { .. } => "",
         };
         let made = codecommit.create_repository(repository, description).await;
         made.map_err(|failure| of_role(failure, &copy.place))?;
@@ -266,7 +302,10 @@ impl Carrier<'_> {
         let (Some(head), Place::CodeCommit { region, repository, role }) = (&copy.plan.head, &copy.place) else {
             return Ok(());
         };
-        if done.sent.refused.iter().any(|(name, _)| name == head.as_str()) {
+        let did_not_come = done.sent.refused.iter().map(|(name, _)| name).chain(&done.sent.raced);
+        let is_new = copy.plan.commands.iter().any(|command| command.name == *head && command.old.is_none());
+        let is_under_way = done.stands.contains_key(head) || (is_new && done.out_of_reach > 0);
+        if is_under_way || did_not_come.into_iter().any(|name| name == head.as_str()) {
             return Ok(());
         }
         let codecommit = self.function.codecommit_for(region.as_str(), role.as_ref()).await?;
@@ -298,7 +337,8 @@ impl Carrier<'_> {
     /// Holds what the target has now against what it should have: only what was listed again counts.
     fn prove(&self, copy: &Copy, listing: &Listing, done: &mut Progress) -> Result<(), Failure> {
         let refused = std::mem::take(&mut done.sent.refused);
-        let left = commands_left(&self.seen.facts, self.policy, &copy.key, listing);
+        let now = plan_left(&self.seen.facts, self.policy, &copy.key, listing);
+        let left = &now.commands;
         for (name, why) in refused {
             // A ref that is where it should be was moved by somebody else, whatever the target says.
             if left.iter().any(|command| command.name.as_str() == name) {
@@ -309,9 +349,17 @@ impl Carrier<'_> {
             }
         }
         let is_refused = |name: &str| done.sent.refused.iter().any(|(refused, _)| refused == name);
-        let open: Vec<&str> =
-            left.iter().map(|command| command.name.as_str()).filter(|name| !is_refused(name)).collect();
-        if !open.is_empty() && done.later.is_none() && done.troubles.len() == done.sent.refused.len() {
+        let mut open: Vec<String> =
+            left.iter().map(|command| command.name.to_string()).filter(|name| !is_refused(name)).collect();
+        if done.troubles.len() > done.sent.refused.len() {
+            // What else went wrong may have kept them from being tried; but these were.
+            open.retain(|name| done.sent.raced.contains(name));
+        }
+        // Somebody else moved these, so that they are no command any more. A branch on its way stands where we left it.
+        let stands =
+            |name: &str| done.stands.iter().any(|(it, at)| it.as_str() == name && listing.refs.get(it) == Some(at));
+        open.extend(now.moved_since(&copy.plan).into_iter().filter(|name| !stands(name)));
+        if !open.is_empty() && done.later.is_none() {
             let what = format!("{} changed meanwhile; it is looked at again", named(&open));
             done.later = Some(Failure::retry(format!("copying to {}", copy.place), what));
         }
@@ -387,8 +435,8 @@ fn digest(copy: &Copy) -> String {
     hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn named(names: &[&str]) -> String {
-    let mut text = names.iter().take(MOST_NAMED).copied().collect::<Vec<_>>().join(", ");
+fn named(names: &[String]) -> String {
+    let mut text = names.iter().take(MOST_NAMED).cloned().collect::<Vec<_>>().join(", ");
     if names.len() > MOST_NAMED {
         text.push_str(&format!(" and {} more", names.len() - MOST_NAMED));
     }

@@ -13,7 +13,7 @@ use signalbox_replicator_rules::{
 use crate::Replicator;
 use crate::apply::Carrier;
 use crate::gather::Open;
-use crate::places::sorted;
+use crate::places::{of_role, sorted};
 use crate::progress::Progress;
 use crate::push::Sent;
 
@@ -65,11 +65,12 @@ impl Carrier<'_> {
         }
         // Kept where it outlives this future, which may be dropped at any moment.
         let upload = done.upload.insert(bucket.upload(key, over.clone()));
-        upload.write(&bundle_header(&holds)).await?;
+        let of_role = |failure| of_role(failure, &copy.place);
+        upload.write(&bundle_header(&holds)).await.map_err(of_role)?;
         while let Some(piece) = pack.piece().await.map_err(|failure| sorted(&failure))? {
-            upload.write(&piece).await?;
+            upload.write(&piece).await.map_err(of_role)?;
         }
-        match upload.finish().await? {
+        match upload.finish().await.map_err(of_role)? {
             Put::Written { etag } => {
                 done.bundle = Some((WrittenBundle { etag, head: holds.head.clone() }, holds));
                 let bytes = pack.summary().map_or(0, |pack| pack.bytes);

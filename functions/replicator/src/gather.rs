@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use signalbox_aws::{Bucket, Failure, Over};
 use signalbox_events::RefName;
@@ -56,32 +57,46 @@ pub(crate) async fn gather(
         memories.push(memory.map_or_else(|| Memory::empty(replica.place.to_string()), |kept| kept.value));
     }
     let remote = function.codecommit_remote(&function.aws, repository).await?;
-    let (source, description) = tokio::join!(remote.source(copied_kinds()), description_of(function, needs));
+    let (source, description, targets) = tokio::join!(
+        remote.source(copied_kinds()),
+        description_of(function, needs),
+        read_targets(function, &needs.replicas, &memories)
+    );
     let source = match source {
-        Ok(source) => source,
+        Ok(source) => Ok(source),
         Err(failure) if is_missing(&failure) => {
             seen.facts.source = SourceFacts::Gone;
             return Ok(seen);
         }
-        Err(failure) => return Err(sorted(&failure)),
+        Err(failure) => Err(sorted(&failure)),
     };
-    let listing = Listing { description: description?, ..plain(&source.listing) };
+    let listed = source.and_then(|source| {
+        let listing = Listing { description: description?, ..plain(&source.listing) };
+        Ok((source, listing))
+    });
     let copies = copies_of(policy, repository);
-    for (replica, memory) in needs.replicas.iter().zip(memories) {
-        let (target, open) = read_target(function, replica, &memory).await;
+    for ((replica, memory), (target, open)) in needs.replicas.iter().zip(memories).zip(targets) {
         let mut known = ReplicaFacts { target, memory, known: BTreeSet::new() };
         let copy = copies.iter().find(|(copy, place)| memory_key(repository, home, copy, place) == replica.key);
-        if let Some((copy, _)) = copy {
-            let asked = unsure(&listing, &known, copy.replica);
-            known.known = known_of(&source, &asked).await?;
+        if let (Some((copy, _)), Ok((source, listing))) = (copy, &listed) {
+            let asked = unsure(listing, &known, copy.replica);
+            known.known = known_of(source, &asked).await?;
         }
         if let Some(open) = open {
             seen.targets.insert(replica.key.clone(), open);
         }
         seen.facts.replicas.insert(replica.key.clone(), known);
     }
-    seen.facts.source = SourceFacts::Listed(listing);
-    seen.source = Some(source);
+    match listed {
+        Ok((source, listing)) => {
+            seen.facts.source = SourceFacts::Listed(listing);
+            seen.source = Some(source);
+        }
+        Err(failure) => {
+            let (what, lasting) = unreadable(&failure);
+            seen.facts.source = SourceFacts::Unreadable { what, lasting };
+        }
+    }
     Ok(seen)
 }
 
@@ -94,17 +109,32 @@ async fn description_of(function: &Replicator, needs: &Needs) -> Result<Option<S
     }
 }
 
+/// What the targets have, all at once: one that does not answer holds up no other.
+async fn read_targets(
+    function: &Replicator,
+    replicas: &[ReplicaNeeds],
+    memories: &[Memory],
+) -> Vec<(TargetFacts, Option<Open>)> {
+    join_all(replicas.iter().zip(memories).map(|(replica, memory)| read_target(function, replica, memory))).await
+}
+
+/// Why something could not be read, and whether looking again may help.
+fn unreadable(failure: &Failure) -> (String, Lasting) {
+    let lasting = match failure {
+        Failure::Retry(_) => Lasting::ForNow,
+        Failure::Refused(_) => Lasting::UntilMended,
+    };
+    (failure.chain(), lasting)
+}
+
 /// What a target has, with the open end to write to.
 async fn read_target(function: &Replicator, replica: &ReplicaNeeds, memory: &Memory) -> (TargetFacts, Option<Open>) {
     match open_target(function, &replica.place, memory).await {
         Ok(Some((listing, target))) => (TargetFacts::Listed(listing), Some(target)),
         Ok(None) => (TargetFacts::Missing, None),
         Err(failure) => {
-            let lasting = match failure {
-                Failure::Retry(_) => Lasting::ForNow,
-                Failure::Refused(_) => Lasting::UntilMended,
-            };
-            (TargetFacts::Unreadable { what: failure.chain(), lasting }, None)
+            let (what, lasting) = unreadable(&failure);
+            (TargetFacts::Unreadable { what, lasting }, None)
         }
     }
 }
@@ -116,18 +146,17 @@ pub(crate) async fn open_target(
     memory: &Memory,
 ) -> Result<Option<(Listing, Open)>, Failure> {
     if let Place::Bundle { bucket, key, role } = place {
-        return function.open_bundle((bucket, key, role.as_ref()), memory).await.map(Some);
+        let opened = function.open_bundle((bucket, key, role.as_ref()), memory).await;
+        return opened.map(Some).map_err(|failure| of_role(failure, place));
     }
-    let (mut default_branch, mut description) = (None, None);
-    if let Place::CodeCommit { region, repository, role } = place {
-        // A push never tells what HEAD is.
-        let codecommit = function.codecommit_for(region.as_str(), role.as_ref()).await?;
-        let there = codecommit.repository(repository).await.map_err(|failure| of_role(failure, place))?;
-        let Some(there) = there else { return Ok(None) };
-        description = Some(there.description);
-        default_branch = there.default_branch.and_then(|branch| RefName::branch(&branch).ok());
-    }
-    let target = match function.remote(place).await?.target().await {
+    let remote = function.remote(place).await?;
+    let (about, target) = tokio::join!(about(function, place), remote.target());
+    let (default_branch, description) = match about? {
+        About::Missing => return Ok(None),
+        About::Git => (None, None),
+        About::CodeCommit { default_branch, description } => (default_branch, Some(description)),
+    };
+    let target = match target {
         Ok(target) => target,
         Err(failure) if is_missing(&failure) => return Ok(None),
         Err(failure) => return Err(sorted(&failure)),
@@ -135,6 +164,28 @@ pub(crate) async fn open_target(
     let mut listing = Listing { description, ..plain(target.listing()) };
     listing.head = listing.head.or(default_branch);
     Ok(Some((listing, Open::Git(Box::new(target)))))
+}
+
+/// What a target's service says of a repository beside its refs.
+enum About {
+    /// There is none.
+    Missing,
+    /// git tells no more.
+    Git,
+    CodeCommit {
+        default_branch: Option<RefName>,
+        description: String,
+    },
+}
+
+/// A push never tells what HEAD is: CodeCommit is asked.
+async fn about(function: &Replicator, place: &Place) -> Result<About, Failure> {
+    let Place::CodeCommit { region, repository, role } = place else { return Ok(About::Git) };
+    let codecommit = function.codecommit_for(region.as_str(), role.as_ref()).await?;
+    let there = codecommit.repository(repository).await.map_err(|failure| of_role(failure, place))?;
+    let Some(there) = there else { return Ok(About::Missing) };
+    let default_branch = there.default_branch.and_then(|branch| RefName::branch(&branch).ok());
+    Ok(About::CodeCommit { default_branch, description: there.description })
 }
 
 /// A listing in the words of the rules. What can never be copied, whatever its name, is left out here.

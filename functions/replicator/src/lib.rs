@@ -12,6 +12,7 @@ mod steps;
 mod sweep;
 
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -122,7 +123,7 @@ impl Replicator {
         let report = |actions| in_force.report(said((event, &received), &seen.facts, &decision, actions), invocation);
         let is_quiet = decision.actions.is_empty();
         let is_open = !decision.is_complete();
-        let handled = |handled| Ok(Looked { handled, is_quiet, is_open });
+        let handled = |handled| Ok(Looked { handled, is_quiet, is_open, is_news: false });
 
         // An event that is run once more has an entry, which must be finished again.
         if decision.verdict == Verdict::NotConcerned && event.envelope.again.is_none() {
@@ -136,7 +137,13 @@ impl Replicator {
             let would = decision.actions.iter().map(|action| format!("would {}", render_action(action)));
             return handled(note(&self.ledger, turn, report(would.collect()), invocation).await?);
         }
-        let carrier = Carrier { function: self, policy: &in_force.policy, seen: &seen, event: turn.event() };
+        let carrier = Carrier {
+            function: self,
+            policy: &in_force.policy,
+            seen: &seen,
+            event: turn.event(),
+            has_told: AtomicBool::new(false),
+        };
         let ending = if decision.is_complete() { Ending::Done } else { Ending::Refused };
         if ending == Ending::Done && decision.actions.iter().all(|action| carrier.step(action).key.is_none()) {
             // What may simply be done again needs no claim.
@@ -147,7 +154,8 @@ impl Replicator {
             }
             return handled(note(&self.ledger, turn, report(done), invocation).await?);
         }
-        handled(carry_out(&carrier, &self.ledger, turn, invocation, ending, &decision.actions, report).await?)
+        let handled = carry_out(&carrier, &self.ledger, turn, invocation, ending, &decision.actions, report).await?;
+        Ok(Looked { handled, is_quiet, is_open, is_news: carrier.has_told.into_inner() })
     }
 
     async fn gather(
@@ -168,6 +176,8 @@ struct Looked {
     is_quiet: bool,
     /// Something needs a person, whether that is new or not.
     is_open: bool,
+    /// People were told something.
+    is_news: bool,
 }
 
 impl Handle for Replicator {

@@ -14,6 +14,9 @@ use crate::push::{Sent, send};
 /// Breaking off says nothing of a pack's length where no more than this had gone by.
 const LONG: u64 = 8_000_000;
 
+/// So many pushes in a row that a target declines say that it minds all of them. Halving finds one ref among 4,000 in twelve.
+const MOST_IN_VAIN: usize = 16;
+
 /// What came of the pushes to one target.
 #[derive(Default)]
 pub(crate) struct Progress {
@@ -45,6 +48,11 @@ struct Trying {
 }
 
 impl Progress {
+    fn add(&mut self, sent: Sent) {
+        self.has_got_on |= sent.moved > 0;
+        self.sent.add(sent);
+    }
+
     /// A branch has come to a commit on the way to its tip.
     pub(crate) fn stands(&mut self, name: &RefName, at: &Object) {
         self.stands.insert(name.clone(), at.clone());
@@ -107,8 +115,31 @@ pub(crate) struct Pusher<'a> {
 }
 
 impl Pusher<'_> {
-    /// One push.
+    /// One push; where the target declines it as a whole, in parts, so that what it minds holds up nothing else.
     pub(crate) async fn push(&mut self, commands: &[Command], progress: &mut Progress) -> Result<Fit, Failure> {
+        let mut parts = vec![commands.to_vec()];
+        let (mut fit, mut in_vain) = (Fit::Moved, 0);
+        while let Some(part) = parts.pop() {
+            let (came, sent) = self.push_once(&part, progress).await?;
+            match came {
+                // The whole was not too large, so a part of it is a matter of its own.
+                Fit::TooLarge { .. } if part.len() == commands.len() => return Ok(came),
+                _ if sent.is_declined() && in_vain < MOST_IN_VAIN => {
+                    in_vain += 1;
+                    let (one, other) = part.split_at(part.len() / 2);
+                    parts.push(other.to_vec());
+                    parts.push(one.to_vec());
+                    continue;
+                }
+                Fit::Moved => in_vain = 0,
+                Fit::Stuck | Fit::TooLarge { .. } => fit = Fit::Stuck,
+            }
+            progress.add(sent);
+        }
+        Ok(fit)
+    }
+
+    async fn push_once(&mut self, commands: &[Command], progress: &mut Progress) -> Result<(Fit, Sent), Failure> {
         let trying = Trying { commands: commands.to_vec(), since: Instant::now(), meter: None };
         let meter = &mut progress.trying.insert(trying).meter;
         let sent = send(self.source, self.target, &mut self.had, commands, meter).await;
@@ -116,11 +147,10 @@ impl Pusher<'_> {
         let mut sent = sent?;
         progress.trying = None;
         if let Some(words) = sent.too_large.take() {
-            return Ok(Fit::TooLarge { bytes, words });
+            sent.refused.extend(commands.iter().map(|command| (command.name.to_string(), words.clone())));
+            return Ok((Fit::TooLarge { bytes, words }, sent));
         }
         let fit = if sent.moved == commands.len() { Fit::Moved } else { Fit::Stuck };
-        progress.has_got_on |= sent.moved > 0;
-        progress.sent.add(sent);
-        Ok(fit)
+        Ok((fit, sent))
     }
 }

@@ -45,6 +45,11 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
+    /// Whether the target moved none of several refs, though it may only mind some of them.
+    pub(crate) fn is_declined(&self) -> bool {
+        self.moved == 0 && !self.refused.is_empty() && self.refused.len() + self.raced.len() > 1
+    }
+
     pub(crate) fn add(&mut self, other: Self) {
         self.moved += other.moved;
         self.bytes += other.bytes;
@@ -88,10 +93,12 @@ pub(crate) async fn send(
         }
         pushed => pushed.map_err(|failure| sorted(&failure))?,
     };
-    if pushed.report.unpack.is_ok() {
+    let sent = read(&pushed);
+    // Where nothing moved the target may have thrown the objects away: one that declines a push keeps nothing of it.
+    if sent.moved > 0 {
         had.extend(wants);
     }
-    Ok(read(&pushed))
+    Ok(sent)
 }
 
 fn order(command: &Command) -> Option<Order> {

@@ -79,7 +79,8 @@ impl Replicator {
         swept: &mut Swept,
     ) -> Result<(), Failure> {
         let left = invocation.deadline.duration_since(invocation.now).saturating_sub(RESERVE);
-        let until = Instant::now() + Duration::try_from(left).unwrap_or_default().min(self.sweep_time);
+        let end = Instant::now() + Duration::try_from(left).unwrap_or_default();
+        let until = end.min(Instant::now() + self.sweep_time);
         let cursor = self.state.read::<Cursor>(Cursor::KEY).await?.map(|kept| kept.value).unwrap_or_default();
         let found = self.codecommit.repositories().await?.into_iter().map(|(name, _)| name);
         let mut found: Vec<RepositoryName> =
@@ -91,9 +92,10 @@ impl Replicator {
             found.rotate_left(begin);
         }
         let mut next = Cursor::default();
+        let mut is_over = false;
         for (index, repository) in found.into_iter().enumerate() {
             // Whatever the time is, each sweep gets on by one step.
-            if index > 0 && Instant::now() >= until {
+            if index > 0 && (is_over || Instant::now() >= until) {
                 tracing::info!(
                     repo.name = repository.as_str(),
                     "the time of a sweep is over: the next one goes on there"
@@ -101,7 +103,12 @@ impl Replicator {
                 next.repository = Some(repository);
                 break;
             }
-            self.sweep_one(event, in_force, invocation, &repository, swept).await;
+            let look = self.sweep_one(event, in_force, invocation, &repository, swept);
+            if tokio::time::timeout_at(end, look).await.is_err() {
+                // The next sweep begins behind it, whoever does not answer there.
+                swept.open.push(format!("{repository}: this sweep had no time left for it"));
+                is_over = true;
+            }
             swept.repositories += 1;
         }
         if next != cursor {
@@ -121,7 +128,9 @@ impl Replicator {
     ) {
         let Some(id) = id_of(event, repository) else { return };
         let needs = needs_of(repository, &Home::of(&event.envelope), Origin::Sweep, &in_force.policy);
-        let invocation = Invocation { now: Timestamp::now(), ..invocation };
+        // A copy ends in time for its look to be remembered.
+        let deadline = invocation.deadline.saturating_sub(RESERVE).unwrap_or(invocation.deadline);
+        let invocation = Invocation { now: Timestamp::now(), deadline, ..invocation };
         let looked = self.look((event, None), &needs, in_force, Turn::first(&id), invocation).await;
         let told = |came: String| format!("{repository}: {came} (in the ledger under {id})");
         match looked {
@@ -129,7 +138,8 @@ impl Replicator {
                 let report = match looked.handled {
                     Handled::Reported(report) => report,
                     Handled::Refused(report) => {
-                        swept.is_refused = true;
+                        // What a person knows already is tried again each time, and is not raised again.
+                        swept.is_refused |= looked.is_news;
                         report
                     }
                     Handled::Before | Handled::NotOurs => return,

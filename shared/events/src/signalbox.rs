@@ -99,6 +99,8 @@ words! {
         SourceEmpty = "SOURCE_EMPTY",
         /// The name cannot be copied.
         OddName = "ODD_NAME",
+        /// Another ref of the copy leaves no room for the name.
+        InTheWay = "IN_THE_WAY",
         /// The target does not take it.
         Refused = "REFUSED",
         /// It does not fit, and no part of it can go by itself.
@@ -132,10 +134,10 @@ impl Obstacle {
     }
 
     /// What tells it from others.
-    pub fn mark(&self) -> (Option<&str>, ObstacleKind, &str) {
+    pub fn mark(&self) -> (Option<&str>, ObstacleKind, String) {
         let reason = match self.kind {
-            ObstacleKind::Refused | ObstacleKind::Unusable => self.reason.as_str(),
-            _ => "",
+            ObstacleKind::Refused | ObstacleKind::Unusable => without_numbers(&self.reason),
+            _ => String::new(),
         };
         (self.reference.as_deref(), self.kind, reason)
     }
@@ -146,6 +148,12 @@ impl fmt::Display for Obstacle {
         f.write_str(&self.reason)?;
         if self.remedy.is_empty() { Ok(()) } else { write!(f, ". {}", self.remedy) }
     }
+}
+
+/// The words of a sentence that say the same each time: ids, counts and times are in words with digits.
+fn without_numbers(text: &str) -> String {
+    let words = text.split_whitespace().filter(|word| !word.contains(|letter: char| letter.is_ascii_digit()));
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn shortened(text: &str) -> String {

@@ -7,17 +7,6 @@ use serde::{Deserialize, Serialize};
 /// Longer names fit into no file system that a host would keep them in.
 const LONGEST: usize = 4096;
 
-/// What hosts make themselves, show to everybody and let nobody push to.
-const HIDDEN: &[&str] = &[
-    "refs/changes/",
-    "refs/environments/",
-    "refs/keep-around/",
-    "refs/merge-requests/",
-    "refs/pipelines/",
-    "refs/pull-requests/",
-    "refs/pull/",
-];
-
 /// A full ref name below `refs/`, well formed by the rules of `git check-ref-format`.
 ///
 /// git allows bytes that are no UTF-8, too; hosts do not, and neither does this type.
@@ -52,11 +41,6 @@ impl RefName {
     /// The name itself.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// Whether it belongs to its host, such as `refs/pull/1/head`: such refs are listed, but cannot be pushed elsewhere.
-    pub fn is_hidden(&self) -> bool {
-        HIDDEN.iter().any(|prefix| self.0.starts_with(prefix))
     }
 }
 
@@ -146,11 +130,5 @@ mod tests {
         }
         assert!(RefName::parse_bytes(b"refs/heads/\xff").is_err());
         assert!(serde_json::from_str::<RefName>("\"main\"").is_err());
-    }
-
-    #[test]
-    fn what_hosts_make_themselves_is_hidden() {
-        assert!(RefName::parse("refs/pull/1/head").unwrap().is_hidden());
-        assert!(!RefName::parse("refs/heads/pull/1").unwrap().is_hidden());
     }
 }

@@ -19,6 +19,8 @@ use crate::replicator::world::{commit_of, dir_of, noise, set as set_ref};
 
 const POLICY: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit:\n        on: { push: { branches: [\"**\"], paths: [\"src/**\"] } }\n        start: { build: unit }\n        supersede: true\n    notifications:\n      - about: [build.*]\n        to: [team-demo]\n";
 const COPIES: &str = "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: codecommit://us-east-1/demo-copy, create: true }\n      - { to: codecommit://us-east-1/demo-mirror, create: true, role: \"arn:aws:iam::444455556666:role/SignalboxMirror\", external_id: our-copies }\n      - { to: \"https://git.example.com/demo\", credentials: signalbox/none }\n      - { to: \"s3://demo-backup/{repository}.bundle\" }\n";
+const BUNDLE: &str =
+    "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: \"s3://demo-backup/{repository}.bundle\" }\n";
 const PROTECTED: &str = "mode: enforce\nrepositories:\n  demo:\n    protection:\n      - { refs: [\"**\"], files: { forbid: [\"*.pem\"], submodules: [\"https://git.example.com/**\"] } }\n      - { refs: [\"refs/tags/*\"], forbid: [force-push] }\n      - { refs: [kept], forbid: [direct-push] }\n";
 const QUICK: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"true\"]\n";
 const SLOW: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"sleep 60\"]\n";
@@ -43,6 +45,8 @@ enum Scene {
     /// A push is copied into repositories that are made for it, here and in another account, and into a bundle; the sweep
     /// carries the default branch and the description over, and what cannot be copied is mailed.
     Copied,
+    /// A bundle of several parts that are not put together at first is taken back, and written again.
+    Bundled,
     /// Pushes of all kinds are judged, a tag that was forced over is put back, and the sweep looks.
     Protected,
     /// The alarms go off.
@@ -51,13 +55,14 @@ enum Scene {
     DeadLetters,
 }
 
-const SCENES: [Scene; 9] = [
+const SCENES: [Scene; 10] = [
     Scene::Broken,
     Scene::Feature,
     Scene::Superseded,
     Scene::Retried,
     Scene::Swept,
     Scene::Copied,
+    Scene::Bundled,
     Scene::Protected,
     Scene::Alarms,
     Scene::DeadLetters,
@@ -178,11 +183,6 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
         Scene::Copied => {
             make(ground, QUICK, COPIES).await?;
             ground.cloud().s3.create_bucket("demo-backup", Versioning::Off)?;
-            // A bundle of more than one part whose parts are not put together is taken back, and written again.
-            let here = dir_of(ground.cloud(), "demo");
-            set_ref(&here, "refs/heads/main", &commit_of(&here, &[&noise(&here, 24 * 1024 * 1024, 1)], &[]));
-            let chaos = &ground.cloud().world.chaos;
-            chaos.set(Some("fail@s3:CompleteMultipartUpload=1".parse()?));
             let tip = ground.commit("demo", "main", "one", &[("a", Some("a"))]).await?;
             let told = |count: usize| {
                 move |ground: &Ground| {
@@ -191,18 +191,9 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
                     Ok((reports >= count).then_some(()))
                 }
             };
-            let failed = |ground: &Ground| {
-                let count = ground.cloud().world.chaos.count(Kind::Fail, "s3:CompleteMultipartUpload");
-                // A call is tried three times.
-                Ok((count >= 3).then_some(()))
-            };
-            ground.until("an upload that fails", failed).await?;
-            ground.cloud().world.chaos.set(None);
             ground.until("the copy's report", told(1)).await?;
             let bundle = ground.cloud().s3.get("demo-backup", "demo.bundle")?;
             anyhow::ensure!(bundle.is_some(), "there is no bundle");
-            let left_over = ground.uploads("demo-backup");
-            anyhow::ensure!(left_over == 0, "{left_over} uploads are left over");
             let mail = ground.until("mail", |ground| Ok(ground.cloud().sns.inbox().into_iter().next())).await?;
             let subject = "copy of demo on git.example.com cannot be made equal";
             anyhow::ensure!(mail.subject == subject, "another mail came: {}", mail.subject);
@@ -239,6 +230,26 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
                 anyhow::ensure!(tokio::time::Instant::now() < deadline, "the description did not go along");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
+        }
+        Scene::Bundled => {
+            make(ground, QUICK, BUNDLE).await?;
+            ground.cloud().s3.create_bucket("demo-backup", Versioning::Off)?;
+            let here = dir_of(ground.cloud(), "demo");
+            set_ref(&here, "refs/heads/main", &commit_of(&here, &[&noise(&here, 24 * 1024 * 1024, 1)], &[]));
+            let chaos = &ground.cloud().world.chaos;
+            chaos.set(Some("fail@s3:CompleteMultipartUpload=1".parse()?));
+            ground.commit("demo", "main", "one", &[("a", Some("a"))]).await?;
+            let failed = |ground: &Ground| {
+                let count = ground.cloud().world.chaos.count(Kind::Fail, "s3:CompleteMultipartUpload");
+                // A call is tried three times.
+                Ok((count >= 3).then_some(()))
+            };
+            ground.until("an upload that fails", failed).await?;
+            chaos.set(None);
+            let bundle = |ground: &Ground| Ok(ground.cloud().s3.get("demo-backup", "demo.bundle")?);
+            ground.until("a bundle", bundle).await?;
+            let left_over = ground.uploads("demo-backup");
+            anyhow::ensure!(left_over == 0, "{left_over} uploads are left over");
         }
         Scene::Protected => protect(ground).await?,
         Scene::Alarms => {
@@ -285,7 +296,7 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
     if !matches!(scene, Scene::Alarms | Scene::DeadLetters) {
         for function in FUNCTIONS {
             let is_quiet = match scene {
-                Scene::Feature | Scene::Swept | Scene::Protected => function == "notifier",
+                Scene::Feature | Scene::Swept | Scene::Bundled | Scene::Protected => function == "notifier",
                 _ => false,
             };
             if !is_quiet {

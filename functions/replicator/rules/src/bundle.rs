@@ -2,7 +2,7 @@
 
 use signalbox_policy::Replica;
 
-use crate::compare::{Because, Command, Failed, Plan, Trouble, wanted};
+use crate::compare::{Because, Command, Failed, Plan, Trouble, odd, wanted};
 use crate::facts::{Listing, Object, Refs};
 use crate::memory::Memory;
 use crate::refs::Names;
@@ -55,7 +55,7 @@ pub(crate) fn compare_bundle(source: &Listing, there: &Listing, replica: &Replic
     let names = Names::of(replica);
     let Listing { refs, head, .. } = bundle_of(source, replica);
     let mut plan = Plan::default();
-    plan.failed.extend(source.odd.iter().map(|name| Failed { name: name.clone(), trouble: Trouble::OddName }));
+    plan.failed.extend(odd(source, names));
     let several = wanted(source, names).into_iter().filter(|(_, here)| here.len() > 1);
     plan.failed.extend(several.map(|(name, here)| {
         let names = here.into_keys().cloned().collect();

@@ -137,6 +137,11 @@ pub enum Trouble {
     },
     /// The name cannot be copied.
     OddName,
+    /// The target has a ref whose name is the beginning of this one's, or this one's is of its: git keeps only one of them.
+    InTheWay {
+        /// That ref.
+        other: RefName,
+    },
 }
 
 /// Whether the target is copied back to the source.
@@ -175,7 +180,7 @@ pub(crate) fn compare_in(source: &Listing, facts: &ReplicaFacts, replica: &Repli
     let wanted = wanted(source, names);
     let tips: BTreeSet<&Object> = source.refs.values().collect();
     let mut plan = Plan::default();
-    plan.failed.extend(source.odd.iter().map(|name| Failed { name: name.clone(), trouble: Trouble::OddName }));
+    plan.failed.extend(odd(source, names));
 
     let mut ended = Vec::new();
     for name in considered(&wanted, target, agreed, names) {
@@ -205,9 +210,41 @@ pub(crate) fn compare_in(source: &Listing, facts: &ReplicaFacts, replica: &Repli
         ended.append(&mut plan.commands);
         plan.commands = ended;
     }
+    leave_what_has_no_room(&mut plan, target);
     plan.head = head(source, target, names, &plan);
     plan.description = described(source, facts, replica, direction);
     plan
+}
+
+/// Names of the source that the copy would have, if git could be told of them.
+pub(crate) fn odd(source: &Listing, names: Names<'_>) -> Vec<Failed> {
+    let asked = source.odd.iter().filter(|name| names.is_asked_for(name));
+    asked.map(|name| Failed { name: name.clone(), trouble: Trouble::OddName }).collect()
+}
+
+/// `refs/heads/a/b` cannot be made beside a `refs/heads/a` that stays, nor the other way round.
+fn leave_what_has_no_room(plan: &mut Plan, target: &Listing) {
+    let ended: BTreeSet<&RefName> =
+        plan.commands.iter().filter(|command| command.new.is_none()).map(|command| &command.name).collect();
+    let stay: BTreeSet<&str> = target.refs.keys().filter(|name| !ended.contains(name)).map(RefName::as_str).collect();
+    let in_the_way = |name: &str| -> Option<RefName> {
+        let above = name.match_indices('/').filter_map(|(at, _)| name.get(..at)).find(|above| stay.contains(above));
+        let below = format!("{name}/");
+        let below = || stay.range(below.as_str()..).next().copied().filter(|first| first.starts_with(&below));
+        RefName::parse(above.or_else(below)?).ok()
+    };
+    let (mut commands, mut failed) = (Vec::new(), Vec::new());
+    for command in std::mem::take(&mut plan.commands) {
+        let is_new = command.old.is_none() && command.new.is_some();
+        match in_the_way(command.name.as_str()).filter(|_| is_new) {
+            Some(other) => {
+                failed.push(Failed { name: command.name.to_string(), trouble: Trouble::InTheWay { other } });
+            }
+            None => commands.push(command),
+        }
+    }
+    plan.commands = commands;
+    plan.failed.append(&mut failed);
 }
 
 /// The tips of the target about which the source must be asked whether it has them: they decide.
@@ -224,10 +261,21 @@ pub fn unsure(source: &Listing, facts: &ReplicaFacts, replica: &Replica) -> BTre
 }
 
 /// What both sides agree on, seen what they have now: where they differ, what they agreed on before.
-pub(crate) fn agree(source: &Listing, target: &Listing, replica: &Replica, before: &Refs) -> Refs {
+pub(crate) fn agree(
+    source: &Listing,
+    target: &Listing,
+    replica: &Replica,
+    before: &Refs,
+    direction: Direction,
+) -> Refs {
     let names = Names::of(replica);
     let wanted = wanted(source, names);
     let mut agreed = Refs::new();
+    if direction == Direction::Mutual {
+        // What only the way back copies is for the way back to forget.
+        let others = before.iter().filter(|(name, _)| names.here(name).is_empty());
+        agreed.extend(others.map(|(name, id)| (name.clone(), id.clone())));
+    }
     for name in considered(&wanted, target, before, names) {
         let here = wanted.get(&name).filter(|names| names.len() == 1).and_then(|names| names.values().next().copied());
         let there = target.refs.get(&name);

@@ -1,14 +1,16 @@
 //! What is done to each copy, and why.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use signalbox_events::{Obstacle, ObstacleKind, RefName, RepositoryName};
 use signalbox_policy::{Create, Mode, OnDivergence, Policy};
 
 use crate::bundle::{bundle_of, compare_bundle};
-use crate::compare::{Command, Described, Direction, Failed, Left, Plan, agree, compare_in};
+use crate::compare::{Described, Direction, Failed, Left, Plan, agree, compare_in};
 use crate::facts::{Facts, Lasting, Listing, Origin, ReplicaFacts, SourceFacts, TargetFacts};
-use crate::memory::{Failing, Memory, Standing};
+use crate::memory::{Begun, Failing, Memory, Standing};
 use crate::place::{Copied, Home, Place, copies_of, is_mutual, memory_key, way_back};
 use crate::refs::Names;
 use crate::render::obstacle_of;
@@ -191,6 +193,10 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
             decision.reasons.push(Reason::SourceGone { repository: source.clone() });
             return decision;
         }
+        SourceFacts::Unreadable { what, lasting } => {
+            unread(facts, source, &copies, (what, *lasting), &mut decision);
+            return decision;
+        }
         SourceFacts::NotRead => {
             let missing = copies.iter().map(|(_, place)| Reason::FactsMissing { target: place.to_string() });
             decision.reasons.extend(missing);
@@ -205,6 +211,13 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
             None => decision.reasons.push(Reason::FactsMissing { target: place.to_string() }),
         }
     }
+    // A copy that takes long, as it did before, keeps no other waiting.
+    decision.actions.sort_by_key(|action| match action {
+        Action::Copy(copy) => {
+            facts.replicas.get(&copy.key).is_some_and(|known| known.memory.unfit.contains_key(source))
+        }
+        Action::Remember { .. } | Action::ComeAgain { .. } => false,
+    });
     let copies_something = decision.actions.iter().any(|action| matches!(action, Action::Copy(_)));
     if copies_something {
         decision.verdict = Verdict::Copy;
@@ -212,6 +225,50 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
         decision.verdict = Verdict::Fail;
     }
     decision
+}
+
+/// Says of each copy that its source cannot be read, and why.
+fn unread(
+    facts: &Facts,
+    source: &RepositoryName,
+    copies: &[(Copied<'_>, Place)],
+    (what, lasting): (&str, Lasting),
+    decision: &mut Decision,
+) {
+    let what = format!("the source cannot be read: {what}");
+    for (copy, place) in copies {
+        let (key, target) = (memory_key(source, &facts.home(), copy, place), place.to_string());
+        let Some(known) = facts.replicas.get(&key) else {
+            decision.reasons.push(Reason::FactsMissing { target });
+            continue;
+        };
+        match lasting {
+            Lasting::UntilMended => {
+                let what = unusable(&what);
+                decision.reasons.push(Reason::Trouble { target: target.clone(), what: what.clone() });
+                remember(source, (&key, &target, known), vec![what], decision);
+            }
+            Lasting::ForNow => passing(facts, source, (key, target, known), what.clone(), decision),
+        }
+    }
+    if !decision.is_complete() {
+        decision.verdict = Verdict::Fail;
+    }
+}
+
+/// Something that may pass: it is looked at again, and told once it has lasted for a while.
+fn passing(
+    facts: &Facts,
+    source: &RepositoryName,
+    (key, target, known): (String, String, &ReplicaFacts),
+    what: String,
+    decision: &mut Decision,
+) {
+    decision.reasons.push(Reason::Later { target: target.clone(), what: what.clone() });
+    if facts.is_late(facts.now) {
+        remember(source, (&key, &target, known), vec![out_of_reach(&what)], decision);
+    }
+    decision.actions.push(Action::ComeAgain { target, what });
 }
 
 fn concerned<'a>(facts: &Facts, source: &'a RepositoryName, policy: &'a Policy) -> Vec<(Copied<'a>, Place)> {
@@ -244,13 +301,7 @@ fn decide_one(
             decision.reasons.push(Reason::Later { target: target.clone(), what: what.clone() });
             return decision.actions.push(Action::ComeAgain { target, what });
         }
-        Err(Trouble::Passing(what)) => {
-            decision.reasons.push(Reason::Later { target: target.clone(), what: what.clone() });
-            if facts.is_late(facts.now) {
-                remember(source, (&key, &target, known), vec![out_of_reach(&what)], decision);
-            }
-            return decision.actions.push(Action::ComeAgain { target, what });
-        }
+        Err(Trouble::Passing(what)) => return passing(facts, source, (key, target, known), what, decision),
     }
     let plan = plan(&home, source, policy, (copy, &place), (listing, known));
     let there = known.target.listing();
@@ -273,7 +324,8 @@ fn decide_one(
         return;
     }
     let troubles: Vec<Obstacle> = plan.failed.iter().map(obstacle_of).collect();
-    let agreed = there.map(|there| agreed_now(listing, there, copy, &known.memory));
+    let direction = direction(&home, source, policy, copy, &place);
+    let agreed = there.map(|there| agreed_now(listing, there, (copy, direction), (source, &known.memory)));
     if agreed.is_some_and(|agreed| agreed != known.memory) {
         decision.actions.push(Action::Remember { key, target, troubles });
     } else {
@@ -290,22 +342,36 @@ fn plan(
     (listing, known): (&Listing, &ReplicaFacts),
 ) -> Plan {
     let nothing = Listing::default();
-    match place {
-        Place::Bundle { .. } => compare_bundle(listing, known.target.listing().unwrap_or(&nothing), copy.replica),
-        Place::CodeCommit { .. } => {
-            compare_in(listing, known, copy.replica, direction(home, source, policy, copy, place))
-        }
-        // Only AWS's own API sets a default branch.
-        Place::Https { .. } | Place::Nowhere { .. } => {
-            let plan = compare_in(listing, known, copy.replica, direction(home, source, policy, copy, place));
-            Plan { head: None, ..plan }
-        }
+    let there = known.target.listing().unwrap_or(&nothing);
+    if let Place::Bundle { .. } = place {
+        return compare_bundle(listing, there, copy.replica);
     }
+    let direction = direction(home, source, policy, copy, place);
+    let plan = match known.memory.begun.as_ref().filter(|begun| begun.source == *source) {
+        Some(begun) => {
+            let agreed = begun.came_about(&there.refs, known.memory.agreed.clone());
+            let known = ReplicaFacts { memory: Memory { agreed, ..known.memory.clone() }, ..known.clone() };
+            compare_in(listing, &known, copy.replica, direction)
+        }
+        None => compare_in(listing, known, copy.replica, direction),
+    };
+    // Only AWS's own API sets a default branch.
+    if let Place::CodeCommit { .. } = place { plan } else { Plan { head: None, ..plan } }
 }
 
 /// What is remembered, with what both sides agree on now.
-fn agreed_now(source: &Listing, target: &Listing, copy: &Copied<'_>, before: &Memory) -> Memory {
-    let mut memory = Memory { agreed: agree(source, target, copy.replica, &before.agreed), ..before.clone() };
+fn agreed_now(
+    source: &Listing,
+    target: &Listing,
+    (copy, direction): (&Copied<'_>, Direction),
+    (name, before): (&RepositoryName, &Memory),
+) -> Memory {
+    let mut memory = before.clone();
+    // Both sides were listed: what became of a push is known now.
+    if let Some(begun) = memory.begun.take_if(|begun| begun.source == *name) {
+        memory.agreed = begun.came_about(&target.refs, memory.agreed);
+    }
+    memory.agreed = agree(source, target, copy.replica, &memory.agreed, direction);
     if let (Some(here), Some(there)) = (&source.description, &target.description)
         && here == there
     {
@@ -366,6 +432,12 @@ fn trouble(
         let remedy = "Use on_divergence: fail or keep in one of them";
         return lasting("the two repositories overwrite each other", remedy);
     }
+    let is_there = known.target != TargetFacts::Missing;
+    let other_way = known.memory.begun.as_ref().filter(|begun| is_there && begun.source != *source);
+    if let Some(begun) = other_way.filter(|_| is_mutual(policy, source, home, copy, place)) {
+        let what = format!("a copy of {} to here was cut off, and what came of it is not known yet", begun.source);
+        return Err(Trouble::Busy(what));
+    }
     if let Some(working) = known.memory.working.as_ref().filter(|working| working.until > facts.now) {
         let what = format!("another invocation copies it, until {} at most", working.until);
         return Err(Trouble::Busy(what));
@@ -398,15 +470,28 @@ fn remember(
     decision.actions.push(Action::Remember { key: key.to_owned(), target: target.to_owned(), troubles });
 }
 
-/// The commands that a target still needs, seen what it has now.
-pub fn commands_left(facts: &Facts, policy: &Policy, key: &str, listed: &Listing) -> Vec<Command> {
-    let (Some(source), SourceFacts::Listed(listing)) = (&facts.repository, &facts.source) else { return Vec::new() };
-    let Some(known) = facts.replicas.get(key) else { return Vec::new() };
+/// What a target still needs, seen what it has now.
+pub fn plan_left(facts: &Facts, policy: &Policy, key: &str, listed: &Listing) -> Plan {
+    let (Some(source), SourceFacts::Listed(listing)) = (&facts.repository, &facts.source) else {
+        return Plan::default();
+    };
+    let Some(known) = facts.replicas.get(key) else { return Plan::default() };
     let known = ReplicaFacts { target: TargetFacts::Listed(listed.clone()), ..known.clone() };
     let (copies, home) = (copies_of(policy, source), facts.home());
     let found = copies.iter().find(|(copy, place)| memory_key(source, &home, copy, place) == key);
-    let Some((copy, place)) = found else { return Vec::new() };
-    plan(&home, source, policy, (copy, place), (listing, &known)).commands
+    let Some((copy, place)) = found else { return Plan::default() };
+    plan(&home, source, policy, (copy, place), (listing, &known))
+}
+
+impl Plan {
+    /// Refs that stand in a way which this plan, made later, knows of and that one did not: somebody moved them meanwhile.
+    pub fn moved_since(&self, before: &Self) -> Vec<String> {
+        let names = |plan: &Self| -> BTreeSet<String> {
+            let left = plan.left.iter().map(|left| left.name.to_string());
+            plan.failed.iter().map(|failed| failed.name.clone()).chain(left).collect()
+        };
+        names(self).difference(&names(before)).cloned().collect()
+    }
 }
 
 impl Facts {
@@ -422,13 +507,23 @@ impl Facts {
         let SourceFacts::Listed(listing) = &self.source else { return None };
         let (copies, home) = (copies_of(policy, source), self.home());
         let (copy, place) = copies.iter().find(|(copy, place)| memory_key(source, &home, copy, place) == key)?;
+        let direction = direction(&home, source, policy, copy, place);
         let mut memory = match known.target.listing() {
-            Some(target) => agreed_now(listing, target, copy, &known.memory),
+            Some(target) => agreed_now(listing, target, (copy, direction), (source, &known.memory)),
             None => known.memory.clone(),
         };
         memory.target = place.to_string();
         memory.working = None;
         Some(memory.standing(source, standing, self.now))
+    }
+
+    /// What is remembered of a push before it is made, where its target is copied back.
+    pub fn begun(&self, policy: &Policy, copy: &Copy) -> Option<Begun> {
+        let source = self.repository.as_ref()?;
+        let (copies, home) = (copies_of(policy, source), self.home());
+        let (copied, place) = copies.iter().find(|(it, place)| memory_key(source, &home, it, place) == copy.key)?;
+        let places = || copy.plan.commands.iter().map(|command| (command.name.clone(), command.new.clone())).collect();
+        is_mutual(policy, source, &home, copied, place).then(|| Begun { source: source.clone(), places: places() })
     }
 
     /// The refs that a bundle under this key shall hold, and what its `HEAD` names.

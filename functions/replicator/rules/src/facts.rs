@@ -120,6 +120,13 @@ pub enum SourceFacts {
     Listed(Listing),
     /// The repository is gone.
     Gone,
+    /// It could not be read.
+    Unreadable {
+        /// Why.
+        what: String,
+        /// Whether looking again may help.
+        lasting: Lasting,
+    },
 }
 
 /// What was read of a target.
@@ -194,24 +201,33 @@ impl Facts {
     #[must_use]
     pub fn for_report(&self) -> Self {
         let mut facts = self.clone();
-        let SourceFacts::Listed(source) = &self.source else { return facts };
-        let mut differ: BTreeSet<RefName> = BTreeSet::new();
-        for (replica, short) in self.replicas.values().zip(facts.replicas.values_mut()) {
-            let (TargetFacts::Listed(target), TargetFacts::Listed(short_target)) = (&replica.target, &mut short.target)
-            else {
-                continue;
-            };
+        let nothing = Refs::new();
+        let source = if let SourceFacts::Listed(source) = &self.source { &source.refs } else { &nothing };
+        // What differs anywhere is kept everywhere, so that the same follows from it for each copy.
+        let mut kept: BTreeSet<RefName> = BTreeSet::new();
+        for replica in self.replicas.values() {
+            let target = replica.target.listing().map_or(&nothing, |listing| &listing.refs);
             let agreed = &replica.memory.agreed;
-            let is_same =
-                |name: &RefName, id: &Object| source.refs.get(name) == Some(id) && agreed.get(name) == Some(id);
-            differ.extend(source.refs.iter().filter(|(name, id)| target.refs.get(*name) != Some(*id)).map(first));
-            cut(short_target, |name, id| !is_same(name, id));
-            let memory = &mut short.memory;
-            memory.agreed.retain(|name, id| target.refs.get(name) != Some(id) || source.refs.get(name) != Some(id));
-            keep_first(&mut memory.agreed);
+            let names = source.keys().chain(target.keys()).chain(agreed.keys());
+            let differs = |name: &&RefName| {
+                let here = source.get(*name);
+                here != agreed.get(*name) || (replica.target.listing().is_some() && here != target.get(*name))
+            };
+            kept.extend(names.filter(differs).cloned());
         }
+        if let Some(beyond) = kept.iter().nth(REPORTED).cloned() {
+            kept.split_off(&beyond);
+        }
+        // One that is the same says that the source has refs at all.
+        kept.extend(source.keys().next().cloned());
         if let SourceFacts::Listed(short) = &mut facts.source {
-            cut(short, |name, _| differ.contains(name));
+            cut(short, &kept);
+        }
+        for short in facts.replicas.values_mut() {
+            if let TargetFacts::Listed(target) = &mut short.target {
+                cut(target, &kept);
+            }
+            short.memory.agreed.retain(|name, _| kept.contains(name));
         }
         facts
     }
@@ -227,21 +243,10 @@ impl TargetFacts {
     }
 }
 
-fn first((name, _): (&RefName, &Object)) -> RefName {
-    name.clone()
-}
-
-fn cut(listing: &mut Listing, is_kept: impl Fn(&RefName, &Object) -> bool) {
+fn cut(listing: &mut Listing, kept: &BTreeSet<RefName>) {
     let before = listing.refs.len();
-    listing.refs.retain(|name, id| is_kept(name, id));
-    keep_first(&mut listing.refs);
+    listing.refs.retain(|name, _| kept.contains(name));
     listing.left_out = before - listing.refs.len();
-}
-
-fn keep_first(refs: &mut Refs) {
-    if let Some(beyond) = refs.keys().nth(REPORTED).cloned() {
-        refs.split_off(&beyond);
-    }
 }
 
 fn is_zero(count: &usize) -> bool {

@@ -20,9 +20,9 @@ mod steps;
 
 pub use bundle::{BUNDLE_BEGINNING, Found, bundle_header, bundle_listing};
 pub use compare::{Because, Command, Described, Failed, Left, Plan, Trouble, Why, compare, unsure};
-pub use decide::{Action, Copy, Decision, Reason, Verdict, commands_left, decide, out_of_reach, unusable};
+pub use decide::{Action, Copy, Decision, Reason, Verdict, decide, out_of_reach, plan_left, unusable};
 pub use facts::{Facts, Lasting, Listing, Object, Origin, Push, Refs, ReplicaFacts, SourceFacts, TargetFacts};
-pub use memory::{Failing, Memory, Standing, Told, Working, WrittenBundle};
+pub use memory::{Begun, Failing, Memory, Standing, Told, Working, WrittenBundle};
 pub use needs::{Cursor, Needs, ReplicaNeeds, has_replicas, needs, needs_of};
 pub use place::{Copied, Home, Place, copies_of, memory_key};
 pub use pushes::{MOST_COMMANDS, pushes};

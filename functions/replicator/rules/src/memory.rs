@@ -9,7 +9,7 @@ use signalbox_events::{
     EventId, MOST_OBSTACLES, Obstacle, RefName, ReplicaState, ReplicaStateChange, RepositoryName, StackName,
 };
 
-use crate::facts::Refs;
+use crate::facts::{Object, Refs};
 use crate::steps::Unfit;
 
 /// The memory of one copy, or of two repositories that copy each other.
@@ -40,6 +40,20 @@ pub struct Memory {
     /// Who copies at the moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working: Option<Working>,
+    /// What was begun and not seen to its end, where two copy each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Begun>,
+}
+
+/// A push that is made, or was: until both sides were listed again nobody knows what came of it.
+///
+/// What it put into the copy looks from there like something that the copy's own people pushed, and must not be copied back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begun {
+    /// The repository that is copied.
+    pub source: RepositoryName,
+    /// Where each ref of the copy goes; `None` for one that ends.
+    pub places: BTreeMap<RefName, Option<Object>>,
 }
 
 /// The bundle that we wrote last.
@@ -113,15 +127,23 @@ impl Failing {
     }
 }
 
+impl Begun {
+    /// The places that were agreed on, and those of this push that came about: the copy has them now, and the source had them.
+    pub(crate) fn came_about(&self, there: &Refs, mut agreed: Refs) -> Refs {
+        for (name, place) in self.places.iter().filter(|(name, place)| there.get(*name) == place.as_ref()) {
+            match place {
+                Some(place) => agreed.insert(name.clone(), place.clone()),
+                None => agreed.remove(name),
+            };
+        }
+        agreed
+    }
+}
+
 impl Memory {
     /// A memory of nothing.
     pub fn empty(target: impl Into<String>) -> Self {
         Self { target: target.into(), ..Self::default() }
-    }
-
-    /// Who copies now, other than for this event.
-    pub fn busy(&self, event: &EventId, now: Timestamp) -> Option<Timestamp> {
-        self.working.as_ref().filter(|working| working.event != *event && working.until > now).map(|it| it.until)
     }
 
     /// The memory of a copy that stands so for this source; the moment of the first failure stays.

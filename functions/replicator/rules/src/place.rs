@@ -121,14 +121,12 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CodeCommit { region, repository, role } => {
-                write!(f, "codecommit://{region}/{repository}")?;
-                role.as_ref().map_or(Ok(()), |role| write!(f, " as {}", role.arn))
-            }
-            Self::Https { url, .. } => f.write_str(url),
-            Self::Bundle { bucket, key, .. } => write!(f, "s3://{bucket}/{key}"),
-            Self::Nowhere { text } => f.write_str(text),
+            Self::CodeCommit { region, repository, .. } => write!(f, "codecommit://{region}/{repository}")?,
+            Self::Https { url, .. } => f.write_str(url)?,
+            Self::Bundle { bucket, key, .. } => write!(f, "s3://{bucket}/{key}")?,
+            Self::Nowhere { text } => f.write_str(text)?,
         }
+        self.role().map_or(Ok(()), |role| write!(f, " as {}", role.arn))
     }
 }
 

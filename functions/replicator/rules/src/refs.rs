@@ -25,6 +25,11 @@ impl<'a> Names<'a> {
         may_be_copied(name) && self.0.refs.matches(name.as_str())
     }
 
+    /// Whether a name that is none of git's would be copied, were it one.
+    pub(crate) fn is_asked_for(&self, odd: &str) -> bool {
+        self.0.refs.matches(odd)
+    }
+
     /// What a ref of the source is called in the target, if it is copied.
     pub fn there(&self, name: &RefName) -> Option<RefName> {
         if !self.is_copied(name) {

@@ -132,6 +132,11 @@ pub fn obstacle_of(failed: &Failed) -> Obstacle {
             format!("the source has no refs at all, and the copy has {}: nothing is deleted for that", refs(*there)),
             "If it is meant, delete them in the copy, or the bundle",
         ),
+        Trouble::InTheWay { other } => obstacle(
+            ObstacleKind::InTheWay,
+            format!("{name} has no room in the copy: {other} is there, and git keeps only one of the two"),
+            "Delete that one in the copy, or give one of them another name",
+        ),
         Trouble::OddName => obstacle(
             ObstacleKind::OddName,
             format!("{name:?} is a name that cannot be copied"),

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use signalbox_events::{RefName, Region, RepositoryName};
-use signalbox_policy::{Policy, parse_policy};
+use signalbox_policy::{OnDivergence, Policy, parse_policy};
 use signalbox_replicator_rules::*;
 
 const NAMES: [&str; 3] = ["refs/heads/a", "refs/heads/b", "refs/tags/v"];
@@ -100,6 +100,11 @@ impl World {
         }
     }
 
+    fn overwrites(&self) -> bool {
+        let mut replicas = self.policy.sections.iter().flat_map(|section| &section.replicas);
+        replicas.any(|replica| replica.on_divergence == OnDivergence::Overwrite)
+    }
+
     fn home() -> Home {
         Home { region: Region::parse("eu-west-1").unwrap(), account: None }
     }
@@ -132,7 +137,8 @@ impl World {
             ByPerson::Delete { side, name: at } => {
                 let was = self.sides.get_mut(side).unwrap().refs.remove(at).map(object);
                 let agreed = self.key(*side).and_then(|key| self.memories.get(&key)?.1.agreed.get(&name(*at)).cloned());
-                if was.is_some() && was == agreed {
+                // What overwrites may bring back what was deleted in the copy: that is its meaning.
+                if was.is_some() && was == agreed && !self.overwrites() {
                     self.tombs.insert((*side, *at));
                 }
             }
@@ -175,6 +181,12 @@ impl World {
             return 0;
         }
         kept.0 += 1;
+        // Where that is the last that is heard of it, it is known what was begun.
+        for action in &decision.actions {
+            if let Action::Copy(copy) = action {
+                kept.1.begun = facts.begun(&self.policy, copy);
+            }
+        }
         let mut count = 0;
         for action in &decision.actions {
             let Action::Copy(copy) = action else { continue };
@@ -324,6 +336,13 @@ proptest! {
         back in prop_oneof![Just("keep"), Just("fail")],
     ) {
         let mut world = World::new(&mutual(there, back));
+        world.play(&steps);
+        prop_assert!(world.comes_to_an_end());
+    }
+
+    #[test]
+    fn two_of_which_one_overwrites_come_to_rest(steps in steps(), back in prop_oneof![Just("keep"), Just("fail")]) {
+        let mut world = World::new(&mutual("overwrite", back));
         world.play(&steps);
         prop_assert!(world.comes_to_an_end());
     }

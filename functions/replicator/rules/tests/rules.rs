@@ -84,6 +84,22 @@ fn each_ref_is_judged_by_what_both_sides_have_and_had() {
         ("ended there, moved here", "x=b m=f", "m=f", "x=a", "", ["EndedThere x", "Kept x", "Overwritten x"]),
         ("an empty target is a new one", "x=b", "", "x=a", "", ["New x"; 3]),
         ("an empty source deletes nothing", "", "x=a", "x=a", "", ["SourceEmpty every ref"; 3]),
+        (
+            "no room below",
+            "x/y=a m=f",
+            "x=b m=f",
+            "m=f",
+            "",
+            ["NeverHere x|InTheWay x/y", "NeverHere x|InTheWay x/y", "Overwritten x|New x/y"],
+        ),
+        (
+            "no room above",
+            "x=a m=f",
+            "x/y=b m=f",
+            "m=f",
+            "",
+            ["NeverHere x/y|InTheWay x", "NeverHere x/y|InTheWay x", "Overwritten x/y|New x"],
+        ),
         ("quarantine is nobody's", "quarantine/x=a", "quarantine/y=b", "", "", ["", "", ""]),
         ("what hosts hide is nobody's", "refs/pull/1/head=a", "", "", "", ["", "", ""]),
     ] {
@@ -273,6 +289,134 @@ fn a_copy_that_somebody_works_on_or_that_cannot_be_reached_is_looked_at_again() 
     {
         let decision = decide(&facts, &policy);
         assert!(matches!(decision.actions.as_slice(), [Action::ComeAgain { .. }]), "{decision:?}");
+    }
+}
+
+#[test]
+fn a_name_that_cannot_be_copied_is_told_only_where_it_would_be() {
+    let mut source = listing("main=a");
+    source.odd.push("refs/heads/caf\u{fffd}".to_owned());
+    let told = |replica: &str| {
+        let policy = policy(replica);
+        let demo = RepositoryName::parse("demo").unwrap();
+        let (copy, _) = copies_of(&policy, &demo).into_iter().next().unwrap();
+        compare(&source, &known("main=a", "main=a", ""), copy.replica).failed.len()
+    };
+    assert_eq!(told("{ to: codecommit://us-east-1/demo }"), 1);
+    assert_eq!(told("{ to: codecommit://us-east-1/demo, refs: [main] }"), 0);
+}
+
+#[test]
+fn a_source_that_cannot_be_read_is_told_of_each_copy() {
+    let policy = policy("{ to: codecommit://us-east-1/demo }");
+    for (lasting, verdict) in [(Lasting::UntilMended, Verdict::Fail), (Lasting::ForNow, Verdict::Equal)] {
+        let mut facts = facts(TargetFacts::Listed(listing("main=a")), Memory::default(), &policy);
+        facts.source = SourceFacts::Unreadable { what: "no permission".to_owned(), lasting };
+        let decision = decide(&facts, &policy);
+        assert_eq!(decision.verdict, verdict, "{decision:?}");
+        let is_remembered = matches!(decision.actions.first(), Some(Action::Remember { .. }));
+        assert_eq!(is_remembered, lasting == Lasting::UntilMended, "{decision:?}");
+        assert!(render_reason(decision.reasons.first().unwrap()).contains("the source cannot be read: no permission"));
+    }
+}
+
+/// Two repositories, of which `demo` is overwritten where it differs.
+fn mutual() -> (Policy, RepositoryName, RepositoryName) {
+    let text = "mode: enforce\nrepositories:\n  demo:\n    replicas: [{ to: codecommit://eu-west-1/twin }]\n  twin:\n    \
+                replicas: [{ to: codecommit://eu-west-1/demo, on_divergence: overwrite }]\n";
+    let name = |name: &str| RepositoryName::parse(name).unwrap();
+    (parse_policy(text).unwrap(), name("demo"), name("twin"))
+}
+
+fn looked(policy: &Policy, source: &RepositoryName, here: &str, known: ReplicaFacts) -> (Facts, Decision, String) {
+    let needs = needs_of(source, &home(), Origin::Sweep, policy);
+    let key = needs.replicas.first().unwrap().key.clone();
+    let mut facts = Facts::before_gathering(Some(source.clone()), home(), Origin::Sweep, Timestamp::UNIX_EPOCH);
+    facts.source = SourceFacts::Listed(listing(here));
+    facts.replicas.insert(key.clone(), known);
+    let decision = decide(&facts, policy);
+    (facts, decision, key)
+}
+
+#[test]
+fn what_a_push_that_was_cut_off_brought_is_not_taken_for_the_copys_own() {
+    let (policy, demo, twin) = mutual();
+    // demo's b was pushed to twin, and nobody heard what came of it; then somebody pushed c to demo.
+    let (facts, decision, key) = looked(&policy, &demo, "m=b", known("m=a", "m=a", ""));
+    let [Action::Copy(copy)] = decision.actions.as_slice() else { panic!("{decision:?}") };
+    let begun = facts.begun(&policy, copy).unwrap();
+    assert_eq!((&begun.source, begun.places.get(&name("m"))), (&demo, Some(&Some(id('b')))));
+    let memory = Memory { begun: Some(begun), ..Memory { agreed: refs("m=a"), ..Memory::default() } };
+    let with = |there: &str| ReplicaFacts { memory: memory.clone(), ..known(there, "", "") };
+    // twin does not have c: without what was begun, c would be overwritten.
+    let (_, decision, _) = looked(&policy, &twin, "m=b", with("m=c"));
+    assert!(matches!(decision.actions.as_slice(), [Action::ComeAgain { .. }]), "{decision:?}");
+    // demo finds its b there and goes on; then it is known what came of it.
+    let (mut facts, decision, _) = looked(&policy, &demo, "m=c", with("m=b"));
+    let [Action::Copy(copy)] = decision.actions.as_slice() else { panic!("{decision:?}") };
+    assert_eq!(copy.plan.commands.first().map(|command| command.because), Some(Because::Moved));
+    facts.replicas.get_mut(&key).unwrap().target = TargetFacts::Listed(listing("m=b"));
+    let settled = facts.settled(&policy, &key, Standing::Open).unwrap();
+    assert_eq!((settled.begun, settled.agreed), (None, refs("m=b")));
+}
+
+#[test]
+fn one_of_two_that_copies_less_forgets_nothing_of_what_the_other_copies() {
+    let text = "mode: enforce\nrepositories:\n  demo:\n    replicas: [{ to: codecommit://eu-west-1/twin, refs: [main] }]\n  twin:\n    \
+                replicas: [{ to: codecommit://eu-west-1/demo }]\n";
+    let policy = parse_policy(text).unwrap();
+    let demo = RepositoryName::parse("demo").unwrap();
+    let (facts, _, key) = looked(&policy, &demo, "main=b x=a", known("main=b x=a", "main=a x=a", ""));
+    assert_eq!(facts.settled(&policy, &key, Standing::Equal).unwrap().agreed, refs("main=b x=a"));
+}
+
+#[test]
+fn what_stood_in_nobodys_way_before_was_moved_meanwhile() {
+    let policy = policy("{ to: codecommit://us-east-1/demo }");
+    let memory = Memory { agreed: refs("main=a"), ..Memory::default() };
+    let before = facts(TargetFacts::Listed(listing("main=a other=c")), memory, &policy);
+    let decision = decide(&before, &policy);
+    let [Action::Copy(copy)] = decision.actions.as_slice() else { panic!("{decision:?}") };
+    let key = &copy.key;
+    let same = plan_left(&before, &policy, key, &listing("main=b other=c"));
+    assert_eq!(same.moved_since(&copy.plan), Vec::<String>::new());
+    let moved = plan_left(&before, &policy, key, &listing("main=e other=c"));
+    assert_eq!((moved.commands.len(), moved.moved_since(&copy.plan)), (0, vec!["refs/heads/main".to_owned()]));
+}
+
+#[test]
+fn a_report_says_what_was_decided_also_without_what_is_the_same_everywhere() {
+    let two = "{ to: codecommit://us-east-1/demo }\n      - { to: codecommit://us-east-2/demo }";
+    let many: String = (0..50).map(|at| format!(" s{at}=d")).collect();
+    // here, the first copy and what is agreed on with it, the second one
+    for (here, first, second) in [
+        ("", ("x=a", "x=a"), ("x=a", "x=a")),
+        ("x=b", ("x=a", "x=a"), ("x=b", "x=b")),
+        ("x=b", ("x=b", ""), ("x=b", "x=b")),
+        ("x=b", ("x=b x=b", "x=a"), ("x=c", "x=a")),
+    ] {
+        let policy = policy(two);
+        let demo = RepositoryName::parse("demo").unwrap();
+        let needs = needs_of(&demo, &home(), Origin::Sweep, &policy);
+        let mut facts = Facts::before_gathering(Some(demo), home(), Origin::Sweep, Timestamp::UNIX_EPOCH);
+        facts.source = SourceFacts::Listed(listing(&format!("{here}{many}")));
+        for (replica, (there, agreed)) in needs.replicas.iter().zip([first, second]) {
+            let known = known(&format!("{there}{many}"), &format!("{agreed}{many}"), "");
+            facts.replicas.insert(replica.key.clone(), known);
+        }
+        let without_counts = |facts: &Facts| {
+            let mut decision = decide(facts, &policy);
+            for action in &mut decision.actions {
+                if let Action::Copy(copy) = action {
+                    copy.plan.equal = 0;
+                }
+            }
+            let reasons: Vec<String> = decision.reasons.iter().map(render_reason).collect();
+            let reasons: Vec<String> =
+                reasons.iter().map(|text| text.split(" equal").nth(1).unwrap_or(text).to_owned()).collect();
+            (decision.verdict, reasons, decision.actions)
+        };
+        assert_eq!(without_counts(&facts.for_report()), without_counts(&facts), "{here}");
     }
 }
 

@@ -30,6 +30,8 @@ const MOST_WORDS: usize = 1024;
 pub struct Patience {
     /// For a connection, the handshake of TLS included.
     pub connect: Duration,
+    /// For the beginning of the list of refs, which a server has at hand.
+    pub greeting: Duration,
     /// For the beginning of an answer: a server may have much to do first, and after a pack it has to check it.
     pub answer: Duration,
     /// For the next byte of an answer, or for the target to take the next piece of a pack. git's servers give a sign of life
@@ -40,7 +42,7 @@ pub struct Patience {
 impl Default for Patience {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { connect: seconds(10), answer: seconds(300), silence: seconds(60) }
+        Self { connect: seconds(10), greeting: seconds(60), answer: seconds(300), silence: seconds(60) }
     }
 }
 
@@ -169,7 +171,8 @@ impl Remote {
                 Ok(request)
             });
             let answer = async { self.send(request?).await };
-            let response = self.in_time(answer).await.map_err(|cause| self.failure(DOING, cause))?;
+            let response = self.in_time(answer, self.client.patience.greeting).await;
+            let response = response.map_err(|cause| self.failure(DOING, cause))?;
             if !response.status().is_redirection() {
                 let kind = format!("application/x-{}-advertisement", service.name());
                 let read = self.read(response, &kind, AdvertisementReader::default()).await;
@@ -195,7 +198,7 @@ impl Remote {
         version_2: Option<HeaderValue>,
         body: RequestBody,
     ) -> Result<Watched, Cause> {
-        self.in_time(self.ask_patiently(service, version_2, body)).await
+        self.in_time(self.ask_patiently(service, version_2, body), self.client.patience.answer).await
     }
 
     /// The same without an end to the waiting, for a request that takes as long as it takes.
@@ -239,8 +242,7 @@ impl Remote {
         self.client.connections.request(request).await.map_err(cause_of)
     }
 
-    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, Cause>>) -> Result<T, Cause> {
-        let after = self.client.patience.answer;
+    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, Cause>>, after: Duration) -> Result<T, Cause> {
         match tokio::time::timeout(after, answer).await {
             Ok(answered) => answered,
             Err(_) => Err(Cause::Stalled { what: "the host has not answered", after }),

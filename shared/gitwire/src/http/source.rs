@@ -74,7 +74,8 @@ impl Source {
         mut reader: FetchReader,
         talk: &mut crate::Negotiation<'_>,
     ) -> Result<Round, Cause> {
-        let mut shallow = Vec::new();
+        // Version 2 says with the pack where the source's own history ends, the older ones say it at the beginning.
+        let mut shallow = self.server.shallow.clone();
         loop {
             match reader.next_event()? {
                 Some(FetchEvent::Pack(first)) => {

@@ -1,5 +1,6 @@
 """The trigger as one would write it in Python with boto3: for the comparison of numbers only, same events, same calls."""
 
+import datetime
 import time
 
 import boto3
@@ -66,10 +67,12 @@ def take_up(repository, branch, commit, event_id):
     key = f"state/journal/{repository}/refs/heads/{branch}.json"
     for _ in range(5):
         journal, etag = get(key)
-        journal = journal or {"entries": []}
-        if any(entry["id"] == event_id for entry in journal["entries"]):
+        journal = journal or {"pushes": []}
+        if any(push["id"] == event_id for push in journal["pushes"]):
             return
-        journal["entries"] = [*journal["entries"], {"commit": commit, "id": event_id, "at": time.time()}][-50:]
+        now = datetime.datetime.now(datetime.timezone.utc).isoformat().replace("+00:00", "Z")
+        push = {"commit": commit, "id": event_id, "at": now, "by": "event"}
+        journal["pushes"] = [*journal["pushes"], push][-50:]
         if put_over(key, journal, etag):
             return
     raise RuntimeError(f"{event_id}: others were faster five times")

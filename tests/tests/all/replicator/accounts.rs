@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use serde_json::json;
+use signalbox_glue::Handled;
+use signalbox_local::s3::Versioning;
 use signalbox_tests::{MIRROR, MIRROR_ROLE, mirror_template};
 
 use super::world::{World, commit, dir_of, git, is_whole, refs, set, tip};
 
 const COPY: &str = "{ to: codecommit://us-east-1/demo, create: true, role: \"arn:aws:iam::444455556666:role/SignalboxMirror\", external_id: our-copies }";
+
+const BUNDLE: &str = "{ to: \"s3://their-backup/{repository}.bundle\", role: \"arn:aws:iam::444455556666:role/SignalboxMirror\", external_id: our-copies }";
 
 fn mirror() -> String {
     std::fs::read_to_string(mirror_template()).unwrap()
@@ -125,13 +129,58 @@ async fn each_grant_of_the_role_in_the_other_account_is_missed_by_name() {
             set(&here, &format!("refs/heads/{next}"), &one);
             git(&here, &["symbolic-ref", "HEAD", &format!("refs/heads/{next}")]);
             world.describe(world.ground.cloud(), "demo", next).await;
-            if let Ok(signalbox_glue::Handled::Refused(report)) = world.handle(&world.event()).await {
+            if let Ok(Handled::Refused(report)) = world.handle(&world.event()).await {
                 told.push(format!("{:?} {:?}", report.reasons, report.actions));
             }
         }
         let told = told.join("\n");
         assert!(told.contains(&format!("codecommit:{grant}")), "{grant}: {told}");
         assert!(grant == "GitPush" || told.contains("docs/examples/mirror-account.yaml grants all"), "{grant}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_bundle_in_another_account_is_written_through_the_role_and_each_of_its_grants_is_missed_by_name() {
+    let text = mirror();
+    let grants: Vec<&str> = text.lines().filter_map(|line| line.trim().split_once(" s3:")).map(|(_, it)| it).collect();
+    assert_eq!(grants, ["AbortMultipartUpload", "GetObject", "PutObject", "ListBucket"]);
+    for missing in [None, Some("GetObject"), Some("PutObject"), Some("ListBucket")] {
+        let without =
+            missing.map_or_else(|| text.clone(), |grant| text.replace(&format!(" s3:{grant}\n"), " s3:Nothing\n"));
+        let world = World::with_mirror(BUNDLE, &without).await;
+        world.mirror().s3.create_bucket("their-backup", Versioning::Off).unwrap();
+        let here = world.here();
+        let one = commit(&here, "one", &[]);
+        set(&here, "refs/heads/main", &one);
+        let Some(grant) = missing else {
+            let report = world.copied().await;
+            assert!(
+                report.actions[0].contains(&format!("s3://their-backup/demo.bundle as {MIRROR_ROLE}")),
+                "{report:?}"
+            );
+            // A second one is written over the first: it was found and read with the role's keys.
+            set(&here, "refs/heads/main", &commit(&here, "two", &[&one]));
+            world.copied().await;
+            let object = world.mirror().s3.get("their-backup", "demo.bundle").unwrap().unwrap();
+            std::fs::create_dir_all(world.ground.desk()).unwrap();
+            let (file, clone) = (world.ground.desk().join("demo.bundle"), world.ground.desk().join("clone"));
+            std::fs::write(&file, &object.bytes).unwrap();
+            git(&here, &["clone", "-q", "--mirror", &file.to_string_lossy(), &clone.to_string_lossy()]);
+            assert_eq!(refs(&clone), refs(&here));
+            continue;
+        };
+        let mut told = Vec::new();
+        for text in ["two", "three"] {
+            if let Handled::Refused(report) = world.handle(&world.event()).await.unwrap() {
+                told.push(format!("{:?} {:?}", report.reasons, report.actions));
+            }
+            set(&here, "refs/heads/main", &commit(&here, text, &[&one]));
+        }
+        let told = told.join("\n");
+        assert!(
+            told.contains(&format!("s3:{grant}")) && told.contains("docs/examples/mirror-account.yaml"),
+            "{grant}: {told}"
+        );
     }
 }
 

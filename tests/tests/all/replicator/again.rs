@@ -12,7 +12,7 @@ use tokio_rustls::rustls::RootCertStore;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 
-use super::world::{THERE, World, commit, dir_of, git, git_with, is_whole, policy, refs, set, tip};
+use super::world::{THERE, World, commit, commit_of, dir_of, git, git_with, is_whole, noise, policy, refs, set, tip};
 
 #[tokio::test]
 async fn two_that_copy_each_other_neither_loop_nor_bring_anything_back() {
@@ -131,6 +131,90 @@ async fn a_missing_target_is_told_with_what_to_do_and_remembered() {
     world.copied().await;
     assert_eq!(refs(&world.here()), refs(&there));
     assert!(world.memory().get("failing").is_none());
+}
+
+/// Whoever pushes to the copy at the same moment wins, and is then found and told.
+#[tokio::test]
+async fn a_commit_that_somebody_pushes_to_the_copy_meanwhile_stays_and_is_found() {
+    let world = World::new("{ to: codecommit://us-east-1/demo }").await;
+    let (here, there) = (world.here(), world.make_there("demo").await);
+    let one = commit(&here, "one", &[]);
+    set(&here, "refs/heads/main", &one);
+    world.copied().await;
+    let theirs = commit(&there, "theirs", &[&one]);
+    // Long enough on its way that the copy moves first.
+    set(&here, "refs/heads/main", &commit_of(&here, &[&noise(&here, 24 * 1024 * 1024, 7)], &[&one]));
+    let event = world.event();
+    let racer = async {
+        while world.memory().get("working").is_none() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        set(&there, "refs/heads/main", &theirs);
+    };
+    let (handled, ()) = tokio::join!(world.handle(&event), racer);
+    let Err(Failure::Retry(problem)) = handled else { panic!("{handled:?}") };
+    assert!(problem.to_string().contains("refs/heads/main changed meanwhile"), "{problem}");
+    assert_eq!(tip(&there, "refs/heads/main"), theirs);
+    assert!(world.memory().get("working").is_none());
+    let Ok(Handled::Refused(report)) = world.handle(&event).await else { panic!("not refused") };
+    assert!(report.reasons[0].contains("refs/heads/main diverged"), "{report:?}");
+    assert_eq!(tip(&there, "refs/heads/main"), theirs);
+}
+
+#[tokio::test]
+async fn a_ref_that_the_target_protects_holds_up_no_other() {
+    let world = World::new("{ to: codecommit://us-east-1/demo }").await;
+    let (here, there) = (world.here(), world.make_there("demo").await);
+    let cloud = world.ground.cloud();
+    let role = &world.ground.stage.stack.functions.iter().find(|made| made.name.ends_with("replicator")).unwrap().role;
+    let deny = json!({ "Version": "2012-10-17", "Statement": [{
+        "Sid": "NobodyPushesToMain", "Effect": "Deny", "Action": "codecommit:GitPush",
+        "Resource": "arn:aws:codecommit:us-east-1:*:demo",
+        "Condition": { "StringEqualsIfExists": { "codecommit:References": ["refs/heads/main"] }, "Null": { "codecommit:References": "false" } },
+    }] });
+    cloud.world.iam.put_role_policy(role, "deny-main", &deny).unwrap();
+    let one = commit(&here, "one", &[]);
+    for number in 0..20 {
+        set(&here, &format!("refs/heads/b{number}"), &commit(&here, &format!("of {number}"), &[&one]));
+    }
+    set(&here, "refs/heads/main", &one);
+    set(&here, "refs/tags/v1", &one);
+    let report = world.refused().await;
+    assert!(report.actions[0].contains("21 of 22 refs moved"), "{report:?}");
+    assert!(report.actions[0].contains("refs/heads/main was refused by the target"), "{report:?}");
+    let without = |refs: String| refs.lines().filter(|line| !line.ends_with("/main")).collect::<Vec<_>>().join("\n");
+    assert_eq!(without(refs(&there)), without(refs(&here)));
+    is_whole(&there);
+
+    // The sweep tries it again, and raises nothing that is known; what is new goes along.
+    set(&here, "refs/heads/b0", &commit(&here, "more", &[&one]));
+    let Handled::Reported(report) = world.sweep().await else { panic!("raised again") };
+    assert_eq!(report.verdict, "swept in part", "{report:?}");
+    assert_eq!(without(refs(&there)), without(refs(&here)));
+    let nothing = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": "codecommit:GetBranch", "Resource": "*" }] });
+    cloud.world.iam.put_role_policy(role, "deny-main", &nothing).unwrap();
+    world.sweep().await;
+    assert_eq!(refs(&there), refs(&here));
+}
+
+#[tokio::test]
+async fn hosts_that_do_not_answer_hold_up_no_other_copy() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let hosts = (0..4).map(|number| format!("{{ to: \"https://{address}/{number}\", credentials: signalbox/token }}"));
+    let replicas: Vec<String> = hosts.chain(["{ to: codecommit://us-east-1/demo }".to_owned()]).collect();
+    let world = World::new(&replicas.join("\n      - ")).await;
+    let token = json!({ "Name": "signalbox/token", "SecretString": "a-token" });
+    world.ground.cloud().secretsmanager.call("CreateSecret", token).unwrap();
+    let (here, there) = (world.here(), world.make_there("demo").await);
+    set(&here, "refs/heads/main", &commit(&here, "one", &[]));
+    let begin = std::time::Instant::now();
+    let event = world.event();
+    let Err(Failure::Retry(_)) = world.handle(&event).await else { panic!("the silent host was not waited for") };
+    assert_eq!(refs(&here), refs(&there));
+    // Each is waited for ten seconds, and all at the same time.
+    assert!(begin.elapsed() < Duration::from_secs(30), "{:?}", begin.elapsed());
+    drop(silent);
 }
 
 #[tokio::test]
