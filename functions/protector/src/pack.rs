@@ -13,7 +13,7 @@ use signalbox_gitwire::http::{Source, Way};
 use signalbox_gitwire::unpack::Unopened;
 use signalbox_gitwire::{Fetch, Oid, PackForm};
 use signalbox_policy::QUARANTINE;
-use signalbox_protector_rules::{Ancestry, Keyring, Needs, Range, Rest, Subject, Want};
+use signalbox_protector_rules::{Ancestry, Cut, Keyring, Needs, Range, Rest, Subject, Want};
 
 use crate::Protector;
 use crate::bounds::Bounds;
@@ -43,6 +43,8 @@ struct Goal {
     haves: Vec<Oid>,
     goal: Oid,
     tip: Oid,
+    /// How far the goal is from the tip, which has 1.
+    distance: u32,
     /// Whether there is no commit before it by which it could be cut.
     is_least: bool,
 }
@@ -66,9 +68,9 @@ pub(crate) async fn read_pack(
         rest.base = others(&source, subject);
     }
     let haves = old.into_iter().chain(&rest.base).chain(&rest.done).filter_map(|id| Oid::parse(id.as_str()).ok());
-    let mut goal = Goal { haves: haves.collect(), goal: tip, tip, is_least: false };
-    if let Some(step) = rest.step {
-        goal.choose(function, &source, (subject, old, new), (&rest, step)).await?;
+    let mut goal = Goal { haves: haves.collect(), goal: tip, tip, distance: 1, is_least: false };
+    if let Some(cut) = rest.cut {
+        goal.choose(&source, cut).await?;
     }
     let unfit = match fetched(&source, &goal, function.bounds, until).await {
         Ok(Spooled::Whole(file)) => {
@@ -113,32 +115,24 @@ pub(crate) async fn read_pack(
     };
     // The next looks do not have them any more.
     range.files.extend(changes.iter().flat_map(|changes| plain_files(new, changes)));
-    let length = match rest.step {
-        None => {
-            let floor = floor(function, subject, (old, new), &rest).await?;
-            let way = Way { source: &source, tip, exactly: u32::MAX };
-            way.length(floor).await.map_err(|failure| sorted(&failure))?
-        }
-        Some(step) => step,
+    let cut = match rest.cut {
+        Some(cut) => Some(Cut { step: (cut.step / PARTS).max(1), ..cut }).filter(|_| !goal.is_least),
+        None => first_cut(function, &source, (subject, old, new), tip).await?,
     };
-    if goal.is_least || length <= 1 {
-        let upto = goal.goal.to_string();
-        let upto = upto.get(..7).unwrap_or(&upto);
-        range.unread.push(format!("what arrived up to commit {upto} is out of reach: {unfit}"));
-        if goal.goal == tip {
-            return Ok((Ancestry::NotRead, None));
-        }
-        rest.done.extend(CommitId::parse(goal.goal.to_string()));
-        rest.within = None;
-    } else {
-        rest.step = Some((length / PARTS).max(1));
-        tracing::info!(
-            repo.name = subject.repository.as_str(),
-            unfit,
-            step = rest.step,
-            "a push is looked at in parts"
-        );
+    if let Some(cut) = cut {
+        rest.cut = Some(cut);
+        tracing::info!(repo.name = subject.repository.as_str(), unfit, cut.left, cut.step, "looked at in parts");
+        return Ok((Ancestry::NotRead, Some(rest)));
     }
+    let upto = goal.goal.to_string();
+    let upto = upto.get(..7).unwrap_or(&upto);
+    range.unread.push(format!("what arrived up to commit {upto} is out of reach: {unfit}"));
+    if goal.goal == tip {
+        return Ok((Ancestry::NotRead, None));
+    }
+    rest.done.extend(CommitId::parse(goal.goal.to_string()));
+    rest.within = None;
+    rest.cut = rest.cut.map(|cut| Cut { left: goal.distance, ..cut });
     Ok((Ancestry::NotRead, Some(rest)))
 }
 
@@ -162,12 +156,13 @@ fn take(part: Part, goal: &Goal, mut rest: Rest, range: &mut Range) -> (Ancestry
     if is_over && goal.goal == goal.tip {
         return (part.ancestry, None);
     }
+    let distance = goal.distance;
     if is_over && let Ok(goal) = CommitId::parse(goal.goal.to_string()) {
-        // The last one is where the next part begins.
-        rest.done.retain(|done| *done != goal);
-        rest.done.push(goal);
+        if !rest.done.contains(&goal) {
+            rest.done.push(goal);
+        }
         // That went well: the next part may be longer.
-        rest.step = rest.step.map(|step| step.saturating_mul(2));
+        rest.cut = rest.cut.map(|cut| Cut { left: distance, step: cut.step.saturating_mul(2) });
     }
     // Where the goal is not the tip, the pack does not tell what became of what was there.
     let ancestry = if goal.goal == goal.tip { part.ancestry } else { Ancestry::NotRead };
@@ -188,38 +183,36 @@ fn others(source: &Source, subject: &Subject) -> Vec<CommitId> {
     tips
 }
 
-/// The commit that the next part builds upon.
-async fn floor(
+/// How a history is cut that did not fit into one look; nothing where there is only one commit, or the server does not tell.
+async fn first_cut(
     function: &Protector,
-    subject: &Subject,
-    (old, new): (Option<&CommitId>, &CommitId),
-    rest: &Rest,
-) -> Result<Option<Oid>, Failure> {
-    let floor = match (rest.done.last(), old) {
-        (Some(done), _) => Some(done.clone()),
-        (None, Some(old)) => function.codecommit.merge_base(&subject.repository, new.as_str(), old.as_str()).await?,
-        (None, None) => base_of(function, subject, None, new).await?,
+    source: &Source,
+    (subject, old, new): (&Subject, Option<&CommitId>, &CommitId),
+    tip: Oid,
+) -> Result<Option<Cut>, Failure> {
+    let floor = match old {
+        Some(old) => function.codecommit.merge_base(&subject.repository, new.as_str(), old.as_str()).await?,
+        None => base_of(function, subject, None, new).await?,
     };
-    Ok(floor.and_then(|floor| Oid::parse(floor.as_str()).ok()))
+    let floor = floor.and_then(|floor| Oid::parse(floor.as_str()).ok());
+    let way = Way { source, tip, exactly: u32::MAX };
+    let mut length = way.length(floor).await.map_err(|failure| sorted(&failure))?;
+    if length <= 1 && floor.is_some() {
+        // git tells what builds upon a commit by their dates, too. Where those are not in order, the whole history is cut: what was there before comes with
+        // no pack.
+        length = way.length(None).await.map_err(|failure| sorted(&failure))?;
+    }
+    // What comes first builds upon a commit that is one further away.
+    Ok((length > 1).then(|| Cut { left: length.saturating_add(1), step: (length / PARTS).max(1) }))
 }
 
 impl Goal {
     /// Chooses the commit up to which this look fetches.
-    async fn choose(
-        &mut self,
-        function: &Protector,
-        source: &Source,
-        (subject, old, new): (&Subject, Option<&CommitId>, &CommitId),
-        (rest, step): (&Rest, u32),
-    ) -> Result<(), Failure> {
-        let floor = floor(function, subject, (old, new), rest).await?;
+    async fn choose(&mut self, source: &Source, cut: Cut) -> Result<(), Failure> {
         let way = Way { source, tip: self.tip, exactly: u32::MAX };
-        let length = way.length(floor).await.map_err(|failure| sorted(&failure))?;
-        // What the next part builds upon is one further away than the oldest commit of it.
-        let distance = length.saturating_add(1).saturating_sub(step);
-        let stop = way.stop(distance, floor).await.map_err(|failure| sorted(&failure))?;
-        (self.goal, _) = stop;
-        self.is_least = step <= 1 || length <= 1;
+        let stop = way.stop(cut.left.saturating_sub(cut.step), None).await.map_err(|failure| sorted(&failure))?;
+        (self.goal, self.distance) = stop;
+        self.is_least = cut.step <= 1 || cut.left <= 2;
         Ok(())
     }
 }

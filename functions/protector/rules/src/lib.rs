@@ -30,6 +30,6 @@ pub use pace::{is_contest, pause_after};
 pub use paths::{folded, is_escaping};
 pub use range::{CommitFacts, Content, FileFacts, FileKind, Form, Range};
 pub use render::{render_action, render_reason, render_rescue, render_restore, render_violation};
-pub use rest::{Paths, Rest, Within};
+pub use rest::{Cut, Paths, Rest, Within};
 pub use secrets::{SecretHit, SecretKind, find_secrets};
 pub use signature::{Keyring, Signature, Unsigned, Worth};

@@ -31,9 +31,9 @@ pub struct Rest {
     /// Of the next commit, its files up to this one.
     #[serde(default)]
     pub within: Option<Within>,
-    /// At once so many commits are looked at, counted along the history; none for all.
+    /// How the history is cut, where it does not fit into one look.
     #[serde(default)]
-    pub step: Option<u32>,
+    pub cut: Option<Cut>,
     /// What the first look found out about what was there.
     #[serde(default)]
     pub ancestry: Ancestry,
@@ -60,6 +60,15 @@ pub enum Paths {
     From(String),
     /// To its end.
     Read,
+}
+
+/// How a history is cut: by the distance from its last commit, which has 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Everything from this distance on was looked at.
+    pub left: u32,
+    /// The next look goes so far.
+    pub step: u32,
 }
 
 /// A file of a commit, by which a look went on last.

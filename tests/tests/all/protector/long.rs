@@ -22,13 +22,18 @@ struct Planned {
 
 /// Puts commits upon `main` of the clone, with `git fast-import`.
 fn import(world: &World, commits: impl Iterator<Item = Planned>) {
+    import_from(world, 1_700_000_000, commits);
+}
+
+/// The same with dates from this second on: not all that builds upon something is younger.
+fn import_from(world: &World, second: usize, commits: impl Iterator<Item = Planned>) {
     let mut git = world.command("git");
     git.args(["fast-import", "--quiet", "--force"]).stdin(Stdio::piped());
     let mut child = git.spawn().unwrap();
     let mut input = std::io::BufWriter::new(child.stdin.take().unwrap());
     let person = "The developer <developer@example.com>";
     for (number, Planned { message, files }) in commits.enumerate() {
-        let at = 1_700_000_000 + number;
+        let at = second + number;
         let length = message.len();
         write!(input, "commit refs/heads/main\ncommitter {person} {at} +0000\ndata {length}\n{message}\n").unwrap();
         if number == 0 {
@@ -195,27 +200,33 @@ fn noise(seed: usize, length: usize) -> Vec<u8> {
 async fn a_pack_that_is_too_large_is_cut_along_the_history_and_what_is_out_of_reach_is_told() {
     let bounds = Bounds { pack_bytes: 60_000, ..Bounds::default() };
     let protection = format!("{{ refs: [main], on_violation: report, {RULES} }}");
-    let (mut world, _good) = begun(&protection, bounds).await;
-    let bad = |number: usize| number % 10 == 7;
-    let commits = planned(40, bad).enumerate().map(|(number, mut planned)| {
-        // One of them is too large by itself.
-        let length = if number == 20 { 90_000 } else { 5_000 };
-        planned.files.push((format!("noise/{number}"), noise(number, length)));
-        planned
-    });
-    import(&world, commits);
-    world.push("main");
-    let event = world.event("refs/heads/main").await;
-    let (report, looks) = looked_at(&world, &event).await;
-    assert!(looks > 4, "{looks}");
-    let large = world.git(&["rev-parse", "--short=7", "main~19"]);
-    let unread: Vec<&String> = report.reasons.iter().filter(|reason| reason.starts_with("unread")).collect();
-    assert!(unread.len() == 1 && unread[0].contains(&large) && unread[0].contains("it has over 60 kB"), "{unread:?}");
-    for rule in ["commits.forbid_message", "files.reject secret"] {
-        let found = report.reasons.iter().filter(|reason| reason.starts_with(rule)).count();
-        assert_eq!(found, (0..40).filter(|number| bad(*number)).count(), "{rule}: {report:?}");
+    // Commits that are older than what they build upon, and younger ones.
+    for second in [1_700_000_000, 4_000_000_000] {
+        let (mut world, _good) = begun(&protection, bounds).await;
+        let bad = |number: usize| number % 10 == 7;
+        let commits = planned(40, bad).enumerate().map(|(number, mut planned)| {
+            // One of them is too large by itself.
+            let length = if number == 20 { 90_000 } else { 5_000 };
+            planned.files.push((format!("noise/{number}"), noise(number, length)));
+            planned
+        });
+        import_from(&world, second, commits);
+        world.push("main");
+        let event = world.event("refs/heads/main").await;
+        let (report, looks) = looked_at(&world, &event).await;
+        assert!(looks > 4, "{looks}: {report:?}");
+        let large = world.git(&["rev-parse", "--short=7", "main~19"]);
+        let unread: Vec<&String> = report.reasons.iter().filter(|reason| reason.starts_with("unread")).collect();
+        assert!(
+            unread.len() == 1 && unread[0].contains(&large) && unread[0].contains("it has over 60 kB"),
+            "{unread:?}"
+        );
+        for rule in ["commits.forbid_message", "files.reject secret"] {
+            let found = report.reasons.iter().filter(|reason| reason.starts_with(rule)).count();
+            assert_eq!(found, (0..40).filter(|number| bad(*number)).count(), "{rule}: {report:?}");
+        }
+        assert_eq!(rests(&world), Value::Null);
     }
-    assert_eq!(rests(&world), Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]

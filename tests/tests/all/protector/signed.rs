@@ -12,7 +12,13 @@ use super::world::World;
 /// # Panics
 /// It is not there where `CI` is set: there nothing may be skipped.
 fn is_there(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    let found = Command::new(program)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok();
     if !found {
         let is_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
         assert!(!is_ci, "CI is set and there is no {program}: nothing is skipped there");
@@ -188,7 +194,9 @@ async fn only_what_an_allowed_openpgp_key_signed_stays() {
     let home = gnupg.0.path().display().to_string();
     std::fs::write(
         &program,
-        format!("#!/bin/sh\nGNUPGHOME={home} exec gpg --batch --pinentry-mode loopback --passphrase '' \"$@\"\n"),
+        format!(
+            "#!/bin/sh\nexport GNUPGHOME={home}\nexec gpg --batch --pinentry-mode loopback --passphrase '' \"$@\"\n"
+        ),
     )
     .unwrap();
     assert!(Command::new("chmod").arg("755").arg(&program).status().unwrap().success());
