@@ -55,7 +55,11 @@ impl Apply<Action> for Carrier<'_> {
             Action::SetDefaultBranch { from, to, .. } => Some(default_branch_key(from.as_deref(), to)),
             Action::Tell(news) if news.about == Protected::Ref => Some("tell".to_owned()),
             Action::Tell(news) => Some(format!("tell {}", news.about)),
-            Action::Remember { .. } | Action::Settle { .. } | Action::ComeAgain { .. } | Action::See { .. } => None,
+            Action::Remember { .. }
+            | Action::Settle { .. }
+            | Action::ComeAgain { .. }
+            | Action::GoOn { .. }
+            | Action::See { .. } => None,
         };
         let order = match action {
             // It tells how the others went, and what was not told is not remembered.
@@ -75,9 +79,9 @@ impl Apply<Action> for Carrier<'_> {
     async fn apply(&self, action: &Action, _attempts: u32, _invocation: Invocation) -> Result<Came, Failure> {
         let done = || Came::Done("done".to_owned());
         match action {
-            Action::Remember { subject, made, object } => {
+            Action::Remember { subject, made, object, rest } => {
                 let enter = |journal: &Journal| {
-                    let next = journal.with(made);
+                    let next = journal.with(made).with_rest(&made.id, rest.as_deref());
                     match object {
                         Some((commit, object)) => next.seen(commit, object),
                         None => next,
@@ -109,6 +113,11 @@ impl Apply<Action> for Carrier<'_> {
                     Some(why) => self.function.tell(&news.refused(&why), self.event).await,
                     None => self.function.tell(news, self.event).await,
                 }
+            }
+            Action::GoOn { subject } => {
+                let doing = format!("judging {} of {}", subject.reference, subject.repository);
+                // Nothing went wrong: it comes again at once.
+                Err(Failure::wait(doing, "it is long, and the rest of it is looked at next", Timestamp::now()))
             }
             Action::ComeAgain { subject, what } => {
                 Err(Failure::retry(format!("judging {} of {}", subject.reference, subject.repository), what))

@@ -4,12 +4,15 @@
 //! undone with one compare-and-swap over git's own protocol, where the journal proves what was there.
 
 mod apply;
+mod bounds;
 mod gather;
 mod git;
 mod merges;
+mod pack;
 mod range;
 mod sweep;
 mod tell;
+mod walk;
 mod watch;
 
 use std::sync::Arc;
@@ -31,6 +34,7 @@ use signalbox_protector_rules::{
 use tokio::sync::OnceCell;
 
 use crate::apply::Carrier;
+pub use crate::bounds::Bounds;
 
 /// How long what was undone is kept where the template does not say.
 const KEPT_DAYS: u32 = 30;
@@ -51,6 +55,7 @@ pub struct Protector {
     function_name: String,
     sweep_time: Duration,
     patience: Duration,
+    bounds: Bounds,
 }
 
 impl Protector {
@@ -71,6 +76,7 @@ impl Protector {
             function_name: settings.function_name.clone(),
             sweep_time: sweep::TIME,
             patience: sweep::PATIENCE,
+            bounds: Bounds::default(),
         }
     }
 
@@ -78,6 +84,12 @@ impl Protector {
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    /// The same function with other bounds for one look at a push: for tests.
+    #[must_use]
+    pub fn with_bounds(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
     }
 
     /// The client for git, made when it is first needed: most events concern no protected ref.
@@ -103,7 +115,9 @@ impl Protector {
         let decision = decide(&facts, &in_force.policy);
         let is_observed = decision.mode == Mode::Observe;
         let is_memory = |action: &Action| matches!(action, Action::Remember { .. } | Action::Settle { .. });
-        let is_done = |action: &&Action| !is_observed || matches!(action, Action::Remember { .. } | Action::Tell(_));
+        let is_done = |action: &&Action| {
+            !is_observed || matches!(action, Action::Remember { .. } | Action::GoOn { .. } | Action::Tell(_))
+        };
         let left = decision.actions.iter().filter(|action| !is_done(action));
         let would: Vec<String> = left.map(|action| format!("would {}", render_action(action))).collect();
         let done: Vec<Action> = decision.actions.iter().filter(is_done).cloned().collect();

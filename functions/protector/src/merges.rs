@@ -24,6 +24,9 @@ struct Merges {
 struct Merge {
     into: String,
     commit: CommitId,
+    /// Whether CodeCommit made the commit.
+    #[serde(default)]
+    is_made: bool,
 }
 
 fn key(repository: &RepositoryName) -> String {
@@ -31,9 +34,10 @@ fn key(repository: &RepositoryName) -> String {
 }
 
 impl Merges {
-    fn find(&self, subject: &Subject, commit: &CommitId) -> Option<PullRequestId> {
+    fn find(&self, subject: &Subject, commit: &CommitId) -> Option<(PullRequestId, bool)> {
         let is_it = |merge: &Merge| merge.into == subject.reference.as_str() && merge.commit == *commit;
-        self.closed.iter().find(|(_, merge)| merge.as_ref().is_some_and(is_it)).map(|(id, _)| id.clone())
+        let mut merges = self.closed.iter().filter_map(|(id, merge)| Some((id, merge.as_ref()?)));
+        merges.find(|(_, merge)| is_it(merge)).map(|(id, merge)| (id.clone(), merge.is_made))
     }
 }
 
@@ -42,16 +46,30 @@ impl Protector {
     ///
     /// That an event has the fields of a merge proves nothing: merging two branches without any pull request has them, too.
     pub(crate) async fn merged(&self, subject: &Subject, commit: &CommitId) -> Result<Merged, Failure> {
+        Ok(self.merge_of(subject, commit).await?.map_or(Merged::No, |(id, _)| Merged::By(id)))
+    }
+
+    /// The pull request for whose merge CodeCommit made this commit.
+    pub(crate) async fn made_for(
+        &self,
+        subject: &Subject,
+        commit: &CommitId,
+    ) -> Result<Option<PullRequestId>, Failure> {
+        Ok(self.merge_of(subject, commit).await?.filter(|(_, is_made)| *is_made).map(|(id, _)| id))
+    }
+
+    async fn merge_of(&self, subject: &Subject, commit: &CommitId) -> Result<Option<(PullRequestId, bool)>, Failure> {
         let key = key(&subject.repository);
         let known = self.state.read::<Merges>(&key).await?.map(|kept| kept.value).unwrap_or_default();
-        if let Some(id) = known.find(subject, commit) {
-            return Ok(Merged::By(id));
+        if let Some(found) = known.find(subject, commit) {
+            return Ok(Some(found));
         }
         let closed = self.codecommit.closed_pull_requests(&subject.repository).await?;
         let mut learned = Merges::default();
         for id in closed.into_iter().filter(|id| !known.closed.contains_key(id)).take(MOST_ASKED) {
             let merged = self.codecommit.merged_pull_request(&subject.repository, &id).await?;
-            let merge = merged.map(|merged| Merge { into: merged.into, commit: merged.commit });
+            let merge =
+                merged.map(|merged| Merge { into: merged.into, commit: merged.commit, is_made: merged.is_made });
             learned.closed.insert(id, merge);
             if learned.find(subject, commit).is_some() {
                 break;
@@ -70,6 +88,6 @@ impl Protector {
             };
             self.state.change(&key, change).await?;
         }
-        Ok(learned.find(subject, commit).map_or(Merged::No, Merged::By))
+        Ok(learned.find(subject, commit))
     }
 }

@@ -1,337 +1,259 @@
-//! The commits and files that arrive, read from their pack.
-//!
-//! The pack lies in a file without a name while it is opened; memory grows with the number of its objects, not with their length.
+//! What arrives: the commits and files of a push, as many at once as a look may take in.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
-use std::io::Write;
+use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
-use signalbox_aws::{ChangedPaths, Failure};
-use signalbox_events::CommitId;
-use signalbox_gitwire::http::Source;
-use signalbox_gitwire::object::{Commit, Mode, tree_entries};
-use signalbox_gitwire::unpack::{Kind, Limits, OpenPack, Unopened};
-use signalbox_gitwire::{Fetch, Oid, PackForm};
-use signalbox_policy::{Pattern, QUARANTINE};
+use jiff::Timestamp;
+use signalbox_aws::{ChangedPaths, Commit, Failure};
+use signalbox_events::{CommitId, EventId, RefName};
+use signalbox_glue::Invocation;
 use signalbox_protector_rules::{
-    Ancestry, CommitFacts, Content, FileFacts, FileKind, Form, Needs, Range, Subject, Want, find_secrets, folded,
+    Ancestry, CommitFacts, Facts, FileFacts, FileKind, Merged, Needs, Paths, Range, Rest, Signature, Subject, Want,
 };
 
 use crate::Protector;
-use crate::gather::plain_files;
-use crate::git::sorted;
+use crate::pack::{Asked, read_pack};
 
-/// A pack of more bytes is not opened: a function has 512 MB of disk.
-const MOST_BYTES: u64 = 400_000_000;
-const LIMITS: Limits = Limits { objects: 1_000_000, object_bytes: 32 << 20, kept_bytes: 48 << 20 };
-/// A message is kept up to here; no rule is about more of it.
-const MOST_OF_A_MESSAGE: usize = 64 * 1024;
-/// Kept back from the invocation's time for what follows.
-const RESERVE: SignedDuration = SignedDuration::from_secs(45);
+/// A push: the event that told of it, from where and to where it went.
+type Arrived<'a> = (&'a EventId, Option<&'a CommitId>, &'a CommitId);
 
-/// What is asked about a range.
-pub(crate) struct Asked<'a> {
-    pub(crate) old: Option<&'a CommitId>,
-    pub(crate) new: &'a CommitId,
-    pub(crate) changes: &'a ChangedPaths,
-    pub(crate) needs: &'a Needs,
-    pub(crate) deadline: Timestamp,
+/// The changed paths, as far as this look has them.
+enum Listed {
+    /// From the first to the last.
+    All(ChangedPaths),
+    /// Some of them.
+    Some(ChangedPaths),
+    /// Earlier looks had them.
+    Before,
 }
 
-/// What is needed to read an open pack, without anything borrowed.
-struct Walk {
-    old: Option<Oid>,
-    new: Oid,
-    tip: CommitId,
-    changes: ChangedPaths,
-    looks_into: Depth,
-    allowed: Vec<Pattern>,
-    until: Timestamp,
+/// Reads the next part of what arrived into the facts, and says what is left.
+pub(crate) async fn gather_range(
+    function: &Protector,
+    (needs, subject): (&Needs, &Subject),
+    (id, old, new): Arrived<'_>,
+    facts: &mut Facts,
+    invocation: Invocation,
+) -> Result<(), Failure> {
+    let wants = |want| needs.wants.contains(&want);
+    let wants_range = wants(Want::Commits) || wants(Want::Paths) || wants(Want::Contents);
+    if !wants_range && !wants(Want::Ancestry) {
+        return Ok(());
+    }
+    let before = facts.journal.rests.get(id).cloned().unwrap_or_default();
+    let mut next = Rest { looks: before.looks + 1, found: Vec::new(), ..before.clone() };
+    let until = invocation.deadline.checked_sub(function.bounds.reserve).unwrap_or(invocation.deadline);
+    let mut range = Range::default();
+    if before.is_endless() {
+        let (looks, commits, files) = (before.looks, before.commits, before.files);
+        range.unread.push(format!("after {looks} looks at {commits} commits and {files} files the rest was given up"));
+        facts.arrival.ancestry = before.ancestry;
+        facts.arrival.range = Some(range);
+        return Ok(());
+    }
+    let listed = match (wants(Want::Paths), &before.paths) {
+        (false, _) => Listed::All(ChangedPaths::default()),
+        (true, Paths::Read) => Listed::Before,
+        (true, _) => paths(function, subject, (old, new), &mut next, &mut range, until).await?,
+    };
+    // One commit upon what was there is the rule, and the API tells all of it that is not in its files. Beside a question for pull requests and one for
+    // paths that would be a call too many: then it is read from the pack.
+    let mut alone = None;
+    let asks_much = wants(Want::PullRequest) && wants(Want::Paths);
+    if !wants(Want::Contents) && !wants(Want::Signatures) && !asks_much && old.is_some() {
+        match function.codecommit.commit(&subject.repository, new).await? {
+            Some(commit) if commit.parents.len() == 1 && commit.parents.first() == old => alone = Some(commit),
+            Some(_) => {}
+            None => {
+                facts.arrival.ancestry = Ancestry::Unreadable;
+                return Ok(());
+            }
+        }
+    }
+    let mut left = None;
+    match (alone, listed) {
+        (Some(commit), listed) => {
+            facts.arrival.ancestry = Ancestry::Forward;
+            if let Listed::All(changes) | Listed::Some(changes) = &listed {
+                range.files.extend(plain_files(new, changes));
+            }
+            if before.looks == 0 {
+                range.commits.push(plain_commit(commit));
+            }
+            left = Some(next).filter(|next| matches!(next.paths, Paths::From(_)));
+        }
+        (None, Listed::Some(changes)) => {
+            range.files.extend(plain_files(new, &changes));
+            left = Some(next);
+        }
+        (None, listed) if wants_range => {
+            let changes = match listed {
+                Listed::All(changes) | Listed::Some(changes) => Some(changes),
+                Listed::Before => None,
+            };
+            let asked = Asked { old, new, changes, needs, rest: next, until };
+            (facts.arrival.ancestry, left) = read_pack(function, subject, asked, &mut range).await?;
+        }
+        (None, _) => {}
+    }
+    if before.looks > 0 {
+        facts.arrival.ancestry = before.ancestry;
+    } else if wants(Want::Ancestry)
+        && facts.arrival.ancestry == Ancestry::NotRead
+        && let Some(old) = old
+    {
+        facts.arrival.ancestry = ancestry(function, subject, old, new).await?;
+    }
+    if wants(Want::Contents) && range.files.iter().any(|file| matches!(file.kind, FileKind::Submodule { .. })) {
+        add_addresses(function, subject, new, &mut range).await?;
+    }
+    if wants(Want::Signatures) && old.is_some() {
+        excuse_merge(function, subject, new, facts, &mut range).await?;
+    }
+    facts.arrival.rest = left.map(|left| Rest {
+        commits: left.commits + range.commits.len(),
+        files: left.files + range.files.len(),
+        ancestry: facts.arrival.ancestry,
+        ..left
+    });
+    facts.arrival.range = wants_range.then_some(range);
+    Ok(())
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Depth {
-    Paths,
-    Contents,
-}
-
-/// Reads the commits and files that arrive into `range`; says whether what was there is still in it, where the pack tells.
-pub(crate) async fn read_range(
+/// Reads changed paths from where the last look stopped. Half of the time is left for what is in them.
+async fn paths(
     function: &Protector,
     subject: &Subject,
-    asked: &Asked<'_>,
+    (old, new): (Option<&CommitId>, &CommitId),
+    next: &mut Rest,
     range: &mut Range,
+    until: Timestamp,
+) -> Result<Listed, Failure> {
+    let codecommit = &function.codecommit;
+    let base = base_of(function, subject, old, new).await?;
+    let now = Timestamp::now();
+    let half = now + until.duration_since(now) / 2;
+    let most = function.bounds.paths;
+    let goes_on = |count: usize| count < most && Timestamp::now() < half;
+    let from = match &next.paths {
+        Paths::From(token) => Some(token.clone()),
+        Paths::Unread | Paths::Read => None,
+    };
+    let is_begun = from.is_some();
+    let found = codecommit.changes(&subject.repository, base.as_ref(), new, from, goes_on).await?;
+    let Some(found) = found else {
+        range.unread.push("the paths that changed could not be read: one of the commits is gone".to_owned());
+        next.paths = Paths::Read;
+        return Ok(if is_begun { Listed::Before } else { Listed::All(ChangedPaths::default()) });
+    };
+    next.paths = found.next.clone().map_or(Paths::Read, Paths::From);
+    Ok(if is_begun || found.next.is_some() { Listed::Some(found) } else { Listed::All(found) })
+}
+
+/// What a push is compared with.
+pub(crate) async fn base_of(
+    function: &Protector,
+    subject: &Subject,
+    old: Option<&CommitId>,
+    new: &CommitId,
+) -> Result<Option<CommitId>, Failure> {
+    if let Some(old) = old {
+        return Ok(Some(old.clone()));
+    }
+    // A new ref brings what its default branch does not have.
+    match function.codecommit.default_branch(&subject.repository).await? {
+        Some(branch) if RefName::branch(&branch).is_ok_and(|name| name != subject.reference) => {
+            function.codecommit.merge_base(&subject.repository, new.as_str(), &branch).await
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What CodeCommit made itself when it merged a pull request nobody can have signed.
+async fn excuse_merge(
+    function: &Protector,
+    subject: &Subject,
+    new: &CommitId,
+    facts: &Facts,
+    range: &mut Range,
+) -> Result<(), Failure> {
+    let is_tip = |commit: &&mut CommitFacts| commit.id == *new && commit.signature == Signature::Missing;
+    if let Some(tip) = range.commits.iter_mut().find(is_tip)
+        && facts.arrival.merged != Merged::No
+        && let Some(id) = function.made_for(subject, new).await?
+    {
+        tip.signature = Signature::Merge(id);
+    }
+    Ok(())
+}
+
+async fn ancestry(
+    function: &Protector,
+    subject: &Subject,
+    old: &CommitId,
+    new: &CommitId,
 ) -> Result<Ancestry, Failure> {
-    let unknown = |range: &mut Range, why: String| {
-        range.files.extend(plain_files(asked.new, asked.changes));
-        range.unread.push(why);
-        Ok(Ancestry::NotRead)
-    };
-    let Ok(new) = Oid::parse(asked.new.as_str()) else {
-        return unknown(range, format!("{} is no object's id", asked.new));
-    };
-    let old = asked.old.and_then(|old| Oid::parse(old.as_str()).ok());
-    let prefixes: &[&str] = if old.is_some() { &[subject.reference.as_str()] } else { &["refs/heads/", "refs/tags/"] };
-    let source = function.remote(&subject.repository).await?.source(prefixes).await;
-    let source = source.map_err(|failure| sorted(&failure))?;
-    let file = match fetched(&source, subject, old, new).await {
-        Ok(Spooled::Whole(file)) => file,
-        Ok(Spooled::TooLong) => {
-            return unknown(range, format!("what arrived has over {} MB, and was not opened", MOST_BYTES / 1_000_000));
+    let (codecommit, repository) = (&function.codecommit, &subject.repository);
+    match codecommit.merge_base(repository, new.as_str(), old.as_str()).await? {
+        Some(base) if base == *old => Ok(Ancestry::Forward),
+        Some(_) => Ok(Ancestry::Rewritten),
+        // No common commit, or one of the two is not there.
+        None if codecommit.commit(repository, old).await?.is_some()
+            && codecommit.commit(repository, new).await?.is_some() =>
+        {
+            Ok(Ancestry::Rewritten)
         }
-        // A commit that no ref leads to any more is not given out by every server.
-        Err(failure @ Failure::Refused(_)) => {
-            return unknown(range, format!("what arrived could not be fetched: {}", failure.chain()));
-        }
-        Err(failure) => return Err(failure),
-    };
-    let walk = Walk {
-        old,
-        new,
-        tip: asked.new.clone(),
-        changes: asked.changes.clone(),
-        looks_into: if asked.needs.wants.contains(&Want::Contents) { Depth::Contents } else { Depth::Paths },
-        allowed: asked.needs.allowed_secrets.clone(),
-        until: asked.deadline.checked_sub(RESERVE).unwrap_or(asked.deadline),
-    };
-    let read = tokio::task::spawn_blocking(move || walk.read(file)).await;
-    match read.map_err(|error| Failure::retry("opening a pack", error.to_string()))? {
-        Ok((found, ancestry)) => {
-            range.commits.extend(found.commits);
-            range.files.extend(found.files);
-            range.unread.extend(found.unread);
-            Ok(ancestry)
-        }
-        Err(unopened) => {
-            let cause = std::error::Error::source(&unopened).map(|cause| format!(": {cause}")).unwrap_or_default();
-            unknown(range, format!("{unopened}{cause}, and was not opened"))
-        }
+        None => Ok(Ancestry::Unreadable),
     }
 }
 
-enum Spooled {
-    Whole(File),
-    TooLong,
+/// Gives submodules the address that `.gitmodules` has for their path.
+async fn add_addresses(
+    function: &Protector,
+    subject: &Subject,
+    new: &CommitId,
+    range: &mut Range,
+) -> Result<(), Failure> {
+    let text = function.codecommit.file(&subject.repository, new, ".gitmodules").await?.unwrap_or_default();
+    let addresses = submodules(&String::from_utf8_lossy(&text));
+    for file in &mut range.files {
+        if let FileKind::Submodule { address } = &mut file.kind {
+            *address = addresses.get(&file.path).cloned();
+        }
+    }
+    Ok(())
 }
 
-/// Fetches exactly what arrived into a file without a name.
-async fn fetched(source: &Source, subject: &Subject, old: Option<Oid>, new: Oid) -> Result<Spooled, Failure> {
-    let others = source.listing.refs.iter().filter(|found| {
-        let name = found.name.as_str();
-        name != subject.reference.as_str() && !name.starts_with(QUARANTINE)
+/// The changed paths as files that nobody looked into.
+pub(crate) fn plain_files(commit: &CommitId, changes: &ChangedPaths) -> Vec<FileFacts> {
+    let there = changes.paths.iter().filter_map(|changed| Some((changed, changed.mode.as_deref()?)));
+    let files = there.map(|(changed, mode)| FileFacts {
+        commit: commit.clone(),
+        path: changed.path.clone(),
+        kind: match mode {
+            "120000" => FileKind::Symlink { target: None },
+            "160000" => FileKind::Submodule { address: None },
+            _ => FileKind::File,
+        },
+        size: None,
+        content: None,
+        collides_with: None,
     });
-    let haves = match old {
-        Some(old) => vec![old],
-        None => others.map(|found| found.id).collect(),
-    };
-    // Nothing in it may build on what is not in it.
-    let form = PackForm { thin: false, ofs_delta: true };
-    let fetch = Fetch { wants: vec![new], haves, form, ..Fetch::default() };
-    let mut pack = source.fetch(&fetch).await.map_err(|failure| sorted(&failure))?;
-    let disk = |error: std::io::Error| Failure::retry("keeping a pack", error.to_string());
-    let mut file = tempfile::tempfile().map_err(disk)?;
-    let mut length = 0_u64;
-    while let Some(piece) = pack.piece().await.map_err(|failure| sorted(&failure))? {
-        length += piece.len() as u64;
-        if length > MOST_BYTES {
-            return Ok(Spooled::TooLong);
-        }
-        file.write_all(&piece).map_err(disk)?;
-    }
-    Ok(Spooled::Whole(file))
+    files.collect()
 }
 
-impl Walk {
-    fn read(&self, file: File) -> Result<(Range, Ancestry), Unopened> {
-        let mut pack = OpenPack::open(file, LIMITS)?;
-        let mut range = Range::default();
-        if pack.unread() > 0 {
-            range.unread.push(format!("{} objects are too long to be looked at", pack.unread()));
-        }
-        let mut is_forward = self.old == Some(self.new);
-        let mut roots = Vec::new();
-        let mut seen = HashSet::from([self.new]);
-        let mut next = vec![self.new];
-        while let Some(id) = next.pop() {
-            let Some((Kind::Commit, _)) = pack.info(&id) else { continue };
-            let Some(bytes) = pack.read(&id)? else { continue };
-            let commit = Commit::parse(&bytes);
-            is_forward |= self.old.is_some_and(|old| commit.parents.contains(&old));
-            next.extend(commit.parents.iter().copied().filter(|parent| seen.insert(*parent)));
-            let Ok(name) = CommitId::parse(id.to_string()) else { continue };
-            roots.extend(commit.tree.map(|tree| (name.clone(), tree)));
-            range.commits.push(facts_of(name, commit));
-        }
-        let ancestry = match (self.old, is_forward) {
-            (_, true) => Ancestry::Forward,
-            (Some(_), false) if pack.unread() == 0 => Ancestry::Rewritten,
-            _ => Ancestry::NotRead,
-        };
-        let mut files = Files::default();
-        // The oldest first: a file is told with the commit that brought it.
-        for (commit, tree) in roots.iter().rev() {
-            files.walk(self, &mut pack, commit, *tree, &mut range)?;
-        }
-        let tip_tree = roots.iter().find(|(name, _)| *name == self.tip).map(|(_, tree)| *tree);
-        let new_paths: HashSet<&str> = self
-            .changes
-            .paths
-            .iter()
-            .filter(|changed| !changed.was_there)
-            .map(|changed| changed.path.as_str())
-            .collect();
-        for mut file in plain_files(&self.tip, &self.changes) {
-            let collides = match (new_paths.contains(file.path.as_str()), tip_tree) {
-                (true, Some(tree)) if self.looks_into == Depth::Contents => collision(&mut pack, tree, &file.path)?,
-                _ => None,
-            };
-            match files.last.get(&file.path).and_then(|at| range.files.get_mut(*at)) {
-                Some(found) => found.collides_with = collides,
-                None => {
-                    file.collides_with = collides;
-                    range.files.push(file);
-                }
-            }
-        }
-        if files.left > 0 {
-            range.unread.push(format!("the time was over: {} files were not looked into", files.left));
-        }
-        Ok((range, ancestry))
+fn plain_commit(commit: Commit) -> CommitFacts {
+    CommitFacts {
+        id: commit.id,
+        parents: commit.parents,
+        message: commit.message,
+        author: commit.author.email,
+        committer: commit.committer.email,
+        signature: Signature::NotRead,
     }
-}
-
-fn facts_of(id: CommitId, commit: Commit) -> CommitFacts {
-    let parents = commit.parents.iter().filter_map(|parent| CommitId::parse(parent.to_string()).ok()).collect();
-    let mut message = commit.message;
-    let mut end = message.len().min(MOST_OF_A_MESSAGE);
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    message.truncate(end);
-    CommitFacts { id, parents, message, author: commit.author, committer: commit.committer }
-}
-
-#[derive(Default)]
-struct Files {
-    /// Folders that were walked: where, and which.
-    walked: HashSet<(String, Oid)>,
-    /// Files that were met: where, and which.
-    met: HashSet<(String, Oid)>,
-    /// Under each path the last of its files in the range.
-    last: HashMap<String, usize>,
-    /// How many there was no time for.
-    left: usize,
-}
-
-impl Files {
-    /// Takes in every file below a commit's tree whose content arrives with the range.
-    fn walk(
-        &mut self,
-        walk: &Walk,
-        pack: &mut OpenPack<File>,
-        commit: &CommitId,
-        tree: Oid,
-        range: &mut Range,
-    ) -> Result<(), Unopened> {
-        let mut folders = vec![(String::new(), tree)];
-        while let Some((prefix, tree)) = folders.pop() {
-            // What is not in the pack was there before.
-            if !matches!(pack.info(&tree), Some((Kind::Tree, _))) || !self.walked.insert((prefix.clone(), tree)) {
-                continue;
-            }
-            let Some(bytes) = pack.read(&tree)? else { continue };
-            for entry in tree_entries(&bytes) {
-                let path = format!("{prefix}{}", String::from_utf8_lossy(entry.name));
-                let kind = match entry.mode {
-                    Mode::Tree => {
-                        folders.push((format!("{path}/"), entry.id));
-                        continue;
-                    }
-                    // They are told by the changed paths.
-                    Mode::Submodule => continue,
-                    Mode::File => FileKind::File,
-                    Mode::Symlink => FileKind::Symlink { target: None },
-                };
-                let Some((Kind::Blob, size)) = pack.info(&entry.id) else { continue };
-                if !self.met.insert((path.clone(), entry.id)) {
-                    continue;
-                }
-                let file = FileFacts {
-                    commit: commit.clone(),
-                    path: path.clone(),
-                    kind,
-                    size: Some(size),
-                    content: None,
-                    collides_with: None,
-                };
-                let file = if walk.looks_into == Depth::Contents {
-                    self.look_into(walk, pack, entry.id, file, range)?
-                } else {
-                    file
-                };
-                self.last.insert(path, range.files.len());
-                range.files.push(file);
-            }
-        }
-        Ok(())
-    }
-
-    fn look_into(
-        &mut self,
-        walk: &Walk,
-        pack: &mut OpenPack<File>,
-        id: Oid,
-        mut file: FileFacts,
-        range: &mut Range,
-    ) -> Result<FileFacts, Unopened> {
-        if Timestamp::now() > walk.until {
-            self.left += 1;
-            return Ok(file);
-        }
-        let Some(bytes) = pack.read(&id)? else {
-            range.unread.push(format!(
-                "{} has {} bytes, and was not looked into",
-                file.path,
-                file.size.unwrap_or_default()
-            ));
-            return Ok(file);
-        };
-        if let FileKind::Symlink { target } = &mut file.kind {
-            *target = Some(String::from_utf8_lossy(&bytes).into_owned());
-        }
-        let form = Form::of(&bytes);
-        let secrets = find_secrets(&bytes, &walk.allowed);
-        file.content = Some(Content { form, secrets });
-        Ok(file)
-    }
-}
-
-/// Another path that only case tells from this one, at any level of it.
-fn collision(pack: &mut OpenPack<File>, root: Oid, path: &str) -> Result<Option<String>, Unopened> {
-    let mut tree = root;
-    let mut prefix = String::new();
-    for part in path.split('/') {
-        // A folder that is not in the pack was there before as it is.
-        let Some(bytes) = pack.read(&tree)? else { return Ok(None) };
-        let entries = tree_entries(&bytes);
-        let wanted = folded(part);
-        let other = entries.iter().find(|entry| {
-            entry.name != part.as_bytes() && std::str::from_utf8(entry.name).is_ok_and(|name| folded(name) == wanted)
-        });
-        if let Some(other) = other {
-            return Ok(Some(format!("{prefix}{}", String::from_utf8_lossy(other.name))));
-        }
-        let Some(next) = entries.iter().find(|entry| entry.name == part.as_bytes()) else { return Ok(None) };
-        tree = next.id;
-        prefix.push_str(part);
-        prefix.push('/');
-    }
-    Ok(None)
 }
 
 /// The addresses of submodules by their paths, from the text of `.gitmodules`.
-pub(crate) fn submodules(text: &str) -> BTreeMap<String, String> {
+fn submodules(text: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let (mut path, mut url) = (None, None);
     for line in text.lines().map(str::trim).chain(["["]) {

@@ -159,19 +159,34 @@ impl Protector {
             };
             let was = before.refs.get(&reference).cloned().unwrap_or(Tip::Gone);
             let subject = Subject { repository: repository.clone(), reference: reference.clone() };
-            if was == tip || self.is_told(&subject, &tip).await? {
+            if was == tip {
                 next.refs.insert(reference, tip);
                 continue;
             }
             let since = before.waiting.get(&reference).copied().unwrap_or(now);
+            let id = id_of(&subject, (&was, &tip), since);
+            if self.is_told(&subject, &tip, id.as_ref()).await? {
+                next.refs.insert(reference, tip);
+                continue;
+            }
             let waited = Duration::try_from(now.duration_since(since)).unwrap_or_default();
             if waited < self.patience {
                 next.waiting.insert(reference.clone(), since);
                 next.refs.insert(reference, was);
                 continue;
             }
-            self.tell_gap(event, in_force, invocation, (&subject, &was, &tip), swept).await?;
-            next.refs.insert(reference, tip);
+            match self.tell_gap(event, in_force, invocation, (&subject, &was, &tip, id), swept).await {
+                Ok(()) => {
+                    next.refs.insert(reference, tip);
+                }
+                // The other refs need not wait for it. Its id stays the same, so that a long one is gone on with where this sweep stopped.
+                Err(failure @ Failure::Retry(_)) => {
+                    swept.told.push(format!("{reference}: left for the next sweep: {}", failure.chain()));
+                    next.waiting.insert(reference.clone(), since);
+                    next.refs.insert(reference, was);
+                }
+                Err(failure) => return Err(failure),
+            }
         }
         // What is not there and was not is not worth a line.
         next.refs.retain(|_, tip| *tip != Tip::Gone);
@@ -192,11 +207,12 @@ impl Protector {
         Ok(())
     }
 
-    /// Whether events told that the ref is there.
-    async fn is_told(&self, subject: &Subject, tip: &Tip) -> Result<bool, Failure> {
+    /// Whether events told that the ref is there. A move of ours that is not looked at to its end is not told yet.
+    async fn is_told(&self, subject: &Subject, tip: &Tip, id: Option<&EventId>) -> Result<bool, Failure> {
         let key = Journal::key(&subject.repository, &subject.reference);
         let journal = self.state.read::<Journal>(&key).await?.map(|kept| kept.value).unwrap_or_default();
-        Ok(tip.place().is_some_and(|place| journal.last_place() == Some(&place)))
+        let is_unfinished = id.is_some_and(|id| journal.rests.contains_key(id));
+        Ok(!is_unfinished && tip.place().is_some_and(|place| journal.last_place() == Some(&place)))
     }
 
     /// Judges a move that no event told of. Nothing is undone for it: who made it is not known, nor what came between.
@@ -205,11 +221,11 @@ impl Protector {
         event: &Event,
         in_force: &InForce,
         invocation: Invocation,
-        (subject, was, tip): (&Subject, &Tip, &Tip),
+        (subject, was, tip, id): (&Subject, &Tip, &Tip, Option<EventId>),
         swept: &mut Swept,
     ) -> Result<(), Failure> {
         let (Some(old), Some(new)) = (was.place(), tip.place()) else { return Ok(()) };
-        let Some(id) = id_of(event, subject) else { return Ok(()) };
+        let Some(id) = id else { return Ok(()) };
         let made = Move { id: id.clone(), at: Some(Timestamp::now()), old, new, by: None, judged: Judged::Good };
         let needs = needs_of(subject.clone(), Origin::Sweep, made, &in_force.policy);
         let invocation = Invocation { now: Timestamp::now(), ..invocation };
@@ -284,9 +300,11 @@ fn protected_refs(
     there.chain(were).filter(is_protected).map(tip).collect()
 }
 
-/// The id of the look at one ref, the same for a redelivery of the sweep's event.
-fn id_of(event: &Event, subject: &Subject) -> Option<EventId> {
-    let digest = Sha256::digest(format!("{}\n{}\n{}", event.envelope.id, subject.repository, subject.reference));
+/// The id of the look at a move that no event told of, the same for every sweep that looks at it.
+fn id_of(subject: &Subject, (was, tip): (&Tip, &Tip), since: Timestamp) -> Option<EventId> {
+    let place = |tip: &Tip| tip.place().flatten().map_or_else(|| "-".to_owned(), |commit| commit.to_string());
+    let Subject { repository, reference } = subject;
+    let digest = Sha256::digest(format!("{repository}\n{reference}\n{}\n{}\n{since}", place(was), place(tip)));
     let digest: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     EventId::parse(format!("sweep-{digest}")).ok()
 }

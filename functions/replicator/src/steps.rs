@@ -5,12 +5,11 @@
 //! without any of them being fetched.
 
 use std::collections::VecDeque;
-use std::num::NonZeroU32;
 
 use signalbox_aws::Failure;
 use signalbox_events::RefName;
 use signalbox_gitwire::Oid;
-use signalbox_gitwire::http::Source;
+use signalbox_gitwire::http::Way;
 use signalbox_replicator_rules::{Command, Object, Unfit, divided, is_branch, too_far, too_large};
 use tokio::time::Instant;
 
@@ -19,9 +18,6 @@ use crate::progress::{Fit, Progress, Pusher};
 
 /// Into so many parts a history is cut where nothing is known of it yet.
 const PARTS: u32 = 16;
-
-/// So many commits of the same distance are asked whether they build upon what the target has.
-const MOST_ASKED: usize = 8;
 
 /// The distance to the oldest commit is found this exactly: to an eighth of it.
 const EXACTLY: u32 = 8;
@@ -89,15 +85,18 @@ impl Stepper<'_, '_> {
     /// One branch, by commits on the way to its tip.
     async fn by_history(&mut self, command: &Command, progress: &mut Progress) -> Result<(), Failure> {
         let Some(tip) = command.new.clone() else { return Ok(()) };
-        let way = Way { source: self.pusher.source, tip: oid(&tip)? };
+        let way = Way { source: self.pusher.source, tip: oid(&tip)?, exactly: EXACTLY };
         let mut at = command.old.clone();
         // The tip itself has the distance 1.
-        let mut left = way.length(at.as_ref()).await?.saturating_add(1);
+        let length = way.length(at.as_ref().map(oid).transpose()?).await.map_err(|failure| sorted(&failure))?;
+        let mut left = length.saturating_add(1);
         let mut size = (left / self.unfit.map_or(PARTS, |unfit| unfit.parts)).max(1);
         let (mut refused_at, mut most) = (None, u32::MAX);
         let mut steps = 0;
         while left > 1 {
-            let (goal, distance) = way.stop(left.saturating_sub(size), at.as_ref()).await?;
+            let floor = at.as_ref().map(oid).transpose()?;
+            let stop = way.stop(left.saturating_sub(size), floor).await;
+            let (goal, distance) = stop.map_err(|failure| sorted(&failure))?;
             let goal = Object::parse(&goal.to_string()).unwrap_or_else(|| tip.clone());
             let step = Command { old: at.clone(), new: Some(goal.clone()), ..command.clone() };
             if refused_at.as_ref() == Some(&goal) && size > 1 {
@@ -149,57 +148,4 @@ fn next_size(size: u32, took: std::time::Duration, left: std::time::Duration) ->
 
 fn oid(object: &Object) -> Result<Oid, Failure> {
     Oid::parse(object.as_str()).map_err(|error| Failure::refused("pushing", format!("{object} is no id: {error}")))
-}
-
-/// The history of one tip, by the distance from it.
-struct Way<'a> {
-    source: &'a Source,
-    tip: Oid,
-}
-
-impl Way<'_> {
-    /// The distance of about the oldest commit at which a step can end; 1 where there is none before the tip.
-    async fn length(&self, floor: Option<&Object>) -> Result<u32, Failure> {
-        if !self.source.gives_by_id() || !self.source.tells_depth() {
-            return Ok(1);
-        }
-        let (mut there, mut beyond) = (1, 2_u32);
-        while self.at(beyond, floor).await?.is_some() {
-            there = beyond;
-            beyond = beyond.saturating_mul(2);
-        }
-        while beyond - there > (there / EXACTLY).max(1) {
-            let middle = there + (beyond - there) / 2;
-            match self.at(middle, floor).await? {
-                Some(_) => there = middle,
-                None => beyond = middle,
-            }
-        }
-        Ok(there)
-    }
-
-    /// A commit of this distance or a smaller one, with its own: at last the tip.
-    async fn stop(&self, distance: u32, floor: Option<&Object>) -> Result<(Oid, u32), Failure> {
-        let mut distance = distance;
-        while distance > 1 {
-            if let Some(found) = self.at(distance, floor).await? {
-                return Ok((found, distance));
-            }
-            distance -= (distance / EXACTLY).max(1);
-        }
-        Ok((self.tip, 1))
-    }
-
-    /// A commit of this distance that builds upon what the target has, if there is one.
-    async fn at(&self, distance: u32, floor: Option<&Object>) -> Result<Option<Oid>, Failure> {
-        let Some(depth) = NonZeroU32::new(distance) else { return Ok(None) };
-        let found = self.source.commits_at(self.tip, depth).await.map_err(|failure| sorted(&failure))?;
-        let Some(floor) = floor.map(oid).transpose()? else { return Ok(found.first().copied()) };
-        for id in found.into_iter().filter(|id| *id != floor).take(MOST_ASKED) {
-            if self.source.reaches(id, floor).await.map_err(|failure| sorted(&failure))? {
-                return Ok(Some(id));
-            }
-        }
-        Ok(None)
-    }
 }

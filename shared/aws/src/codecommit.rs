@@ -81,8 +81,8 @@ pub struct ChangedPath {
 pub struct ChangedPaths {
     /// The paths, in no promised order.
     pub paths: Vec<ChangedPath>,
-    /// Whether there are more than were asked for.
-    pub has_more: bool,
+    /// Where the list goes on; `None` where this is its end.
+    pub next: Option<String>,
 }
 
 impl CodeCommit {
@@ -142,9 +142,10 @@ impl CodeCommit {
         }
     }
 
-    /// The paths that differ between two commits with what they are now, page by page until there are `most` of them.
+    /// The paths that differ between two commits with what they are now, page by page for as long as `goes_on` says so of the number of paths.
     ///
-    /// Without `before` every path of `after`'s tree. `None` where one of the commits is not in the repository.
+    /// Without `before` every path of `after`'s tree. `from` is where an earlier list of the same two commits goes on; where CodeCommit does not
+    /// know it any more, the list begins anew. `None` where one of the commits is not in the repository.
     ///
     /// # Errors
     /// As [`Failure`] sorts them.
@@ -153,11 +154,13 @@ impl CodeCommit {
         repository: &RepositoryName,
         before: Option<&CommitId>,
         after: &CommitId,
-        most: usize,
+        from: Option<String>,
+        goes_on: impl Fn(usize) -> bool,
     ) -> Result<Option<ChangedPaths>, Failure> {
         let mut changes = ChangedPaths::default();
-        let mut token = None;
+        let mut token = from;
         loop {
+            let was_given = token.is_some() && changes.paths.is_empty();
             let request = self
                 .client
                 .get_differences()
@@ -170,6 +173,13 @@ impl CodeCommit {
                 Ok(answer) => answer,
                 Err(error) if error.as_service_error().is_some_and(|e| e.is_commit_does_not_exist_exception()) => {
                     return Ok(None);
+                }
+                Err(error)
+                    if was_given
+                        && error.as_service_error().is_some_and(|e| e.is_invalid_continuation_token_exception()) =>
+                {
+                    token = None;
+                    continue;
                 }
                 Err(error) => return Err(sort(format!("codecommit:GetDifferences on {repository}"), error)),
             };
@@ -185,8 +195,8 @@ impl CodeCommit {
             if token.is_none() {
                 return Ok(Some(changes));
             }
-            if changes.paths.len() >= most {
-                changes.has_more = true;
+            if !goes_on(changes.paths.len()) {
+                changes.next = token;
                 return Ok(Some(changes));
             }
         }

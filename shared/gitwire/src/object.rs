@@ -71,6 +71,63 @@ impl Commit {
     }
 }
 
+/// A commit apart from its signature.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Signed {
+    /// Each signature in its head, as text; more than one is odd, none is the rule.
+    pub signatures: Vec<String>,
+    /// What was signed: the commit without them.
+    pub content: Vec<u8>,
+}
+
+impl Signed {
+    /// Takes a commit apart, as git does before it asks whether a signature is good (`parse_buffer_signed_by_header`): each field whose name
+    /// begins with `gpgsig` is left out of what was signed, and `gpgsig` itself is the signature over the SHA-1 form.
+    pub fn parse(bytes: &[u8]) -> Self {
+        let mut signed = Self { signatures: Vec::new(), content: Vec::with_capacity(bytes.len()) };
+        let mut field = Field::Other;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let end = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
+            let (line, behind) = rest.split_at(end);
+            if line == b"\n" {
+                // The message follows, whatever is in it.
+                signed.content.extend_from_slice(rest);
+                break;
+            }
+            let part = match line.strip_prefix(b" ") {
+                Some(more) => more,
+                None => {
+                    let value = line.strip_prefix(b"gpgsig ");
+                    field = match value {
+                        Some(_) => Field::Signature,
+                        None if line.starts_with(b"gpgsig") => Field::OtherSignature,
+                        None => Field::Other,
+                    };
+                    if field == Field::Signature {
+                        signed.signatures.push(String::new());
+                    }
+                    value.unwrap_or(line)
+                }
+            };
+            match (field, signed.signatures.last_mut()) {
+                (Field::Signature, Some(text)) => text.push_str(&String::from_utf8_lossy(part)),
+                (Field::Signature | Field::OtherSignature, _) => {}
+                (Field::Other, _) => signed.content.extend_from_slice(line),
+            }
+            rest = behind;
+        }
+        signed
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Field {
+    Signature,
+    OtherSignature,
+    Other,
+}
+
 /// The address between the last `<` and the `>` behind it.
 fn email(person: &[u8]) -> String {
     let Some(begin) = person.iter().rposition(|byte| *byte == b'<') else { return String::new() };
@@ -124,9 +181,24 @@ mod tests {
     }
 
     #[test]
+    fn what_was_signed_is_the_commit_without_its_signature() {
+        let head = "tree 1\nauthor A <a@example.com> 1 +0000\ncommitter C <c@example.com> 1 +0000\n";
+        let tail = "encoding UTF-8\n\nfeat: one\n\ngpgsig not this\n";
+        let text = format!("{head}gpgsig -----BEGIN\n abc\n \n -----END\ngpgsig-sha256 other\n more\n{tail}");
+        let signed = Signed::parse(text.as_bytes());
+        assert_eq!(signed.signatures, ["-----BEGIN\nabc\n\n-----END\n"]);
+        assert_eq!(String::from_utf8(signed.content).unwrap(), format!("{head}{tail}"));
+        let plain = format!("{head}{tail}");
+        let signed = Signed::parse(plain.as_bytes());
+        assert_eq!((signed.signatures.len(), signed.content.as_slice()), (0, plain.as_bytes()));
+        assert_eq!(Signed::parse(format!("{head}gpgsig a\ngpgsig b\n{tail}").as_bytes()).signatures, ["a\n", "b\n"]);
+    }
+
+    #[test]
     fn whatever_the_bytes_are_they_are_read() {
         for bytes in [&b""[..], b"\n", b"tree", b"parent x\n", b"author <", b"40000 a", b"100644 a\0short"] {
             Commit::parse(bytes);
+            Signed::parse(bytes);
             assert!(tree_entries(bytes).is_empty());
         }
     }

@@ -88,6 +88,14 @@ pub enum Unopened {
     /// It has more objects than may be looked at.
     #[error("the pack has {0} objects")]
     TooMany(usize),
+    /// There was no time for all of it.
+    #[error("the time was over after {done} of the pack's {objects} objects")]
+    Stopped {
+        /// So many objects were opened.
+        done: usize,
+        /// So many it has.
+        objects: usize,
+    },
     /// It cannot be read.
     #[error("the pack cannot be read")]
     Io(#[from] io::Error),
@@ -171,6 +179,14 @@ impl<S: ReadAt> OpenPack<S> {
     /// # Errors
     /// It is spoilt, or has too many objects.
     pub fn open(source: S, limits: Limits) -> Result<Self, Unopened> {
+        Self::open_while(source, limits, || true)
+    }
+
+    /// The same for as long as `goes_on` says so; it is asked before each object.
+    ///
+    /// # Errors
+    /// As [`OpenPack::open`]; or it said no.
+    pub fn open_while(source: S, limits: Limits, mut goes_on: impl FnMut() -> bool) -> Result<Self, Unopened> {
         let mut pack =
             Self { source, limits, entries: Vec::new(), by_id: HashMap::new(), unread: 0, kept: Kept::default() };
         let mut header = [0; 12];
@@ -185,7 +201,11 @@ impl<S: ReadAt> OpenPack<S> {
         let mut at = header.len() as u64;
         let mut places = HashMap::new();
         let mut waiting = Vec::new();
+        let stopped = |done: u32| Unopened::Stopped { done: done as usize, objects: count as usize };
         for number in 0..count {
+            if !goes_on() {
+                return Err(stopped(number));
+            }
             places.insert(at, number);
             let (entry, head) = pack.head(at, &places)?;
             pack.entries.push(entry);
@@ -204,6 +224,9 @@ impl<S: ReadAt> OpenPack<S> {
             let before = waiting.len();
             let mut still = Vec::new();
             for number in waiting {
+                if !goes_on() {
+                    return Err(stopped(number));
+                }
                 if !pack.enter_delta(number)? {
                     still.push(number);
                 }

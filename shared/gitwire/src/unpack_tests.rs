@@ -103,6 +103,19 @@ fn what_is_too_long_is_counted_and_not_held() {
 }
 
 #[test]
+fn a_pack_that_there_is_no_time_for_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let objects = repository(dir.path());
+    let bytes = git(dir.path(), &["pack-objects", "--stdout", "-q", "--delta-base-offset"], &objects);
+    let mut asked = 0;
+    let stopped = OpenPack::open_while(bytes, LIMITS, || {
+        asked += 1;
+        asked <= 30
+    });
+    assert!(matches!(stopped, Err(Unopened::Stopped { done: 30, objects: 81 })), "{stopped:?}");
+}
+
+#[test]
 fn a_spoilt_pack_is_an_error_and_never_a_panic() {
     let dir = tempfile::tempdir().unwrap();
     let objects = repository(dir.path());

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use signalbox_events::{Arn, RefName, Region, RepositoryName};
 
 use crate::names::{ArnPattern, FilePath, SecretName, TriggerName};
+use crate::signing::Signed;
 use crate::{ByteSize, Globs, Recipient, is_quarantined};
 
 /// What a pull request needs before it may be merged into some branches.
@@ -176,26 +177,6 @@ pub enum History {
     Any,
     /// No merge commits.
     Linear,
-}
-
-/// Whose signatures count.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Signed {
-    /// A signature must be there.
-    Anybody,
-    /// It must be made by one of these keys.
-    By(Vec<SigningKey>),
-}
-
-/// A public key that commits may be signed with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SigningKey {
-    /// A line as in `authorized_keys`.
-    Ssh(String),
-    /// An armoured OpenPGP public key block.
-    OpenPgp(String),
 }
 
 /// Rules for the files that arrive.

@@ -299,7 +299,7 @@ tables! {
         now("author", "regular expressions", Shape::Texts(ANY), "One must be found in the author's e-mail address.");
         now("committer", "regular expressions", Shape::Texts(ANY), "One must be found in the committer's e-mail address.");
         or("any", now("history", "any | linear", Shape::Word(names::HISTORY), "Whether merge commits may arrive."));
-        later("signed", "anybody, or public keys", Shape::Texts(form("", &["anybody"])), "Whose signatures count.");
+        now("signed", "anybody, or public keys", Shape::Texts(form("", &["anybody"])), "Whose signatures count.");
     }
     /// `files`
     FILES "files" "the rules for files" Together::Some => {

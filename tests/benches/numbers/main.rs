@@ -7,7 +7,6 @@
 //! counts are the ratios; a number that does not hold ends it with exit code 1.
 
 mod deciding;
-mod judging;
 mod measure;
 mod programs;
 mod report;
@@ -77,7 +76,6 @@ fn main() -> ExitCode {
 fn run(options: Options) -> anyhow::Result<Report> {
     let mut report = Report::default();
     deciding::measure(&mut report)?;
-    judging::measure(&mut report)?;
     if !options.only_deciding {
         let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
         runtime.block_on(functions(options, &mut report))?;

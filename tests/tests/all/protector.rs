@@ -2,7 +2,9 @@
 
 mod arrivals;
 mod contests;
+mod long;
 mod merges;
+mod signed;
 mod told;
 mod watched;
 pub(crate) mod world;

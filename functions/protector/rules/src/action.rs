@@ -9,6 +9,7 @@ use signalbox_events::{CommitId, EventId, RefName, RepositoryName};
 use crate::facts::{Object, Subject};
 use crate::journal::Move;
 use crate::news::News;
+use crate::rest::Rest;
 use crate::watch_facts::WatchMemory;
 
 /// One thing to do.
@@ -23,6 +24,14 @@ pub enum Action {
         made: Box<Move>,
         /// The tag object that was seen, with its commit.
         object: Option<(CommitId, Object)>,
+        /// What of it is still to be looked at.
+        #[serde(default)]
+        rest: Option<Box<Rest>>,
+    },
+    /// Have the rest of what came looked at. It is done in `observe`, too.
+    GoOn {
+        /// The ref.
+        subject: Subject,
     },
     /// Put the ref back.
     Restore(Box<Restore>),

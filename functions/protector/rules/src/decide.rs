@@ -13,6 +13,7 @@ use crate::judge::judge;
 use crate::needs::protections_of;
 use crate::news::news_of;
 use crate::pace::{is_contest, pause_after};
+use crate::rest::{go_on, is_of};
 use crate::watch::Weakening;
 
 /// For this long the event of a move that is missing may still come.
@@ -140,6 +141,18 @@ pub enum Reason {
         /// So often within the last hour.
         before: usize,
     },
+    /// It is long: it is not looked at to its end yet.
+    Unfinished {
+        /// So many commits were looked at.
+        commits: usize,
+        /// So many files.
+        files: usize,
+    },
+    /// It was long: it was looked at in parts.
+    InParts {
+        /// In so many looks.
+        looks: u32,
+    },
 }
 
 impl Decision {
@@ -194,15 +207,23 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
         }
         return decision;
     }
-    let mut open = Vec::new();
+    let before = facts.journal.rests.get(&made.id);
+    let (mut open, mut all) = (Vec::new(), Vec::new());
     let mut strictest = OnViolation::Report;
     let mut bypasses = false;
     for protection in &protections {
-        let violations = violations(facts, made, subject, protection);
+        let mut violations = violations(facts, made, subject, protection);
+        let earlier = before.iter().flat_map(|before| &before.found).filter(|it| is_of(it, protection));
+        for violation in earlier {
+            if !violations.contains(&violation.what) {
+                violations.push(violation.what.clone());
+            }
+        }
         let may = made.by.as_ref().filter(|by| protection.bypass.iter().any(|pattern| pattern.matches(by)));
         for what in violations {
             let violation = Violation { line: protection.line, name: protection.name.clone(), what };
             decision.reasons.push(Reason::Violated(violation.clone()));
+            all.push(violation.clone());
             match may {
                 Some(_) => bypasses = true,
                 None => {
@@ -234,7 +255,10 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
     } else {
         undo(facts, subject, made, &mut decision);
     }
-    if let Some(news) = news_of(facts, &decision) {
+    go_on(facts, (subject, made), all, &mut decision);
+    // What is still looked at is told when all of it was.
+    let goes_on = decision.actions.iter().any(|action| matches!(action, Action::GoOn { .. }));
+    if let Some(news) = news_of(facts, &decision).filter(|_| !goes_on) {
         decision.actions.push(Action::Tell(Box::new(news)));
     }
     decision
@@ -406,7 +430,7 @@ fn remember(facts: &Facts, subject: &Subject, made: &Move, judged: Judged, decis
         _ => None,
     };
     let made = Box::new(Move { judged, ..made.clone() });
-    decision.actions.push(Action::Remember { subject: subject.clone(), made, object });
+    decision.actions.push(Action::Remember { subject: subject.clone(), made, object, rest: None });
 }
 
 /// Whether the journal has this move of ours already, from when it was made.

@@ -8,6 +8,7 @@ use signalbox_events::{CommitId, PullRequestId, RefName, Region, RepositoryName}
 
 use crate::journal::{Journal, Move};
 use crate::range::Range;
+use crate::rest::Rest;
 
 /// The id of a git object: 40 or 64 hex digits. Not a commit's: a ref may point to an annotated tag.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -122,6 +123,9 @@ pub struct Arrival {
     pub merged: Merged,
     /// The commits and files that it brings; `None` where nobody wanted to know.
     pub range: Option<Range>,
+    /// What of it is still to be looked at; `None` where this look came to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<Rest>,
 }
 
 /// Whether what was there is still in what is there now.

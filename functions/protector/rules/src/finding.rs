@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use signalbox_events::CommitId;
 
 use crate::secrets::SecretKind;
+use crate::signature::Unsigned;
 
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +49,8 @@ pub enum Fault {
     },
     /// A merge commit, where the history must be linear.
     Merge,
+    /// It must be signed, and is not, or not as it must be.
+    Signature(Unsigned),
     /// The file must not be here.
     ForbiddenPath {
         /// The pattern.
@@ -102,6 +105,7 @@ impl Fault {
             Self::Author { .. } => "commits.author",
             Self::Committer { .. } => "commits.committer",
             Self::Merge => "commits.history",
+            Self::Signature(_) => "commits.signed",
             Self::ForbiddenPath { .. } => "files.forbid",
             Self::TooLarge { .. } => "files.max_size",
             Self::Binary => "files.reject binary",
@@ -126,6 +130,7 @@ impl Fault {
             Self::Committer { .. } => {
                 "set the address (git config user.email) and commit again: git rebase --force-rebase onto the branch"
             }
+            Self::Signature(unsigned) => unsigned.repair(),
             Self::Merge => "put your commits on top of the branch instead: git pull --rebase",
             Self::ForbiddenPath { .. } | Self::TooLarge { .. } | Self::Binary => {
                 "take it out of each commit that has it: git rm --cached, then git commit --amend, or git rebase -i"
@@ -155,6 +160,7 @@ impl fmt::Display for Fault {
             Self::Committer { email, patterns } => {
                 write!(f, "the committer's address {email:?} matches none of {}", quoted(patterns))
             }
+            Self::Signature(unsigned) => unsigned.fmt(f),
             Self::Merge => f.write_str("it is a merge commit, and the history must be linear"),
             Self::ForbiddenPath { pattern } => write!(f, "files like {pattern:?} are forbidden"),
             Self::TooLarge { size, most } => write!(f, "it has {size} bytes, and at most {most} are allowed"),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use signalbox_events::{Arn, CommitId, EventId, RefName, RepositoryName};
 
 use crate::facts::Object;
+use crate::rest::Rest;
 
 /// At most this many moves of a ref are remembered.
 const REMEMBERED: usize = 100;
@@ -26,6 +27,9 @@ pub struct Journal {
     /// Which branches keep what Signalbox undid, by the ids of its moves.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub kept: BTreeMap<EventId, RefName>,
+    /// What of long pushes is still to be looked at, by the move.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rests: BTreeMap<EventId, Rest>,
 }
 
 /// One move of a ref.
@@ -101,6 +105,18 @@ impl Journal {
         }
         let surplus = next.moves.len().saturating_sub(REMEMBERED);
         next.moves.drain(..surplus);
+        next
+    }
+
+    /// The journal with what of a move is still to be looked at; nothing for one that was looked at to its end.
+    #[must_use]
+    pub fn with_rest(&self, id: &EventId, rest: Option<&Rest>) -> Self {
+        let mut next = self.clone();
+        match rest {
+            Some(rest) => next.rests.insert(id.clone(), rest.clone()),
+            None => next.rests.remove(id),
+        };
+        next.rests.retain(|id, _| next.moves.iter().any(|made| made.id == *id));
         next
     }
 

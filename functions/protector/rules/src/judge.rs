@@ -5,6 +5,7 @@ use signalbox_policy::{CommitRules, FileRules, History, Pattern, Rejected};
 use crate::finding::{Fault, Finding};
 use crate::paths::is_escaping;
 use crate::range::{CommitFacts, FileFacts, FileKind, Form, Range};
+use crate::signature::Allowed;
 
 /// Of one range at most this many findings are kept: whoever mends a hundred looks again anyway.
 pub const MOST_FINDINGS: usize = 200;
@@ -15,11 +16,14 @@ pub const MOST_FINDINGS: usize = 200;
 pub fn judge(range: &Range, commits: Option<&CommitRules>, files: Option<&FileRules>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(rules) = commits {
+        let allowed = rules.signed.as_ref().map(Allowed::of);
         for commit in &range.commits {
             if findings.len() >= MOST_FINDINGS {
                 break;
             }
             judge_commit(commit, rules, &mut findings);
+            let fault = allowed.as_ref().and_then(|allowed| allowed.fault(commit)).map(Fault::Signature);
+            findings.extend(fault.map(|fault| Finding { commit: Some(commit.id.clone()), path: None, fault }));
         }
     }
     if let Some(rules) = files {

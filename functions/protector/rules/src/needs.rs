@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use signalbox_events::{Detail, Event, RefKind, RefName, RepositoryName};
-use signalbox_policy::{Forbidden, Pattern, Policy, Protection, Rejected};
+use signalbox_policy::{Forbidden, Pattern, Policy, Protection, Rejected, Signed, SigningKey};
 
 use crate::facts::{Origin, Subject};
 use crate::journal::{Judged, Move};
@@ -23,6 +23,9 @@ pub struct Needs {
     /// Patterns for texts that look like credentials and are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_secrets: Vec<Pattern>,
+    /// The keys that signatures are checked with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signing_keys: Vec<SigningKey>,
 }
 
 /// One thing that is wanted of a move.
@@ -35,6 +38,8 @@ pub enum Want {
     PullRequest,
     /// The commits that arrive.
     Commits,
+    /// Their signatures.
+    Signatures,
     /// The paths that arrive, with their kinds.
     Paths,
     /// What is in the files, how long they are, and what lies beside them.
@@ -91,6 +96,7 @@ pub fn needs(event: &Event, policy: &Policy) -> Needs {
             made: None,
             wants: BTreeSet::new(),
             allowed_secrets: Vec::new(),
+            signing_keys: Vec::new(),
         },
     }
 }
@@ -99,14 +105,18 @@ pub fn needs(event: &Event, policy: &Policy) -> Needs {
 pub fn needs_of(subject: Subject, origin: Origin, made: Move, policy: &Policy) -> Needs {
     let protections = protections_of(policy, &subject);
     let mut wants = BTreeSet::new();
-    let mut allowed_secrets = Vec::new();
+    let (mut allowed_secrets, mut signing_keys) = (Vec::new(), Vec::new());
     for protection in &protections {
         wants.extend(wants_of(protection, &made, &subject.reference));
         let files = protection.files.iter().flat_map(|files| &files.allow_secrets);
         allowed_secrets.extend(files.cloned());
+        let signed = protection.commits.as_ref().and_then(|commits| commits.signed.as_ref());
+        if let Some(Signed::By(keys)) = signed {
+            signing_keys.extend(keys.iter().filter(|key| matches!(key, SigningKey::OpenPgp(_))).cloned());
+        }
     }
     let subject = (!protections.is_empty()).then_some(subject);
-    Needs { subject, origin, made: Some(made), wants, allowed_secrets }
+    Needs { subject, origin, made: Some(made), wants, allowed_secrets, signing_keys }
 }
 
 fn wants_of(protection: &Protection, made: &Move, name: &RefName) -> BTreeSet<Want> {
@@ -127,8 +137,11 @@ fn wants_of(protection: &Protection, made: &Move, name: &RefName) -> BTreeSet<Wa
             wants.insert(Want::PullRequest);
         }
     }
-    if protection.commits.is_some() {
+    if let Some(commits) = &protection.commits {
         wants.insert(Want::Commits);
+        if commits.signed.is_some() {
+            wants.insert(Want::Signatures);
+        }
     }
     if let Some(files) = &protection.files {
         wants.insert(Want::Paths);

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use signalbox_events::CommitId;
 
 use crate::secrets::SecretHit;
+use crate::signature::Signature;
 
 /// A report keeps at most this many commits and files of a range.
 const REPORTED: usize = 500;
@@ -36,6 +37,9 @@ pub struct CommitFacts {
     pub author: String,
     /// The committer's e-mail address: claimed, not proven.
     pub committer: String,
+    /// Its signature.
+    #[serde(default, skip_serializing_if = "Signature::is_not_read")]
+    pub signature: Signature,
 }
 
 /// A file that arrives.
@@ -104,13 +108,13 @@ impl Range {
     /// The range as a report keeps it: of long ones the beginning.
     #[must_use]
     pub fn for_report(&self) -> Self {
-        let mut range = self.clone();
         let beyond = |count: usize| count.saturating_sub(REPORTED);
-        range.left_out = beyond(range.commits.len()) + beyond(range.files.len());
-        range.commits.truncate(REPORTED);
-        range.files.truncate(REPORTED);
-        range.unread.truncate(REPORTED);
-        range
+        Self {
+            commits: self.commits.iter().take(REPORTED).cloned().collect(),
+            files: self.files.iter().take(REPORTED).cloned().collect(),
+            unread: self.unread.iter().take(REPORTED).cloned().collect(),
+            left_out: beyond(self.commits.len()) + beyond(self.files.len()),
+        }
     }
 }
 

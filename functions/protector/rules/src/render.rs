@@ -46,6 +46,10 @@ pub fn render_reason(reason: &Reason) -> String {
         ),
         Reason::PutBack { before: 0 } => "it is put back".to_owned(),
         Reason::PutBack { before } => format!("it is put back, as {before} times within the last hour"),
+        Reason::Unfinished { commits, files } => format!(
+            "it is long: {commits} commits and {files} files of it were looked at so far, and the rest is looked at next"
+        ),
+        Reason::InParts { looks } => format!("it was looked at in {looks} parts"),
     }
 }
 
@@ -91,6 +95,7 @@ pub fn render_action(action: &Action) -> String {
         Action::Settle { subject, .. } => format!("note that {} is where it belongs", render_subject(subject)),
         Action::Tell(news) => render_telling(news),
         Action::ComeAgain { subject, .. } => format!("look at {} again", render_subject(subject)),
+        Action::GoOn { subject } => format!("look at the rest of what came to {}", render_subject(subject)),
     }
 }
 

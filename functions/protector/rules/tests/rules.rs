@@ -282,6 +282,7 @@ fn range() -> Range {
             message: "feat: one".to_owned(),
             author: "dev@example.com".to_owned(),
             committer: "dev@example.com".to_owned(),
+            signature: Signature::NotRead,
         }],
         ..Range::default()
     }
@@ -458,6 +459,89 @@ fn only_what_a_protection_asks_is_gathered() {
     assert_eq!(wants("{ refs: [\"refs/tags/*\"], forbid: [update] }", "refs/tags/v1", '-', 'a'), [Want::Tip]);
 }
 
+/// The facts of one look at a long push: what was found before, what is left.
+fn long(message: &str, before: Option<Rest>, left: Option<Rest>) -> Facts {
+    let mut facts = facts('a', 'b');
+    let mut range = range();
+    range.commits[0].message = message.to_owned();
+    facts.arrival.range = Some(range);
+    facts.arrival.rest = left;
+    if let Some(before) = before {
+        let made = facts.made.clone().unwrap();
+        facts.journal = Journal::default().with(&made).with_rest(&made.id, Some(&before));
+    }
+    facts
+}
+
+fn rest_of(decision: &Decision) -> Option<&Rest> {
+    decision.actions.iter().find_map(|action| match action {
+        Action::Remember { rest, .. } => rest.as_deref(),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_long_push_is_judged_part_by_part_and_ends_with_all_that_was_found() {
+    let rules = policy("{ refs: [main], on_violation: report, commits: { message: feat } }");
+    let left = Rest { looks: 1, commits: 1, ..Rest::default() };
+    let first = decide(&long("wip", None, Some(left.clone())), &rules);
+    assert_eq!((first.verdict, first.is_complete()), (Verdict::Reported, true));
+    assert!(matches!(first.actions.last(), Some(Action::GoOn { .. })), "{first:?}");
+    assert!(said(&first).contains("1 commits and 0 files of it were looked at so far"), "{}", said(&first));
+    let before = rest_of(&first).unwrap().clone();
+    assert_eq!(before.found.len(), 1);
+
+    let again = Rest { looks: 2, commits: 2, ..Rest::default() };
+    let second = decide(&long("feat", Some(before), Some(again)), &rules);
+    let before = rest_of(&second).unwrap().clone();
+    assert_eq!(before.found.len(), 1, "what was found is not forgotten");
+
+    let last = decide(&long("feat", Some(before), None), &rules);
+    assert_eq!((last.verdict, last.violations().count(), rest_of(&last)), (Verdict::Reported, 1, None));
+    assert!(said(&last).contains("it was looked at in 3 parts"), "{}", said(&last));
+    assert!(!last.actions.iter().any(|action| matches!(action, Action::GoOn { .. })));
+}
+
+#[test]
+fn what_a_later_part_finds_is_undone_and_nothing_more_is_looked_at() {
+    let rules = policy("{ refs: [main], commits: { message: feat } }");
+    let before = Rest { looks: 1, ..Rest::default() };
+    let decision = decide(&long("wip", Some(before), Some(Rest { looks: 2, ..Rest::default() })), &rules);
+    assert_eq!((restore(&decision).unwrap().to_commit.clone(), rest_of(&decision)), (place('a'), None));
+    assert!(!decision.actions.iter().any(|action| matches!(action, Action::GoOn { .. })));
+    // What an earlier part found of a protection that is gone counts no more.
+    let found = decision.violations().next().unwrap().clone();
+    let before = Rest { looks: 1, found: vec![Violation { line: 99, ..found }], ..Rest::default() };
+    assert_eq!(decide(&long("feat", Some(before), None), &rules).verdict, Verdict::Allowed);
+}
+
+#[test]
+fn a_bypass_lets_a_part_through_and_the_rest_is_looked_at_all_the_same() {
+    let rules =
+        policy("{ refs: [main], commits: { message: feat }, bypass: [\"arn:aws:iam::111122223333:user/dev*\"] }");
+    let decision = decide(&long("wip", None, Some(Rest { looks: 1, ..Rest::default() })), &rules);
+    assert_eq!(decision.verdict, Verdict::Bypassed);
+    assert!(rest_of(&decision).is_some() && matches!(decision.actions.last(), Some(Action::GoOn { .. })));
+}
+
+#[test]
+fn no_expression_explodes_whatever_the_message_is() {
+    // What takes other engines longer than the world will stand.
+    let rules = "commits: { message: \"^(a|a?)+$\", forbid_message: [\"(x+x+)+y\", \"^(([a-z])+.)+[A-Z]([a-z])+$\"] }";
+    let mut range = range();
+    range.commits[0].message = format!("{}{}", "a".repeat(20_000), "x".repeat(40_000));
+    assert_eq!(faults(rules, &range).len(), 1);
+}
+
+#[test]
+fn signatures_are_wanted_with_the_keys_of_every_protection() {
+    let both = "{ refs: [main], commits: { signed: anybody } }\n      - { refs: [\"**\"], commits: { message: feat } }";
+    let needs = needs_of(subject("refs/heads/main"), Origin::Event, moved(1, 'a', 'b', Judged::Good), &policy(both));
+    assert!(needs.wants.contains(&Want::Signatures) && needs.signing_keys.is_empty());
+    let needs = needs_of(subject("refs/heads/other"), Origin::Event, moved(1, 'a', 'b', Judged::Good), &policy(both));
+    assert!(!needs.wants.contains(&Want::Signatures));
+}
+
 /// A world of one ref: moves are made, events of them come in any order, and what is decided is done.
 struct World {
     tip: char,
@@ -500,7 +584,7 @@ impl World {
                     self.journal = self.journal.settled(&restore.undoes).with(&ours);
                 }
                 Action::ComeAgain { .. } => self.waiting.push(made.clone()),
-                Action::Tell(_) => {}
+                Action::GoOn { .. } | Action::Tell(_) => {}
                 Action::SetDefaultBranch { .. } | Action::See { .. } => panic!("no move asks for that"),
             }
         }

@@ -28,6 +28,8 @@ pub struct MergedPullRequest {
     pub into: String,
     /// What the merge came to: the merge commit, or the tip of the source for a fast-forward.
     pub commit: CommitId,
+    /// Whether CodeCommit made that commit.
+    pub is_made: bool,
 }
 
 /// A pull request as it stands.
@@ -198,10 +200,12 @@ impl CodeCommit {
         let Some(target) = ours else { return Ok(None) };
         let Some(merge) = target.merge_metadata.filter(|merge| merge.is_merged) else { return Ok(None) };
         // A fast-forward makes no commit of its own.
-        let commit = merge.merge_commit_id.filter(|id| !id.is_empty()).or(target.source_commit);
+        let made = merge.merge_commit_id.filter(|id| !id.is_empty());
+        let is_made = made.is_some() && made != target.source_commit;
+        let commit = made.or(target.source_commit);
         let (Some(commit), Some(into)) = (commit, target.destination_reference) else { return Ok(None) };
         let into = if into.starts_with("refs/") { into } else { format!("refs/heads/{into}") };
-        Ok(Some(MergedPullRequest { id: id.clone(), into, commit: commit_id(&reading(id), commit)? }))
+        Ok(Some(MergedPullRequest { id: id.clone(), into, commit: commit_id(&reading(id), commit)?, is_made }))
     }
 
     /// A comment; `None` where there is none any more.

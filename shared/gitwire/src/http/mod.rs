@@ -19,6 +19,7 @@ mod pack_stream;
 mod source;
 mod target;
 mod url;
+mod way;
 
 pub use authorization::{Authorization, InvalidAuthorization};
 pub use client::{Client, NoCertificates, Patience, Remote};
@@ -27,3 +28,4 @@ pub use pack_stream::{Meter, PackStream};
 pub use source::Source;
 pub use target::{Pushed, Target};
 pub use url::{InvalidUrl, RemoteUrl};
+pub use way::Way;

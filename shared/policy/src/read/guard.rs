@@ -10,6 +10,7 @@ use crate::keys::{self, MOST_REVIEWERS};
 use crate::names::{ArnPattern, FilePath, SecretName, TriggerName};
 use crate::problem::ProblemKind;
 use crate::refer::Reference;
+use crate::signing::{Signed, parse_signing_keys};
 use crate::words;
 use crate::yaml::Value;
 use crate::{ByteSize, Globs, QUARANTINE};
@@ -172,20 +173,10 @@ impl Reader {
         }
         let mut keys = Vec::new();
         for (item, text) in self.texts(place, "anybody, or a list of public keys") {
-            let key = text.trim();
-            let words = key.split_whitespace().count();
-            if ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"].iter().any(|kind| key.starts_with(kind)) && words >= 2 {
-                keys.push(SigningKey::Ssh(key.to_owned()));
-            } else if key.starts_with("-----BEGIN PGP PUBLIC KEY BLOCK-----")
-                && key.ends_with("-----END PGP PUBLIC KEY BLOCK-----")
-            {
-                keys.push(SigningKey::OpenPgp(key.to_owned()));
-            } else if key.contains("PRIVATE KEY") {
-                // The text itself must not be repeated in a message.
-                self.invalid(&item, "this is a private key", Some("treat it as compromised, and write the public key"));
-            } else {
-                let message = "this is neither an SSH public key nor an armoured OpenPGP public key block";
-                self.invalid(&item, message, Some("write the line of a .pub file, or the word anybody"));
+            match parse_signing_keys(text) {
+                Ok(found) => keys.extend(found),
+                // The text itself is not repeated: it may be a private key.
+                Err(fault) => self.invalid(&item, fault.message, Some(fault.hint)),
             }
         }
         (!keys.is_empty()).then_some(Signed::By(keys))

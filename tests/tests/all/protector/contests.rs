@@ -127,3 +127,40 @@ async fn another_guard_is_answered_three_times_and_then_a_person_is_asked() {
     assert_eq!((&said["detail"]["state"], &said["detail"]["ref"]), (&"CONTESTED".into(), &"refs/heads/main".into()));
     assert_eq!(world.tip("refs/heads/main"), theirs);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_commit_that_is_gone_is_told_and_nothing_is_guessed() {
+    let (mut world, _good) = begun().await;
+    let prune = |world: &World| {
+        for arguments in [&["reflog", "expire", "--expire=now", "--all"][..], &["gc", "--quiet", "--prune=now"]] {
+            let dir = world.here();
+            let mut all = vec!["--git-dir", dir.to_str().unwrap()];
+            all.extend(arguments);
+            world.git(&all);
+        }
+    };
+    world.git(&["commit", "--quiet", "--amend", "-m", "forced"]);
+    let forced = world.git(&["rev-parse", "HEAD"]);
+    world.push("+main");
+    prune(&world);
+    let event = world.event("refs/heads/main").await;
+    let Handled::Refused(report) = world.handle(&event).await.unwrap() else { panic!("not told") };
+    assert!(
+        report.reasons.join(" ").contains("cannot be read any more; if it was to stay, push it again"),
+        "{report:?}"
+    );
+    assert_eq!(world.tip("refs/heads/main"), forced);
+
+    // What must be put back and cannot be.
+    world.git(&["switch", "--quiet", "--orphan", "other"]);
+    world.commit("elsewhere", &[("c", b"1")]);
+    world.push("other:refs/heads/release/1");
+    let event = world.event("refs/heads/release/1").await;
+    assert_eq!(world.reported(&event).await.verdict, "allowed");
+    world.push(":refs/heads/release/1");
+    prune(&world);
+    let event = world.event("refs/heads/release/1").await;
+    let Handled::Refused(report) = world.handle(&event).await.unwrap() else { panic!("not told") };
+    assert!(report.actions.join(" ").contains("CodeCommit does not take it"), "{report:?}");
+    assert_eq!(world.tip("refs/heads/release/1"), "");
+}

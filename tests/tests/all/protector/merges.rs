@@ -23,7 +23,8 @@ async fn asked(world: &mut World, branch: &str) -> (String, String) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_a_pull_request_brought_stays_where_direct_pushes_are_forbidden() {
-    let mut world = World::new("{ refs: [main], forbid: [direct-push] }").await;
+    let rules = "forbid: [direct-push, force-push], commits: { forbid_message: wip }, files: { forbid: [\"*.pem\"] }";
+    let mut world = World::new(&format!("{{ refs: [main], {rules} }}")).await;
     let first = world.commit("one", &[("a", b"1")]);
     world.push("main");
     assert_eq!(world.next().await.verdict, "allowed", "somebody has to begin");
@@ -32,8 +33,16 @@ async fn only_what_a_pull_request_brought_stays_where_direct_pushes_are_forbidde
     for (branch, operation) in [("squash", "MergePullRequestBySquash"), ("forward", "MergePullRequestByFastForward")] {
         let (id, commit) = asked(&mut world, branch).await;
         call(&world, operation, json!({ "pullRequestId": id, "repositoryName": "demo" })).await;
-        let report = world.next().await;
+        let event = world.event("refs/heads/main").await;
+        let mut watched = world.ground.cloud().world.watch_calls();
+        let report = world.reported(&event).await;
         assert_eq!(report.verdict, "allowed", "{branch}: {report:?}");
+        let mut calls = Vec::new();
+        while let Ok(called) = watched.try_recv() {
+            calls.extend(Some(called.operation).filter(|_| called.service == "codecommit"));
+        }
+        calls.sort();
+        assert_eq!(calls, ["GetDifferences", "GetPullRequest", "ListPullRequests"], "{branch}");
         let tip = world.tip("refs/heads/main");
         assert_eq!(tip == commit, branch == "forward");
         world.git(&["fetch", "--quiet", "origin", "main"]);

@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use signalbox_events::{CommitId, EventId, RefName, Region, RepositoryName};
 use signalbox_policy::parse_policy;
 use signalbox_protector_rules::{
-    Ancestry, CommitFacts, Content, Facts, FileFacts, FileKind, Form, Judged, Move, Origin, Range, Subject, Verdict,
-    decide,
+    Ancestry, CommitFacts, Content, Facts, FileFacts, FileKind, Form, Judged, Move, Origin, Range, Signature, Subject,
+    Verdict, decide,
 };
 
-use crate::measure::median;
+use crate::median;
 use crate::report::Report;
 
 const COMMITS: usize = 1_000;
@@ -39,6 +39,7 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
             message: format!("feat: step {number}\n\n{}", "What was done, and why it was done so. ".repeat(20)),
             author: "developer@example.com".to_owned(),
             committer: "developer@example.com".to_owned(),
+            signature: Signature::NotRead,
         });
         range.files.push(FileFacts {
             commit: id(number)?,
@@ -73,7 +74,7 @@ pub(crate) fn measure(report: &mut Report) -> anyhow::Result<()> {
         anyhow::ensure!(decision.verdict == Verdict::Allowed, "the decision is {:?}", decision.reasons.first());
     }
     let deciding = median(deciding);
-    println!("deciding on a push of {COMMITS} commits against {RULES} rules and more: {deciding:.2} ms");
-    report.at_most("protector: deciding on 1,000 commits against 20 rules, ms", deciding, 100.0);
+    report.line(format!("deciding on a push of {COMMITS} commits against {RULES} rules and more: {deciding:.2} ms"));
+    report.at_most("deciding on 1,000 commits against 20 rules, ms", deciding, 100.0);
     Ok(())
 }
