@@ -6,6 +6,8 @@
 mod config;
 mod failure;
 
+#[cfg(feature = "codecommit")]
+mod approvals;
 #[cfg(feature = "cloudformation")]
 mod cloudformation;
 #[cfg(feature = "codebuild")]
@@ -35,6 +37,8 @@ mod sqs;
 #[cfg(feature = "sts")]
 mod sts;
 
+#[cfg(feature = "codecommit")]
+pub use approvals::*;
 #[cfg(feature = "cloudformation")]
 pub use cloudformation::{DeletedStack, StackDescription, StackResource, Stacks};
 #[cfg(feature = "codebuild")]

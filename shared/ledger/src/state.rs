@@ -55,6 +55,20 @@ impl State {
         self.bucket.put_new(key, encode(key, value)?).await
     }
 
+    /// Writes a value over the one that was read with this entity tag, or where none was; not where somebody was faster.
+    ///
+    /// For whoever decided on what was read: what it decides again on may be something else.
+    ///
+    /// # Errors
+    /// As S3 fails.
+    pub async fn replace<T: Serialize>(&self, key: &str, etag: Option<&str>, value: &T) -> Result<Put, Failure> {
+        let bytes = encode(key, value)?;
+        match etag {
+            Some(etag) => self.bucket.put_over(key, bytes, etag).await,
+            None => self.bucket.put_new(key, bytes).await,
+        }
+    }
+
     /// Changes a value by compare-and-swap: reads, changes, writes, and begins again where somebody was faster.
     ///
     /// `change` gets the value or `None`, and returns the new one; it may run several times.
