@@ -295,6 +295,7 @@ impl Cloud {
         let eventbridge = Arc::new(EventBridge::open(world, &sqs)?);
         eventbridge.delivers_to(&sns, &logs);
         let codecommit = Arc::new(CodeCommit::open(world, &eventbridge)?);
+        codecommit.triggers_call(&sns);
         let codebuild = Arc::new(CodeBuild::open(world, keys, &eventbridge, &logs)?);
         let cloudformation = Arc::new(CloudFormation::open(world)?);
         let (world, keys, s3) = (Arc::clone(world), Arc::clone(keys), Arc::new(s3));

@@ -51,6 +51,34 @@ refused DefaultBranchCannotBeDeletedException DeleteBranch aws codecommit delete
 cc update-default-branch --repository-name tools --default-branch-name feature
 text main codecommit delete-branch --repository-name tools --branch-name main --query deletedBranch.branchName
 
+# Triggers, and a topic that hears of a push.
+topic=$(aws sns create-topic --name pushes --query TopicArn --output text)
+aws sqs create-queue --queue-name pushed >/dev/null
+queue=$(aws sqs get-queue-url --queue-name pushed --query QueueUrl --output text)
+arn=arn:aws:sqs:eu-west-1:$ACCOUNT:pushed
+aws sqs set-queue-attributes --queue-url "$queue" --attributes "$(printf '{"Policy":"{\\"Version\\":\\"2012-10-17\\",\\"Statement\\":[{\\"Effect\\":\\"Allow\\",\\"Principal\\":{\\"Service\\":\\"sns.amazonaws.com\\"},\\"Action\\":\\"sqs:SendMessage\\",\\"Resource\\":\\"%s\\"}]}"}' "$arn")"
+sub=$(aws sns subscribe --topic-arn "$topic" --protocol sqs --notification-endpoint "$arn" --return-subscription-arn \
+    --attributes RawMessageDelivery=true --query SubscriptionArn --output text)
+triggers="name=pushes,destinationArn=$topic,customData=here,branches=feature,events=updateReference"
+text pushes codecommit test-repository-triggers --repository-name tools --triggers "$triggers" --query successfulExecutions
+cc put-repository-triggers --repository-name tools --triggers "$triggers" --query configurationId --output text >/dev/null
+text "pushes $topic updateReference" codecommit get-repository-triggers --repository-name tools \
+    --query 'triggers[0].[name,destinationArn,events[0]]'
+refused InvalidRepositoryTriggerEventsException PutRepositoryTriggers aws codecommit put-repository-triggers \
+    --repository-name tools --triggers "name=x,destinationArn=$topic,branches=feature,events=all,updateReference"
+cc put-file --repository-name tools --branch-name feature --file-path pushed --file-content yes \
+    --parent-commit-id "$first" >/dev/null
+heard=
+for _ in 1 2 3 4 5; do
+    heard="$heard $(aws sqs receive-message --queue-url "$queue" --wait-time-seconds 2 --max-number-of-messages 10 --query 'Messages[].Body' --output text)"
+    case $heard in *TriggerEventTest*ReferenceChange* | *ReferenceChange*TriggerEventTest*) break ;; esac
+done
+case $heard in *TriggerEventTest*ReferenceChange* | *ReferenceChange*TriggerEventTest*) ;; *) fail "the topic heard: $heard" ;; esac
+cc put-repository-triggers --repository-name tools --triggers '[]' >/dev/null
+aws sns unsubscribe --subscription-arn "$sub"
+aws sns delete-topic --topic-arn "$topic"
+aws sqs delete-queue --queue-url "$queue"
+
 # Names, pages, the end.
 cc update-repository-name --old-name tools --new-name tools-2
 for name in tools-0 tools-1; do cc create-repository --repository-name "$name" >/dev/null; done

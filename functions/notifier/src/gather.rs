@@ -25,6 +25,8 @@ pub(crate) async fn gather(
     let mut facts = Facts::before_gathering(event);
     if let Some(key) = &needs.copy {
         facts.copy = function.state.read::<CopyTold>(key).await?.map(|kept| kept.value);
+    }
+    if matches!(event.detail, Detail::ReplicaState(_) | Detail::ProtectionState(_)) {
         let about = event.envelope.resources.first().filter(|_| function.surroundings == Surroundings::Aws);
         facts.console = about.and_then(|arn| Console::of(arn, &event.envelope.region, &event.envelope.account));
     }

@@ -1,6 +1,6 @@
 //! The notifier function: mail that a person can read.
 //!
-//! In this version: the results of CodeBuild builds, with their history, and copies that cannot be made equal.
+//! In this version: the results of CodeBuild builds, with their history, copies that cannot be made equal, and protections.
 
 mod apply;
 mod gather;

@@ -1,13 +1,16 @@
 //! Does what was decided, and chooses nothing.
 
+use std::sync::{Mutex, PoisonError};
+
 use jiff::Timestamp;
 use signalbox_aws::Failure;
-use signalbox_events::{CommitId, EventId};
+use signalbox_events::{CommitId, EventId, Protected, RepositoryName};
 use signalbox_gitwire::http::Target;
 use signalbox_gitwire::{Change, Command, Oid, Outcome, RefName, Together};
 use signalbox_glue::{Apply, Came, Invocation, Measure, Order, Step, Twice, measure};
+use signalbox_ledger::Outcome as Ending;
 use signalbox_protector_rules::{
-    Action, Journal, Judged, Move, Object, Restore, Subject, Tip, render_action, render_rescue,
+    Action, Journal, Judged, Move, Object, Restore, Subject, Tip, WatchMemory, render_action, render_rescue,
 };
 
 use crate::Protector;
@@ -28,19 +31,45 @@ const RACE_WORDS: &[&str] = &[
 pub(crate) struct Carrier<'a> {
     pub(crate) function: &'a Protector,
     pub(crate) event: &'a EventId,
+    /// Why the ref could not be put back, once that was refused.
+    refused: Mutex<Option<String>>,
 }
+
+impl<'a> Carrier<'a> {
+    /// What is done for this event.
+    pub(crate) fn new(function: &'a Protector, event: &'a EventId) -> Self {
+        Self { function, event, refused: Mutex::default() }
+    }
+}
+
+/// How the key of a ref's way back begins.
+const RESTORE: &str = "restore ";
 
 impl Apply<Action> for Carrier<'_> {
     fn step(&self, action: &Action) -> Step {
         let key = match action {
             Action::Restore(restore) => {
                 let id = |object: &Option<Object>| object.as_ref().map_or("-", Object::as_str).to_owned();
-                Some(format!("restore {} {} {}", restore.subject.reference, id(&restore.from), id(&restore.to)))
+                Some(format!("{RESTORE}{} {} {}", restore.subject.reference, id(&restore.from), id(&restore.to)))
             }
-            Action::Remember { .. } | Action::Settle { .. } | Action::ComeAgain { .. } => None,
+            Action::SetDefaultBranch { from, to, .. } => Some(default_branch_key(from.as_deref(), to)),
+            Action::Tell(news) if news.about == Protected::Ref => Some("tell".to_owned()),
+            Action::Tell(news) => Some(format!("tell {}", news.about)),
+            Action::Remember { .. } | Action::Settle { .. } | Action::ComeAgain { .. } | Action::See { .. } => None,
         };
-        // Every command names what it replaces: a second try finds the ref elsewhere.
-        Step { key, told: render_action(action), order: Order::Free, twice: Twice::Harmless }
+        let order = match action {
+            // It tells how the others went, and what was not told is not remembered.
+            Action::Tell(_) | Action::See { .. } => Order::AfterOthers,
+            _ => Order::Free,
+        };
+        // Every command names what it replaces: a second try finds the ref elsewhere. What is told twice has the same id.
+        Step { key, told: render_action(action), order, twice: Twice::Harmless }
+    }
+
+    fn hear(&self, key: &str, outcome: &Ending) {
+        if let (true, Ending::Refused(why)) = (key.starts_with(RESTORE), outcome) {
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.clone());
+        }
     }
 
     async fn apply(&self, action: &Action, _attempts: u32, _invocation: Invocation) -> Result<Came, Failure> {
@@ -58,6 +87,27 @@ impl Apply<Action> for Carrier<'_> {
             }
             Action::Settle { subject } => self.write(subject, Journal::settled).await.map(|()| done()),
             Action::Restore(restore) => self.restore(restore).await.map(Came::Done),
+            Action::SetDefaultBranch { repository, from, to } => {
+                self.set_default_branch(repository, from.as_deref(), to).await
+            }
+            Action::See { repository, before, memory } => {
+                if self.refused.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+                    return Ok(Came::Left("left: what was not put back is looked at again".to_owned()));
+                }
+                let change = |there: Option<&WatchMemory>| {
+                    let there = there.cloned().unwrap_or_default();
+                    // Whoever was faster saw as much; what is left the next sweep sees.
+                    if there == **before { (**memory).clone() } else { there }
+                };
+                self.function.state.change(&WatchMemory::key(repository), change).await.map(|_| done())
+            }
+            Action::Tell(news) => {
+                let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                match refused {
+                    Some(why) => self.function.tell(&news.refused(&why), self.event).await,
+                    None => self.function.tell(news, self.event).await,
+                }
+            }
             Action::ComeAgain { subject, what } => {
                 Err(Failure::retry(format!("judging {} of {}", subject.reference, subject.repository), what))
             }
@@ -70,6 +120,26 @@ impl Carrier<'_> {
         let key = Journal::key(&subject.repository, &subject.reference);
         let empty = Journal::default();
         self.function.state.change(&key, |there: Option<&Journal>| change(there.unwrap_or(&empty))).await.map(drop)
+    }
+
+    /// CodeCommit takes no default branch on condition of the old one: it is looked at once more just before.
+    async fn set_default_branch(
+        &self,
+        repository: &RepositoryName,
+        from: Option<&str>,
+        to: &str,
+    ) -> Result<Came, Failure> {
+        let there = self.function.codecommit.default_branch(repository).await?;
+        if there.as_deref() == Some(to) {
+            return Ok(Came::Left(format!("{to} is the default branch again already")));
+        }
+        if there.as_deref() != from {
+            let doing = format!("putting back the default branch of {repository}");
+            return Err(Failure::retry(doing, "it changed meanwhile; it is looked at again"));
+        }
+        self.function.codecommit.set_default_branch(repository, to).await?;
+        measure(&self.function.function_name, Measure::Restored);
+        Ok(Came::Done(format!("{to} is the default branch again")))
     }
 
     /// Keeps what was pushed, and puts the ref back from where it was seen.
@@ -118,7 +188,11 @@ impl Carrier<'_> {
             by: None,
             judged: Judged::Ours,
         };
-        self.write(&restore.subject, |journal| journal.settled().with(&made)).await?;
+        let enter = |journal: &Journal| {
+            let next = journal.settled().with(&made);
+            restore.keep.as_ref().map_or_else(|| next.clone(), |kept| next.keeping(&made.id, kept))
+        };
+        self.write(&restore.subject, enter).await?;
         told.push(match &restore.to {
             Some(to) => format!("{} is at {} again", reference.short(), to.short()),
             None => format!("{} is gone again", reference.short()),
@@ -157,6 +231,10 @@ impl Carrier<'_> {
             (Ok(()), None) => Outcome::Unreported,
         })
     }
+}
+
+fn default_branch_key(from: Option<&str>, to: &str) -> String {
+    format!("{RESTORE}default-branch {} {to}", from.unwrap_or("-"))
 }
 
 fn change(restore: &Restore) -> Option<Change> {

@@ -9,19 +9,21 @@ mod git;
 mod merges;
 mod range;
 mod sweep;
+mod tell;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use signalbox_aws::{Aws, CodeCommit, Failure};
-use signalbox_events::{Arn, Detail, Event, Parsed, Region, RepositoryName, parse_event};
+use signalbox_events::{Arn, Detail, Event, Parsed, Region, RepositoryName, StackName, parse_event};
 use signalbox_gitwire::http::{Client, Patience};
 use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
 use signalbox_ledger::{Ledger, Noted, Outcome, Report, State, Turn};
 use signalbox_policy::{ArnPattern, Mode, Policy};
 use signalbox_protector_rules::{
-    Action, Decision, Facts, Needs, Verdict, decide, needs, render_action, render_reason, wants_tip,
+    Action, Decision, Facts, Needs, Verdict, decide, needs, render_action, render_reason, wants_tip, watch_of,
 };
 use tokio::sync::OnceCell;
 
@@ -40,6 +42,7 @@ pub struct Protector {
     codecommit: CodeCommit,
     git: OnceCell<Client>,
     readable: Option<ArnPattern>,
+    stack: Option<StackName>,
     spared: Vec<String>,
     kept_days: u32,
     function_name: String,
@@ -58,6 +61,7 @@ impl Protector {
             codecommit: CodeCommit::new(&setup.aws),
             aws: setup.aws.clone(),
             git: OnceCell::new(),
+            stack: settings.stack.as_ref().and_then(|name| StackName::parse(name.as_str()).ok()),
             readable: settings.repositories.as_ref().and_then(|pattern| ArnPattern::parse(pattern.as_str()).ok()),
             spared: settings.spared_roles.iter().filter_map(|role| session_prefix(role)).collect(),
             kept_days: settings.quarantine_days.unwrap_or(KEPT_DAYS),
@@ -75,10 +79,13 @@ impl Protector {
 
     /// Whether the template lets the function read this repository.
     fn may_read(&self, repository: &RepositoryName) -> bool {
-        self.readable.as_ref().is_none_or(|pattern| {
-            let place = pattern.as_str().rsplit_once(':').map_or("", |(place, _)| place);
-            Arn::parse(format!("{place}:{repository}")).is_ok_and(|arn| pattern.matches(&arn))
-        })
+        self.readable.as_ref().is_none_or(|pattern| self.arn_of(repository).is_some_and(|arn| pattern.matches(&arn)))
+    }
+
+    /// The ARN of a repository, where the template says how they begin.
+    fn arn_of(&self, repository: &RepositoryName) -> Option<Arn> {
+        let (place, _) = self.readable.as_ref()?.as_str().rsplit_once(':')?;
+        Arn::parse(format!("{place}:{repository}")).ok()
     }
 
     /// Whether it is a session of one of the stack's own roles.
@@ -107,25 +114,27 @@ impl Protector {
         let region = event.envelope.region.clone();
         let facts = self.gathered(needs, &region, &in_force.policy, invocation).await?;
         let decision = decide(&facts, &in_force.policy);
-        let report =
-            |actions| report((event, &received), &facts, &decision, actions, in_force.version.clone(), invocation);
+        let is_observed = decision.mode == Mode::Observe;
+        let is_memory = |action: &Action| matches!(action, Action::Remember { .. } | Action::Settle { .. });
+        let is_done = |action: &&Action| !is_observed || matches!(action, Action::Remember { .. } | Action::Tell(_));
+        let left = decision.actions.iter().filter(|action| !is_done(action));
+        let would: Vec<String> = left.map(|action| format!("would {}", render_action(action))).collect();
+        let done: Vec<Action> = decision.actions.iter().filter(is_done).cloned().collect();
+        let report = |actions: Vec<String>| {
+            let actions = would.iter().cloned().chain(actions).collect();
+            report((event, &received), &facts, &decision, actions, in_force.version.clone(), invocation)
+        };
         if decision.verdict == Verdict::NotConcerned && event.envelope.again.is_none() {
             return Ok(Handled::Reported(Box::new(report(Vec::new()))));
         }
-        let carrier = Carrier { function: self, event: turn.event() };
-        let ending = if decision.is_complete() { Ending::Done } else { Ending::Refused };
-        let is_memory = |action: &Action| matches!(action, Action::Remember { .. } | Action::Settle { .. });
-        let is_observed = decision.mode == Mode::Observe;
-        if !is_observed && (ending == Ending::Refused || !decision.actions.iter().all(is_memory)) {
-            return carry_out(&carrier, &self.ledger, turn, invocation, ending, &decision.actions, report).await;
+        let carrier = Carrier::new(self, turn.event());
+        let ending = if decision.is_complete() || is_observed { Ending::Done } else { Ending::Refused };
+        if ending == Ending::Refused || !done.iter().all(is_memory) {
+            return carry_out(&carrier, &self.ledger, turn, invocation, ending, &done, report).await;
         }
         // What only we remember may simply be written again: it needs no claim.
         let mut lines = Vec::new();
-        for action in &decision.actions {
-            if is_observed && !matches!(action, Action::Remember { .. }) {
-                lines.push(format!("would {}", render_action(action)));
-                continue;
-            }
+        for action in &done {
             let outcome = Outcome::from(carrier.apply(action, 1, invocation).await?);
             lines.push(format!("{}: {outcome}", render_action(action)));
         }
@@ -163,9 +172,15 @@ impl Handle for Protector {
         if let Detail::Scheduled(_) = event.detail {
             return self.sweep(&event, &in_force, invocation).await;
         }
+        if let Some(wanted) = watch_of(&event) {
+            return self.watch_event((&event, &received(bytes)), &wanted, &in_force, invocation).await;
+        }
         let needs = needs(&event, &in_force.policy);
         let came_in = (&*event, Some(received(bytes)));
-        self.look(came_in, &needs, &in_force, Turn::of(&event.envelope), invocation).await
+        match self.look(came_in, &needs, &in_force, Turn::of(&event.envelope), invocation).await {
+            Err(failure @ Failure::Refused(_)) => Err(self.refused(&needs, &event.envelope.id, failure).await),
+            looked => looked,
+        }
     }
 }
 
@@ -176,6 +191,18 @@ fn session_prefix(role: &str) -> Option<String> {
     // A session leaves out the path of its role.
     let name = parts.next()?.strip_prefix("role/")?.rsplit('/').next()?;
     Some(format!("{arn}:{partition}:sts::{account}:assumed-role/{name}/"))
+}
+
+/// A verdict as reports have it.
+const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::NotConcerned => "not concerned",
+        Verdict::Allowed => "allowed",
+        Verdict::Bypassed => "bypassed",
+        Verdict::Reported => "reported",
+        Verdict::Restore => "restore",
+        Verdict::Ours => "ours",
+    }
 }
 
 fn report(
@@ -190,15 +217,7 @@ fn report(
         at: invocation.now,
         policy_version,
         mode: decision.mode.name().to_owned(),
-        verdict: match decision.verdict {
-            Verdict::NotConcerned => "not concerned",
-            Verdict::Allowed => "allowed",
-            Verdict::Bypassed => "bypassed",
-            Verdict::Reported => "reported",
-            Verdict::Restore => "restore",
-            Verdict::Ours => "ours",
-        }
-        .to_owned(),
+        verdict: verdict(decision.verdict).to_owned(),
         reasons: decision.reasons.iter().map(render_reason).collect(),
         actions,
         replay: json!({ "received": received, "event": event, "facts": facts.for_report(), "decision": decision }),

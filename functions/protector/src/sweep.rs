@@ -80,7 +80,11 @@ impl Protector {
             replay: json!({ "event": event }),
         };
         // Nothing found is the rule: a line in the log is enough for it. What was found is in the ledger by itself.
-        if swept.is_refused { Ok(Handled::Refused(Box::new(report))) } else { Ok(Handled::Reported(Box::new(report))) }
+        if !swept.is_refused {
+            return Ok(Handled::Reported(Box::new(report)));
+        }
+        self.ledger.refuse(Turn::of(&event.envelope), report.clone(), invocation.now).await.map(drop)?;
+        Ok(Handled::Refused(Box::new(report)))
     }
 
     async fn sweep_all(
@@ -117,7 +121,10 @@ impl Protector {
                 let why = failure.chain();
                 tracing::warn!(repo.name = repository.as_str(), why, "left for the next sweep");
                 swept.told.push(format!("{repository}: left for the next sweep: {why}"));
-                swept.is_refused |= matches!(failure, Failure::Refused(_));
+                if matches!(failure, Failure::Refused(_)) {
+                    swept.is_refused = true;
+                    self.tell_of_sweep(&repository, &event.envelope.id, &why, invocation.now).await;
+                }
             }
             swept.repositories += 1;
         }
@@ -170,6 +177,14 @@ impl Protector {
         next.refs.retain(|_, tip| *tip != Tip::Gone);
         if before.as_ref() != Some(&next) {
             self.state.change(&key, |_: Option<&Seen>| next.clone()).await?;
+        }
+        match self.watch_sweep(event, in_force, invocation, repository).await? {
+            Some(Handled::Refused(report)) => {
+                swept.is_refused = true;
+                swept.told.push(format!("{repository}: {}", report.reasons.join("; ")));
+            }
+            Some(Handled::Reported(report)) => swept.told.push(format!("{repository}: {}", report.reasons.join("; "))),
+            Some(Handled::Before | Handled::NotOurs) | None => {}
         }
         if in_force.policy.mode == Mode::Enforce {
             self.end_kept(&source, repository, now, swept).await?;

@@ -1,6 +1,5 @@
 //! Does what was decided, and chooses nothing.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -8,7 +7,6 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 use signalbox_aws::{Bus, Entry, Failure};
 use signalbox_events::{EventId, OWN_SOURCE, Obstacle, ObstacleKind, REPLICA};
-use signalbox_gitwire::Oid;
 use signalbox_glue::{Apply, Came, Invocation, Measure, Order, Step, Twice, measure};
 use signalbox_policy::{Create, Policy};
 use signalbox_replicator_rules::{
@@ -21,7 +19,7 @@ use crate::Replicator;
 use crate::gather::{Open, Seen, open_target};
 use crate::places::of_role;
 use crate::progress::{Fit, Progress, Pusher};
-use crate::push::Sent;
+use crate::push::{Had, Sent};
 use crate::steps::Stepper;
 
 /// Kept back from the invocation's time, to look at the target once more and to remember.
@@ -258,8 +256,7 @@ impl Carrier<'_> {
             Open::Git(target) => target,
             Open::Bundle { .. } => return self.write_bundle(source, copy, done).await,
         };
-        let had: BTreeSet<Oid> = target.listing().refs.iter().map(|found| found.id).collect();
-        let mut pusher = Pusher { source, target, had };
+        let mut pusher = Pusher { source, target, had: Had::of(target.listing()) };
         let unfit = unfit.filter(|unfit| unfit.goes_in_steps(left.as_secs()));
         let main = match &self.seen.facts.source {
             SourceFacts::Listed(listing) => listing.head.as_ref(),

@@ -1,15 +1,14 @@
 //! What came of the pushes to one target so far, to be read also when they were stopped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use signalbox_aws::{Failure, Upload};
 use signalbox_events::{Obstacle, RefName};
-use signalbox_gitwire::Oid;
 use signalbox_gitwire::http::{Meter, Source, Target};
 use signalbox_replicator_rules::{Command, GotOn, Listing, Object, Unfit, WrittenBundle};
 use tokio::time::Instant;
 
-use crate::push::{Sent, send};
+use crate::push::{Had, Sent, send};
 
 /// Breaking off says nothing of a pack's length where no more than this had gone by.
 const LONG: u64 = 8_000_000;
@@ -111,7 +110,7 @@ pub(crate) struct Pusher<'a> {
     pub(crate) source: &'a Source,
     pub(crate) target: &'a Target,
     /// What the target has.
-    pub(crate) had: BTreeSet<Oid>,
+    pub(crate) had: Had,
 }
 
 impl Pusher<'_> {

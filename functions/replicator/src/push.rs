@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use signalbox_aws::Failure;
 use signalbox_gitwire::http::{self, Cause, Meter, Pushed, Source, Target};
-use signalbox_gitwire::{Change, Command as Order, Fetch, Oid, Outcome, RefName, Together};
+use signalbox_gitwire::{Change, Command as Order, Fetch, Listing, Oid, Outcome, Ref, RefName, Together};
 use signalbox_replicator_rules::Command;
 
 use crate::places::sorted;
@@ -58,12 +58,50 @@ impl Sent {
     }
 }
 
+/// What a target has, to be told to a source.
+#[derive(Debug, Default)]
+pub(crate) struct Had {
+    all: BTreeSet<Oid>,
+    /// The same, branches before all else.
+    in_order: Vec<Oid>,
+}
+
+impl Had {
+    /// What these refs need is there.
+    pub(crate) fn of(listing: &Listing) -> Self {
+        let is_branch = |found: &&Ref| found.name.as_str().starts_with("refs/heads/");
+        let (branches, others): (Vec<&Ref>, Vec<&Ref>) = listing.refs.iter().partition(is_branch);
+        let mut had = Self::default();
+        had.add(branches.into_iter().chain(others).map(|found| found.id));
+        had
+    }
+
+    fn add(&mut self, ids: impl IntoIterator<Item = Oid>) {
+        for id in ids {
+            if self.all.insert(id) {
+                self.in_order.push(id);
+            }
+        }
+    }
+
+    /// All of it, where the refs that move are now at the beginning: most often a push builds upon that.
+    fn for_pushing(&self, orders: &[Order]) -> Vec<Oid> {
+        let old = orders.iter().filter_map(|order| match order.change {
+            Change::Update { old, .. } | Change::Delete(old) => Some(old),
+            Change::Create(_) => None,
+        });
+        let first: BTreeSet<Oid> = old.filter(|id| self.all.contains(id)).collect();
+        let rest = self.in_order.iter().filter(|id| !first.contains(id));
+        first.iter().chain(rest).copied().collect()
+    }
+}
+
 /// Sends one push: its commands, and what the target lacks for them straight from the source. The meter counts the pack while
 /// it goes by.
 pub(crate) async fn send(
     source: &Source,
     target: &Target,
-    had: &mut BTreeSet<Oid>,
+    had: &mut Had,
     commands: &[Command],
     meter: &mut Option<Meter>,
 ) -> Result<Sent, Failure> {
@@ -73,12 +111,12 @@ pub(crate) async fn send(
             "a command names an id or a ref that git does not know; this is a fault of the program",
         )
     })?;
-    let wants: BTreeSet<Oid> = orders.iter().filter_map(new_id).filter(|id| !had.contains(id)).collect();
+    let wants: BTreeSet<Oid> = orders.iter().filter_map(new_id).filter(|id| !had.all.contains(id)).collect();
     let wants: Vec<Oid> = wants.into_iter().collect();
     let pushed = if wants.is_empty() {
         target.push(&orders, Together::Each).await
     } else {
-        let haves = had.iter().copied().collect();
+        let haves = had.for_pushing(&orders);
         let fetch = Fetch { wants: wants.clone(), haves, form: target.pack_form(), ..Fetch::default() };
         let pack = source.fetch(&fetch).await.map_err(|failure| sorted(&failure))?;
         *meter = Some(pack.meter());
@@ -96,7 +134,7 @@ pub(crate) async fn send(
     let sent = read(&pushed);
     // Where nothing moved the target may have thrown the objects away: one that declines a push keeps nothing of it.
     if sent.moved > 0 {
-        had.extend(wants);
+        had.add(wants);
     }
     Ok(sent)
 }

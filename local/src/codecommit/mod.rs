@@ -6,6 +6,7 @@
 //! what pull requests follow.
 
 mod approval_rules;
+mod calls;
 mod comments;
 mod commits;
 mod differences;
@@ -30,6 +31,9 @@ mod smart_http;
 mod testing;
 mod tokens;
 mod tree;
+mod triggers;
+#[cfg(test)]
+mod triggers_tests;
 mod writes;
 
 use std::path::PathBuf;
@@ -46,6 +50,7 @@ use crate::auth::Caller;
 use crate::error::{Answer, ServiceError};
 use crate::eventbridge::EventBridge;
 use crate::http::{Response, Upload};
+use crate::sns::Sns;
 use crate::world::World;
 use repositories::Repositories;
 pub(crate) use smart_http::Refusal as GitRefusal;
@@ -93,6 +98,7 @@ pub const OPERATIONS: &[&str] = &[
     "GetPullRequestApprovalStates",
     "GetPullRequestOverrideState",
     "GetRepository",
+    "GetRepositoryTriggers",
     "ListApprovalRuleTemplates",
     "ListAssociatedApprovalRuleTemplatesForRepository",
     "ListBranches",
@@ -111,6 +117,8 @@ pub const OPERATIONS: &[&str] = &[
     "PostCommentReply",
     "PutCommentReaction",
     "PutFile",
+    "PutRepositoryTriggers",
+    "TestRepositoryTriggers",
     "UpdateApprovalRuleTemplateContent",
     "UpdateApprovalRuleTemplateDescription",
     "UpdateApprovalRuleTemplateName",
@@ -142,6 +150,11 @@ impl CodeCommit {
         Ok(Self { repositories: Arc::new(Repositories::open(world, bus)?), caught_up: OnceCell::new() })
     }
 
+    /// Lets repository triggers call topics.
+    pub fn triggers_call(&self, sns: &Arc<Sns>) {
+        let _set_once = self.repositories.sns.set(Arc::clone(sns));
+    }
+
     /// Answers one operation of the JSON protocol.
     ///
     /// # Errors
@@ -150,7 +163,13 @@ impl CodeCommit {
         self.caught_up.get_or_init(|| self.repositories.catch_up()).await;
         // On a task of its own: a caller that hangs up must not leave a ref changed and its event unsent.
         let (repositories, operation, caller) = (Arc::clone(&self.repositories), operation.to_owned(), caller.clone());
-        let task = tokio::spawn(async move { repositories.answer(&operation, input, &caller).await });
+        let task = tokio::spawn(async move {
+            let output = repositories.answer(&operation, input.clone(), &caller).await;
+            if let Ok(output) = &output {
+                repositories.tell_call(&operation, &input, output, &caller);
+            }
+            output
+        });
         task.await.unwrap_or_else(|ended| Err(ServiceError::internal(format!("the operation ended early: {ended}"))))
     }
 
@@ -210,6 +229,9 @@ impl Repositories {
             "DeleteRepository" => render(self.delete_repository(parse(input)?)?),
             "UpdateRepositoryName" => render(self.update_repository_name(parse(input)?)?),
             "UpdateRepositoryDescription" => render(self.update_repository_description(parse(input)?)?),
+            "GetRepositoryTriggers" => render(self.get_triggers(parse(input)?)?),
+            "PutRepositoryTriggers" => render(self.put_triggers(parse(input)?)?),
+            "TestRepositoryTriggers" => render(self.test_triggers(parse(input)?, caller).await?),
             "UpdateDefaultBranch" => render(self.update_default_branch(parse(input)?).await?),
             "CreateBranch" => render(self.create_branch(parse(input)?, caller).await?),
             "GetBranch" => render(self.get_branch(parse(input)?).await?),

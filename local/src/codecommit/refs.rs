@@ -212,6 +212,7 @@ impl Repositories {
             let (resources, detail) = state_change(&self.world, &subject, change, merge, &caller.arn);
             self.publish(STATE_CHANGE, resources, detail);
         }
+        self.call_triggers(repository, &changes, caller);
         self.follow(repository, &changes, caller, held).await;
     }
 

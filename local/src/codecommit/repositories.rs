@@ -4,7 +4,7 @@ mod shapes;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use anyhow::Context;
 use jiff::Timestamp;
@@ -23,10 +23,12 @@ use super::events::SOURCE;
 use super::git::Git;
 use super::names::{BranchName, check_repository};
 use super::pull_requests::PullRequests;
+use super::triggers::Triggers;
 use crate::error::{Answer, ServiceError};
 use crate::eventbridge::EventBridge;
 use crate::kept::Kept;
 use crate::paging::{BadToken, Order};
+use crate::sns::Sns;
 use crate::world::World;
 
 /// The branch that the HEAD of an empty repository names until the first branch comes: `git clone` of it starts there.
@@ -80,6 +82,9 @@ pub(super) struct Repositories {
     pub(super) pull_requests: Kept<PullRequests>,
     pub(super) comments: Kept<Comments>,
     pub(super) templates: Kept<Templates>,
+    pub(super) triggers: Kept<Triggers>,
+    /// What repository triggers call.
+    pub(super) sns: OnceLock<Arc<Sns>>,
     /// One writer at a time for what one compare-and-swap of git cannot hold together: the default branch.
     heads: Locks,
     /// The same for the branches of a repository and what its pull requests know of them.
@@ -118,6 +123,8 @@ impl Repositories {
             pull_requests: Kept::open(&world.dir, "codecommit-pull-requests")?,
             comments: Kept::open(&world.dir, "codecommit-comments")?,
             templates: Kept::open(&world.dir, "codecommit-approval-rule-templates")?,
+            triggers: Kept::open(&world.dir, "codecommit-triggers")?,
+            sns: OnceLock::new(),
             heads: Locks::default(),
             reviews: Locks::default(),
             #[cfg(test)]
@@ -128,6 +135,7 @@ impl Repositories {
     pub(super) fn save(&self) -> anyhow::Result<()> {
         self.records.save()?;
         self.templates.save()?;
+        self.triggers.save()?;
         self.pull_requests.save()?;
         self.comments.save()
     }
@@ -314,6 +322,7 @@ impl Repositories {
             self.pull_requests.change(|all| all.forget_repository(&record.id));
             self.comments.change(|all| all.forget_repository(&record.id));
             self.templates.change(|all| all.forget_repository(&record.id));
+            self.forget_triggers(&record.id);
             self.save_now()?;
             remove(&aside)?;
         }

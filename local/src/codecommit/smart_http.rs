@@ -26,6 +26,8 @@ use crate::iam::gate;
 
 /// How much is read from git at once; four such pieces wait for a slow client at most.
 const PIECE: usize = 32 * 1024;
+/// After a push of so many refs they are put into one file.
+const MANY_REFS: usize = 64;
 /// More header than `git http-backend` would ever print.
 const LARGEST_HEADER: usize = 16 * 1024;
 
@@ -326,12 +328,24 @@ impl Exchange {
         // Before the client sees the end: whoever waits for its push can rely on the events being out.
         if let Some(commands) = push {
             let changes = self.changes(&commands, report.filter(|_| commands.are_reported())).await;
+            let many = changes.len() >= MANY_REFS;
             self.repositories.tell(&self.repository, changes, &self.caller).await;
+            if many {
+                self.pack_refs().await;
+            }
         }
         if let Some(error) = failed {
             let _the_client_may_be_gone = sender.send(Err(error)).await;
         }
         End::Reached
+    }
+
+    /// A file for each of many refs makes every listing slow. No `gc` runs here that would put them together.
+    async fn pack_refs(&self) {
+        let packed = self.repositories.git.run(&*self.repository.dir, &["pack-refs", "--all"], b"").await;
+        if let Err(error) = packed {
+            tracing::warn!(repo.name = %self.repository.name, %error, "the refs stay files of their own");
+        }
     }
 
     /// What a push changed: by git's report, or for a client that wants none by what the refs are now.

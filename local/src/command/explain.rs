@@ -173,6 +173,9 @@ fn explain_replicator(event: &Event, policy: &Policy, facts: &Map<String, Value>
 
 fn explain_protector(event: &Event, policy: &Policy, facts: &Map<String, Value>) -> anyhow::Result<Explained> {
     use signalbox_protector_rules as rules;
+    if let Some(explained) = explain_watch(event, policy, facts)? {
+        return Ok(explained);
+    }
     let needs = rules::needs(event, policy);
     let (facts, facts_given) = match given::<rules::Facts>("protector", facts)? {
         Some(facts) if needs.subject.is_some() && facts.subject != needs.subject => {
@@ -226,6 +229,36 @@ fn explain_approver(event: &Event, policy: &Policy, facts: &Map<String, Value>) 
     })
 }
 
+/// What the protector makes of what else is watched; nothing where the event, or the facts, are about a ref.
+fn explain_watch(event: &Event, policy: &Policy, facts: &Map<String, Value>) -> anyhow::Result<Option<Explained>> {
+    use signalbox_protector_rules as rules;
+    let wanted = rules::watch_of(event);
+    let is_of_watch = facts.get("protector").is_some_and(|facts| facts.get("memory").is_some());
+    let repository = wanted.as_ref().and_then(|wanted| wanted.repositories.first().cloned());
+    let (facts, facts_given) = match (is_of_watch, repository) {
+        (true, _) => match given::<rules::WatchFacts>("protector", facts)? {
+            Some(facts) => (facts, Given::Yes),
+            None => return Ok(None),
+        },
+        (false, Some(repository)) => {
+            let now = event.envelope.time.unwrap_or(Timestamp::UNIX_EPOCH);
+            let told = wanted.as_ref().map(|wanted| wanted.told.clone());
+            (rules::WatchFacts::before_gathering(repository, event.envelope.region.clone(), told, now), Given::No)
+        }
+        (false, None) => return Ok(None),
+    };
+    let decision = rules::decide_watch(&facts, policy);
+    Ok(Some(Explained {
+        function: "protector",
+        needs: wanted.map(|wanted| to_value(&wanted)).transpose()?.unwrap_or_else(|| json!({})),
+        facts_given,
+        verdict: to_value(&decision.verdict)?,
+        reasons: decision.reasons.iter().map(rules::render_reason).collect(),
+        actions: decision.actions.iter().map(rules::render_action).collect(),
+        decision: to_value(&decision)?,
+    }))
+}
+
 fn read(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
@@ -270,11 +303,12 @@ fn read_facts(file: &Path) -> anyhow::Result<Map<String, Value>> {
     {
         return Ok(object);
     }
-    if object.contains_key("journal") && object.contains_key("arrival") {
-        return Ok(Map::from_iter([("protector".to_owned(), Value::Object(object))]));
-    }
+    // Before the protector's: both have a memory.
     if object.contains_key("occasion") && object.contains_key("gate") {
         return Ok(Map::from_iter([("approver".to_owned(), Value::Object(object))]));
+    }
+    if object.contains_key("memory") || object.contains_key("journal") && object.contains_key("arrival") {
+        return Ok(Map::from_iter([("protector".to_owned(), Value::Object(object))]));
     }
     if object.contains_key("replicas") {
         return Ok(Map::from_iter([("replicator".to_owned(), Value::Object(object))]));

@@ -16,6 +16,7 @@ mod iam;
 mod meaning;
 mod paint;
 mod redrive;
+mod report;
 mod reviews;
 mod schema;
 mod serve;
@@ -54,6 +55,7 @@ enum Command {
     Iam(iam::Arguments),
     Apply(apply::Arguments),
     Status(status::Arguments),
+    Report(report::Arguments),
     Redrive(redrive::Arguments),
     Uninstall(uninstall::Arguments),
     GitCredential(git_credential::Arguments),
@@ -84,8 +86,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let command = cli.command.unwrap_or_else(|| Command::Demo(demo::Arguments::default()));
-    // To look and to tell is all that `status` does: where it cannot, nothing is known to be bad.
-    let failed = if matches!(command, Command::Status(_)) { ExitCode::from(UNSEEN) } else { ExitCode::FAILURE };
+    // To look and to tell is all that these do: where they cannot, nothing is known to be bad.
+    let only_looks = match &command {
+        Command::Status(_) => true,
+        Command::Report(arguments) => arguments.only_looks(),
+        _ => false,
+    };
+    let failed = if only_looks { ExitCode::from(UNSEEN) } else { ExitCode::FAILURE };
     let outcome = match command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
@@ -95,6 +102,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Iam(arguments) => iam::run(&arguments),
         Command::Apply(arguments) => apply::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Redrive(arguments) => redrive::run(&arguments),
         Command::Uninstall(arguments) => uninstall::run(&arguments),
         Command::GitCredential(arguments) => git_credential::run(&arguments),

@@ -94,6 +94,19 @@ impl Sns {
         self.send(topic, &Message::of_text(subject, text)?)
     }
 
+    /// Publishes as a trigger of a repository does it: a topic without a policy of its own lets its account's repositories in.
+    ///
+    /// # Errors
+    /// As [`Sns::publish_for_service`].
+    pub fn publish_for_trigger(&self, topic: &str, repository: &str, subject: &str, text: &str) -> Answer<String> {
+        if self.has_own_policy(topic) {
+            let service = "codecommit.amazonaws.com";
+            return self.publish_for_service(topic, service, repository, Some(subject), text);
+        }
+        self.kept.read(|state| state.topic(topic).map(|_| ()))?;
+        self.send(topic, &Message::of_text(Some(subject), text)?)
+    }
+
     fn send(&self, topic: &str, message: &Message) -> Answer<String> {
         let id = self.world.uuid();
         let subscriptions: Vec<(String, Subscription)> = self.kept.read(|state| {

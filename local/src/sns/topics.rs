@@ -158,6 +158,11 @@ impl Sns {
         Some(own.unwrap_or_else(|| self.default_policy(topic)))
     }
 
+    /// Whether a topic was given a policy.
+    pub(super) fn has_own_policy(&self, topic: &str) -> bool {
+        self.kept.read(|state| state.topics.get(topic).is_some_and(|topic| topic.attributes.contains_key("Policy")))
+    }
+
     /// The policy that a topic has until it gets another: its owner may do everything.
     fn default_policy(&self, arn: &str) -> String {
         json!({

@@ -15,8 +15,8 @@ use crate::{Aws, Failure};
 /// Reads repositories.
 #[derive(Debug, Clone)]
 pub struct CodeCommit {
-    client: Client,
-    page: Option<i32>,
+    pub(crate) client: Client,
+    pub(crate) page: Option<i32>,
 }
 
 /// A commit, as far as people ask about it.

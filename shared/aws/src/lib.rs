@@ -14,6 +14,8 @@ mod cloudformation;
 mod codebuild;
 #[cfg(feature = "codecommit")]
 mod codecommit;
+#[cfg(feature = "codecommit")]
+mod codecommit_guards;
 #[cfg(feature = "events")]
 mod events;
 #[cfg(feature = "git")]
@@ -45,6 +47,8 @@ pub use cloudformation::{DeletedStack, StackDescription, StackResource, Stacks};
 pub use codebuild::*;
 #[cfg(feature = "codecommit")]
 pub use codecommit::*;
+#[cfg(feature = "codecommit")]
+pub use codecommit_guards::{ApprovalRule, RepositoryTrigger};
 pub use config::{Aws, AwsEnvironment, IncompleteEnvironment, ONCE, OPERATION};
 #[cfg(feature = "events")]
 pub use events::{Bus, Entry};
@@ -60,7 +64,7 @@ pub use s3::{Bucket, Object, Put};
 #[cfg(feature = "s3")]
 pub use s3_upload::{Beginning, MOST_HELD, Over, Upload};
 #[cfg(feature = "s3")]
-pub use s3_versions::{Replaced, VersionRef};
+pub use s3_versions::{ListedObject, Replaced, VersionRef};
 #[cfg(feature = "secrets")]
 pub use secrets::{SecretText, Secrets};
 #[cfg(feature = "sns")]

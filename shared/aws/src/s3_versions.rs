@@ -3,7 +3,9 @@
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
-use crate::failure::{lacking, sort};
+use jiff::Timestamp;
+
+use crate::failure::{lacking, sort, timestamp};
 use crate::s3::{WRITER, read};
 use crate::{Bucket, Failure, Object};
 
@@ -33,7 +35,39 @@ pub struct VersionRef {
     pub is_latest: bool,
 }
 
+/// An object as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedObject {
+    /// The key.
+    pub key: String,
+    /// When it was written last.
+    pub written: Option<Timestamp>,
+}
+
 impl Bucket {
+    /// One page of the objects whose keys begin with `prefix`, in the order of their keys, and where the next page begins.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them.
+    pub async fn list(
+        &self,
+        prefix: &str,
+        from: Option<String>,
+    ) -> Result<(Vec<ListedObject>, Option<String>), Failure> {
+        let doing = format!("s3:ListBucket on {}", self.name);
+        let request = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).set_continuation_token(from);
+        let answer = request.send().await.map_err(|error| sort(&doing, error))?;
+        let objects = answer.contents.unwrap_or_default().into_iter().map(|one| {
+            Ok(ListedObject {
+                key: one.key.ok_or_else(|| lacking(&doing, "Key"))?,
+                written: timestamp(one.last_modified),
+            })
+        });
+        let objects = objects.collect::<Result<Vec<_>, Failure>>()?;
+        let more = answer.is_truncated.unwrap_or_default();
+        Ok((objects, answer.next_continuation_token.filter(|_| more)))
+    }
+
     /// Writes a text that must still be the one with `over`, or that must not be there yet, and notes who writes it.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::signalbox::ReplicaState;
+use crate::signalbox::{Protected, ProtectionState, ProtectionStateChange, ReplicaState};
 use crate::{
     CommentChange, Detail, ExecutionTrigger, PullRequestChange, PullRequestEvent, RefChange, ReferenceChange,
     TemplateChange,
@@ -36,6 +36,7 @@ impl fmt::Display for Detail {
                 let repositories: Vec<_> = template.repositories.keys().map(|name| name.as_str()).collect();
                 write!(f, "approval rule template {} {} [{}]", template.name, template.change, repositories.join(", "))
             }
+            Self::ApiCall(call) => write!(f, "{}: {}", call.repository, call.name),
             Self::BuildState(build) => write!(f, "build {} {}", build.build, build.status),
             Self::BuildPhase(phase) => write!(f, "build {} phase {} {}", phase.build, phase.phase, phase.status),
             Self::Deployment(deployment) => {
@@ -75,7 +76,30 @@ impl fmt::Display for Detail {
                 };
                 write!(f, "{}: the copy at {} {state}", change.repository, change.target)
             }
+            Self::ProtectionState(change) => write!(f, "{change}"),
         }
+    }
+}
+
+impl fmt::Display for ProtectionStateChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.repository)?;
+        match (self.about, &self.reference) {
+            (Protected::Ref, Some(reference)) => write!(f, "{reference} ")?,
+            (Protected::Ref, None) => f.write_str("its protected refs: ")?,
+            (Protected::DefaultBranch, _) => f.write_str("the default branch ")?,
+            (Protected::ApprovalRules, _) => f.write_str("its approval rules: ")?,
+            (Protected::RepositoryTriggers, _) => f.write_str("its triggers: ")?,
+        }
+        f.write_str(match self.state {
+            ProtectionState::Restored => "was put back",
+            ProtectionState::WouldRestore => "would be put back",
+            ProtectionState::Violated => "is not as it should be",
+            ProtectionState::Bypassed => "was changed by somebody who may",
+            ProtectionState::Weakened => "the protection was weakened",
+            ProtectionState::Contested => "is undone each time that it is put back",
+            ProtectionState::Failed => "could not be judged or put back",
+        })
     }
 }
 

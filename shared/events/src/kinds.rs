@@ -1,5 +1,6 @@
 //! Which events are ours, and who reads them.
 
+use crate::cloudtrail::{self, ApiCall};
 use crate::codebuild::{BuildPhaseChange, BuildStateChange};
 use crate::codecommit::{
     self, ApprovalRuleTemplateChange, Comment, CommentReaction, PullRequestChange, PullRequestComment,
@@ -11,10 +12,10 @@ use crate::error::ParseError;
 use crate::fields::{Fields, cut};
 use crate::names::EventId;
 use crate::scheduled::Scheduled;
-use crate::signalbox::{self, ReplicaStateChange};
+use crate::signalbox::{self, ProtectionStateChange, ReplicaStateChange};
 use crate::{Detail, Event, NotOurs, Parsed};
 
-/// Every pair of source and detail-type that is parsed, in AWS's spelling; the last is our own.
+/// Every pair of source and detail-type that is parsed, in AWS's spelling; the last two are our own.
 ///
 /// `CodeBuild Fleet State Change` is missing on purpose: AWS lists it without saying what it carries, and no job of
 /// Signalbox wants it. `CodeCommit PullRequest State Change` is how older documentation spells the kind before it.
@@ -26,6 +27,7 @@ pub const DETAIL_TYPES: &[(&str, &str)] = &[
     ("aws.codecommit", codecommit::COMMENT_ON_PULL_REQUEST),
     ("aws.codecommit", codecommit::REACTION),
     ("aws.codecommit", codecommit::TEMPLATE),
+    ("aws.codecommit", cloudtrail::API_CALL),
     ("aws.codebuild", BUILD_STATE),
     ("aws.codebuild", BUILD_PHASE),
     ("aws.codedeploy", DEPLOYMENT),
@@ -35,6 +37,7 @@ pub const DETAIL_TYPES: &[(&str, &str)] = &[
     ("aws.codepipeline", ACTION),
     ("aws.events", SCHEDULED),
     (signalbox::OWN_SOURCE, signalbox::REPLICA),
+    (signalbox::OWN_SOURCE, signalbox::PROTECTION),
 ];
 
 const BUILD_STATE: &str = "CodeBuild Build State Change";
@@ -54,7 +57,8 @@ pub(crate) fn parse(event: &Fields<'_>) -> Result<Parsed, ParseError> {
     let detail_type = event.text("detail-type", "the detail-type of an EventBridge event")?;
     let source = event.text("source", "the source of an EventBridge event")?;
     // Before anything else is asked of the event: what is not ours may have any shape.
-    if !DETAIL_TYPES.contains(&(source, detail_type)) {
+    let is_other_call = detail_type == cloudtrail::API_CALL && !cloudtrail::is_ours(event);
+    if is_other_call || !DETAIL_TYPES.contains(&(source, detail_type)) {
         return Ok(Parsed::NotOurs(NotOurs {
             id: event.optional_text("id").ok().flatten().and_then(|id| EventId::parse(id).ok()),
             source: source.to_owned(),
@@ -72,6 +76,7 @@ pub(crate) fn parse(event: &Fields<'_>) -> Result<Parsed, ParseError> {
         codecommit::COMMENT_ON_PULL_REQUEST => Detail::CommentOnPullRequest(PullRequestComment::parse(&detail)?),
         codecommit::REACTION => Detail::CommentReaction(CommentReaction::parse(&detail)?),
         codecommit::TEMPLATE => Detail::ApprovalRuleTemplate(ApprovalRuleTemplateChange::parse(&detail)?),
+        cloudtrail::API_CALL => Detail::ApiCall(ApiCall::parse(&detail)?),
         BUILD_STATE => Detail::BuildState(BuildStateChange::parse(&detail)?),
         BUILD_PHASE => Detail::BuildPhase(BuildPhaseChange::parse(&detail)?),
         DEPLOYMENT => Detail::Deployment(DeploymentChange::parse(&detail)?),
@@ -81,15 +86,24 @@ pub(crate) fn parse(event: &Fields<'_>) -> Result<Parsed, ParseError> {
         ACTION => Detail::ActionExecution(ActionExecution::parse(&detail)?),
         signalbox::REPLICA => {
             let change = ReplicaStateChange::parse(&detail)?;
-            // Whoever puts it twice makes two events of it, with an id each: what is told is one.
-            envelope.id = change.notice.clone();
-            envelope.again = envelope.again.map(|again| Again { event: change.notice.clone(), ..again });
+            take_notice(&mut envelope, &change.notice);
             Detail::ReplicaState(Box::new(change))
+        }
+        signalbox::PROTECTION => {
+            let change = ProtectionStateChange::parse(&detail)?;
+            take_notice(&mut envelope, &change.notice);
+            Detail::ProtectionState(Box::new(change))
         }
         // The only one left in the list.
         _ => Detail::Scheduled(Scheduled::from_envelope(&envelope)),
     };
     Ok(Parsed::Ours(Box::new(Event { envelope, detail })))
+}
+
+/// Whoever puts a notice twice makes two events of it, with an id each: what is told is one.
+fn take_notice(envelope: &mut Envelope, notice: &EventId) {
+    envelope.id = notice.clone();
+    envelope.again = envelope.again.take().map(|again| Again { event: notice.clone(), ..again });
 }
 
 /// Says what an object without a detail-type is instead, as people do send the functions the neighbours of an event.

@@ -3,6 +3,7 @@
 //! Nothing behind [`parse_event`] sees raw JSON. What is read is what AWS really sends, which is not always what it
 //! documents: where the two differ, the doc comment of the field says what was decided.
 
+mod cloudtrail;
 mod codebuild;
 mod codecommit;
 mod codedeploy;
@@ -22,6 +23,7 @@ mod words;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use cloudtrail::{ApiCall, ApiCallName};
 pub use codebuild::*;
 pub use codecommit::*;
 pub use codedeploy::*;
@@ -31,7 +33,10 @@ pub use error::ParseError;
 pub use kinds::DETAIL_TYPES;
 pub use names::*;
 pub use scheduled::Scheduled;
-pub use signalbox::{MOST_OBSTACLES, OWN_SOURCE, Obstacle, ObstacleKind, REPLICA, ReplicaState, ReplicaStateChange};
+pub use signalbox::{
+    MOST_FINDINGS_TOLD, MOST_OBSTACLES, OWN_SOURCE, Obstacle, ObstacleKind, PROTECTION, Protected, ProtectionFinding,
+    ProtectionState, ProtectionStateChange, REPLICA, ReplicaState, ReplicaStateChange,
+};
 pub use starts::{BuildStart, BuildspecOf, PullRequestStart};
 
 /// What bytes turned out to be.
@@ -82,6 +87,8 @@ pub enum Detail {
     CommentReaction(CommentReaction),
     /// An approval rule template changed, or where it applies.
     ApprovalRuleTemplate(ApprovalRuleTemplateChange),
+    /// Somebody called what no event of CodeCommit tells of.
+    ApiCall(ApiCall),
     /// A build began or ended.
     BuildState(BuildStateChange),
     /// A phase of a build ended.
@@ -100,6 +107,8 @@ pub enum Detail {
     Scheduled(Scheduled),
     /// A copy cannot be made equal, or is equal again: our own word.
     ReplicaState(Box<ReplicaStateChange>),
+    /// What became of a protected ref, or of the protection itself: our own word.
+    ProtectionState(Box<ProtectionStateChange>),
 }
 
 impl Event {
@@ -112,7 +121,9 @@ impl Event {
             Detail::CommentOnCommit(comment) => Some(&comment.repository),
             Detail::CommentOnPullRequest(on_pull_request) => Some(&on_pull_request.comment.repository),
             Detail::CommentReaction(reaction) => Some(&reaction.repository),
+            Detail::ApiCall(call) => Some(&call.repository),
             Detail::ReplicaState(change) => Some(&change.repository),
+            Detail::ProtectionState(change) => Some(&change.repository),
             _ => None,
         }
     }

@@ -279,6 +279,17 @@ impl RefName {
     pub fn short(&self) -> &str {
         self.0.strip_prefix("refs/heads/").or_else(|| self.0.strip_prefix("refs/tags/")).unwrap_or(&self.0)
     }
+
+    /// The short name as one word of a shell: whoever named a branch shall not name a command.
+    pub fn shell_word(&self) -> String {
+        let short = self.short();
+        let is_plain =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '+' | '@' | ',' | '=');
+        if !short.starts_with('-') && short.chars().all(is_plain) {
+            return short.to_owned();
+        }
+        format!("'{}'", short.replace('\'', "'\\''"))
+    }
 }
 
 impl RepositoryName {
@@ -451,6 +462,23 @@ mod tests {
         }
         for name in ["main", "refs/heads", "refs/heads/", "refs/heads/a b", "", "refs/heads/a\nb"] {
             assert!(RefName::parse(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_branch_with_an_odd_name_is_one_word_of_a_shell() {
+        for (name, word) in [
+            (
+                "refs/heads/quarantine/feature/x+1@2,3=4/20260302T091412Z-1a2b3c4",
+                "quarantine/feature/x+1@2,3=4/20260302T091412Z-1a2b3c4",
+            ),
+            ("refs/heads/a;reboot", "'a;reboot'"),
+            ("refs/heads/$(id)`id`", "'$(id)`id`'"),
+            ("refs/heads/it's", "'it'\\''s'"),
+            ("refs/heads/-f", "'-f'"),
+            ("refs/heads/\u{fc}", "'\u{fc}'"),
+        ] {
+            assert_eq!(RefName::parse(name).unwrap().shell_word(), word);
         }
     }
 

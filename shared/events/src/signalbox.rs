@@ -5,6 +5,8 @@
 //! what is told, made from what it is about, what is wrong, and since when: whoever is not sure that it was put puts it
 //! again, and the notifier, which takes it for the event's id, tells it once.
 
+mod protection;
+
 use std::fmt;
 
 use jiff::Timestamp;
@@ -15,6 +17,10 @@ use crate::error::ParseError;
 use crate::fields::{Fields, cut};
 use crate::names::{EventId, RepositoryName, StackName};
 use crate::words::words;
+
+pub use protection::{
+    MOST_FINDINGS_TOLD, PROTECTION, Protected, ProtectionFinding, ProtectionState, ProtectionStateChange,
+};
 
 /// The source of all of them.
 pub const OWN_SOURCE: &str = "signalbox";

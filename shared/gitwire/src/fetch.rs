@@ -9,6 +9,8 @@ use crate::{Advertisement, Oid, Version, WireError};
 
 /// How many objects that the other side may know are named in one request.
 const HAVES_A_ROUND: usize = 4096;
+/// And into the first one.
+const FIRST_HAVES: usize = 256;
 
 /// How a pack may be written, which is for its receiver to say.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,7 +26,8 @@ pub struct PackForm {
 pub struct Fetch {
     /// The objects wanted, with everything that they need.
     pub wants: Vec<Oid>,
-    /// What the receiver has, with everything that it needs. Ids that the source does not know do no harm.
+    /// What the receiver has, with everything that it needs; the likeliest to build upon first. Ids that the source does not
+    /// know do no harm.
     pub haves: Vec<Oid>,
     /// How the pack may be written.
     pub form: PackForm,
@@ -40,25 +43,30 @@ pub struct Fetch {
 
 /// The talk about what both sides have: which request comes next.
 ///
-/// All haves are known from the start, so there is nothing to walk. Up to 4,096 of them go into one request that ends in
-/// `done`. More go in rounds, and the source may say after any of them that it knows enough.
+/// All haves are known from the start, so there is nothing to walk. They go in rounds, 256 in the first and up to 4,096 in
+/// each behind it, and the source may say after any of them that it knows enough; the last ends in `done`. A source walks from
+/// each have that it is told of, so the likeliest ones come first: of 1,000 all at once cost git 50 ms more.
 #[derive(Debug)]
 pub struct Negotiation<'a> {
     fetch: &'a Fetch,
     server: &'a Advertisement,
     common: BTreeSet<Oid>,
-    rest: std::slice::Chunks<'a, Oid>,
+    rest: &'a [Oid],
+    /// How many go into the next round, and into those behind it.
+    next: usize,
+    size: usize,
     over: bool,
 }
 
 impl Fetch {
     /// Starts to ask.
     pub fn negotiate<'a>(&'a self, server: &'a Advertisement) -> Result<Negotiation<'a>, WireError> {
-        self.negotiate_in_rounds_of(HAVES_A_ROUND, server)
+        self.negotiate_in_rounds_of(FIRST_HAVES, HAVES_A_ROUND, server)
     }
 
     pub(crate) fn negotiate_in_rounds_of<'a>(
         &'a self,
+        first: usize,
         haves: usize,
         server: &'a Advertisement,
     ) -> Result<Negotiation<'a>, WireError> {
@@ -68,8 +76,8 @@ impl Fetch {
         self.check(server)?;
         // Without detailed acknowledgements a server does not say what it knows, so that later rounds could repeat it.
         let in_rounds = server.version == Version::V2 || server.capabilities.has("multi_ack_detailed");
-        let size = if in_rounds { haves } else { usize::MAX };
-        Ok(Negotiation { fetch: self, server, common: BTreeSet::new(), rest: self.haves.chunks(size), over: false })
+        let (next, size) = if in_rounds { (first, haves) } else { (usize::MAX, usize::MAX) };
+        Ok(Negotiation { fetch: self, server, common: BTreeSet::new(), rest: &self.haves, next, size, over: false })
     }
 
     /// A request that says what is had, and not that this is all: the answer says which of it is known, and brings no pack.
@@ -113,9 +121,9 @@ impl Fetch {
 impl Negotiation<'_> {
     /// The next request, with the reader for its answer.
     pub fn next_round(&mut self) -> Result<(Vec<u8>, FetchReader), WireError> {
-        let haves = self.rest.next().unwrap_or_default();
-        let done = self.rest.len() == 0;
-        self.round(haves, done)
+        let (haves, rest) = self.rest.split_at(self.next.min(self.rest.len()));
+        (self.rest, self.next) = (rest, self.size);
+        self.round(haves, rest.is_empty())
     }
 
     fn round(&mut self, haves: &[Oid], done: bool) -> Result<(Vec<u8>, FetchReader), WireError> {
@@ -144,7 +152,7 @@ impl Negotiation<'_> {
 
     /// Takes note that the source knows enough: whatever round comes next is the last.
     pub fn is_ready(&mut self) {
-        self.rest = [].chunks(1);
+        self.rest = &[];
     }
 
     /// Whether the last request said `done`: its answer must be a pack.

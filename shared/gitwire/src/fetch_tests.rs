@@ -142,7 +142,7 @@ fn what_is_not_offered_is_not_asked_for_in_silence() {
 fn many_haves_go_in_rounds_that_repeat_what_is_common() {
     let server = v2();
     let fetch = Fetch { haves: "bcdef".chars().map(id).collect(), ..one() };
-    let mut talk = fetch.negotiate_in_rounds_of(2, &server).unwrap();
+    let mut talk = fetch.negotiate_in_rounds_of(2, 2, &server).unwrap();
     let mut haves = || {
         let (request, _) = talk.next_round().unwrap();
         talk.is_common(id('c'));
@@ -161,7 +161,7 @@ fn many_haves_go_in_rounds_that_repeat_what_is_common() {
 fn a_source_that_knows_enough_is_asked_for_the_pack_at_once() {
     let server = v2();
     let fetch = Fetch { haves: "bcdef".chars().map(id).collect(), ..one() };
-    let mut talk = fetch.negotiate_in_rounds_of(2, &server).unwrap();
+    let mut talk = fetch.negotiate_in_rounds_of(2, 2, &server).unwrap();
     let (_, reader) = talk.next_round().unwrap();
     assert!(!talk.is_over());
     let (ack, ready) = (format!("ACK {}\n", id('b')), b"ready\n");
@@ -177,7 +177,7 @@ fn a_source_that_knows_enough_is_asked_for_the_pack_at_once() {
 fn a_source_that_wants_to_hear_more_says_so() {
     let server = v2();
     let fetch = Fetch { haves: "bcdef".chars().map(id).collect(), ..one() };
-    let (_, reader) = fetch.negotiate_in_rounds_of(2, &server).unwrap().next_round().unwrap();
+    let (_, reader) = fetch.negotiate_in_rounds_of(2, 2, &server).unwrap().next_round().unwrap();
     assert_eq!(read(reader, &wire(&[b"acknowledgments\n", b"NAK\n", b"0000"]), 9), Ok(Vec::new()));
 }
 
@@ -185,7 +185,7 @@ fn a_source_that_wants_to_hear_more_says_so() {
 fn version_0_without_detailed_acknowledgements_gets_everything_in_one_round() {
     let server = server(Version::V0, &["side-band-64k"]);
     let fetch = Fetch { haves: "bcdef".chars().map(id).collect(), ..one() };
-    let mut talk = fetch.negotiate_in_rounds_of(2, &server).unwrap();
+    let mut talk = fetch.negotiate_in_rounds_of(2, 2, &server).unwrap();
     let (request, _) = talk.next_round().unwrap();
     assert_eq!(said(&request).iter().filter(|line| line.starts_with("have ")).count(), 5);
     assert!(talk.is_over());

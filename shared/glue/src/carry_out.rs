@@ -81,6 +81,11 @@ pub trait Apply<A>: Sync {
         attempts: u32,
         invocation: Invocation,
     ) -> impl Future<Output = Result<Came, Failure>> + Send;
+
+    /// Hears what came of the action of this key, now or in an earlier invocation: for what is told of it later.
+    fn hear(&self, key: &str, outcome: &Outcome) {
+        let _nobody_asked = (key, outcome);
+    }
 }
 
 /// Claims the event, does every action that no earlier invocation did, and closes the claim with the report.
@@ -106,6 +111,7 @@ pub async fn carry_out<A: Sync>(
         Claim::Finished(_) => return Ok(Handled::Before),
         Claim::Busy { until } => return Err(Failure::busy("claiming the event", until)),
     };
+    held.outcomes().for_each(|(key, outcome)| function.hear(key, outcome));
     let decided: Vec<String> = actions.iter().filter_map(|action| function.step(action).key).collect();
     let mut lines = Vec::new();
     let mut ending = ending;
@@ -151,6 +157,7 @@ pub async fn carry_out<A: Sync>(
                 };
                 if let Some(key) = &key {
                     held.record(key, outcome.clone()).await?;
+                    function.hear(key, &outcome);
                 }
                 lines.push(format!("{told}: {outcome}"));
                 outcome

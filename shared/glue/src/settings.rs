@@ -13,7 +13,7 @@ pub struct Settings {
     pub queue_url: Option<String>,
     /// `SIGNALBOX_TOPIC_ARN`: the topic for mail; only the notifier has it.
     pub topic_arn: Option<String>,
-    /// `SIGNALBOX_STACK`: the stack's name, for what one function tells another; only who tells something has it.
+    /// `SIGNALBOX_STACK`: the stack's name, for what one function tells another; the replicator and the protector have it.
     pub stack: Option<String>,
     /// `SIGNALBOX_REPOSITORIES`: the ARN pattern of the repositories that the role may read; the trigger and the replicator have it.
     pub repositories: Option<String>,

@@ -5,8 +5,10 @@
 
 mod entry;
 mod ledger;
+mod reasons;
 mod state;
 
 pub use entry::{Entry, Outcome, Phase, Report, Round, SWEPT, SWEPT_IN_PART};
 pub use ledger::{Claim, Held, Ledger, Noted, Reopened, Turn};
+pub use reasons::{Gave, GivenReason, NoReason, REASONS, ReasonText, Reasons};
 pub use state::{Kept, State};

@@ -290,7 +290,7 @@ tables! {
         now("names", "regular expression", Shape::Text(ANY), "What the short name of such a ref must look like.");
         now("commits", "mapping", Shape::Mapping(&COMMITS), "What commits must look like.");
         now("files", "mapping", Shape::Mapping(&FILES), "What files must look like.");
-        later("watch", "default-branch, approval-rules, repository-triggers, push-permissions", Shape::Words(names::WATCHED), "What else is watched.");
+        now("watch", "default-branch, approval-rules, repository-triggers, push-permissions", Shape::Words(names::WATCHED), "What else is watched.");
     }
     /// `commits`
     COMMITS "commits" "the rules for commits" Together::Some => {

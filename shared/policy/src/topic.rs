@@ -52,10 +52,12 @@ topics! {
     ApprovalGranted "approval.granted" Acts::Later, "What was asked for was approved.";
     ApprovalRejected "approval.rejected" Acts::Later, "What was asked for was rejected.";
     ApprovalExpired "approval.expired" Acts::Later, "Nobody answered in time.";
-    ProtectionViolated "protection.violated" Acts::Later, "A push broke a protection.";
-    ProtectionRestored "protection.restored" Acts::Later, "A protected ref was put back.";
-    ProtectionBypassed "protection.bypassed" Acts::Later, "Somebody used a bypass.";
-    ProtectionWeakened "protection.weakened" Acts::Later, "Somebody weakened a protection itself.";
+    ProtectionViolated "protection.violated" Acts::Now, "A protection was broken, and what broke it stays.";
+    ProtectionRestored "protection.restored" Acts::Now, "What is protected was put back.";
+    ProtectionBypassed "protection.bypassed" Acts::Now, "Somebody used a bypass, and is asked for a reason.";
+    ProtectionWeakened "protection.weakened" Acts::Now, "Somebody weakened a protection itself.";
+    ProtectionContested "protection.contested" Acts::Now, "Something moves a ref each time that it is put back: a person must end that.";
+    ProtectionFailed "protection.failed" Acts::Now, "What is protected could not be judged, or not be put back.";
     ReplicaFailed "replica.failed" Acts::Now, "A copy could not be made equal.";
     ReplicaFixed "replica.fixed" Acts::Now, "A copy is equal again.";
     PullRequestCreated "pull_request.created" Acts::Later, "A pull request was opened.";

@@ -23,7 +23,7 @@ const POLICY: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n    
 const COPIES: &str = "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: codecommit://us-east-1/demo-copy, create: true }\n      - { to: codecommit://us-east-1/demo-mirror, create: true, role: \"arn:aws:iam::444455556666:role/SignalboxMirror\", external_id: our-copies }\n      - { to: \"https://git.example.com/demo\", credentials: signalbox/none }\n      - { to: \"s3://demo-backup/{repository}.bundle\" }\n";
 const BUNDLE: &str =
     "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: \"s3://demo-backup/{repository}.bundle\" }\n";
-const PROTECTED: &str = "mode: enforce\nrepositories:\n  demo:\n    protection:\n      - { refs: [\"**\"], files: { forbid: [\"*.pem\"], submodules: [\"https://git.example.com/**\"] } }\n      - { refs: [\"refs/tags/*\"], forbid: [force-push] }\n      - { refs: [kept], forbid: [direct-push] }\n";
+const PROTECTED: &str = "mode: enforce\nrepositories:\n  demo:\n    protection:\n      - { refs: [\"**\"], files: { forbid: [\"*.pem\"], submodules: [\"https://git.example.com/**\"] }, watch: [default-branch, approval-rules, repository-triggers] }\n      - { refs: [\"refs/tags/*\"], forbid: [force-push] }\n      - { refs: [kept], forbid: [direct-push] }\n";
 const REVIEWED: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit:\n        on: { pull_request: { into: [main], commit: merge-result, buildspec_from: target } }\n        start: { build: unit }\n";
 const QUICK: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"true\"]\n";
 const SLOW: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"sleep 60\"]\n";
@@ -52,7 +52,7 @@ enum Scene {
     Copied,
     /// A bundle of several parts that are not put together at first is taken back, and written again.
     Bundled,
-    /// Pushes of all kinds are judged, a tag that was forced over is put back, and the sweep looks.
+    /// Pushes of all kinds are judged, a tag that was forced over is put back and told by mail, and the sweep looks.
     Protected,
     /// Pull requests are held, voted for and let go; gates and overrides are put back, and comments are found again.
     Held,
@@ -310,7 +310,6 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
                 Scene::Feature | Scene::Swept | Scene::Reviewed | Scene::Bundled => {
                     ["notifier", "approver"].contains(&function)
                 }
-                Scene::Protected => function == "notifier",
                 Scene::Copied => function == "approver",
                 _ => false,
             };
@@ -416,13 +415,39 @@ async fn protect(ground: &Ground) -> anyhow::Result<()> {
         Ok(entries.values().any(|entry| entry["report"]["verdict"] == "restore").then_some(()))
     };
     ground.until("the tag's way back", restored).await?;
+    let mail = ground.until("mail", |ground| Ok(ground.cloud().sns.inbox().into_iter().next())).await?;
+    let subject = "tag v1 of demo was put back (force-push by developer)";
+    anyhow::ensure!(mail.subject == subject, "another mail came: {}", mail.subject);
     let at = git(&["ls-remote", "origin", "refs/tags/v1", "refs/heads/quarantine/*"])?;
     anyhow::ensure!(!at.contains(&format!("{forced}\trefs/tags/v1")) && at.contains("quarantine/tags/v1/"), "{at}");
+    let content = |needed: u32| json!({ "Version": "2018-11-08", "Statements": [{ "Type": "Approvers", "NumberOfApprovalsNeeded": needed }] });
+    let template = json!({ "approvalRuleTemplateName": "two", "approvalRuleTemplateContent": content(2).to_string() });
+    codecommit.call("CreateApprovalRuleTemplate", template, &ground.developer()).await?;
+    let associated = json!({ "approvalRuleTemplateName": "two", "repositoryName": "demo" });
+    codecommit.call("AssociateApprovalRuleTemplateWithRepository", associated, &ground.developer()).await?;
     sweep(ground, "Protector", "sweep-4")?;
     let swept = |ground: &Ground| {
-        Ok((ground.objects("state/protected/")?.keys().any(|key| key.ends_with(".seen.json"))).then_some(()))
+        let there = ground.objects("state/protected/")?;
+        let has = |end: &str| there.keys().any(|key| key.ends_with(end));
+        Ok((has(".seen.json") && has(".watched.json")).then_some(()))
     };
-    ground.until("the sweep's memory", swept).await
+    ground.until("the sweep's memory", swept).await?;
+
+    // The protection itself: what the sweep finds, and what an event tells.
+    let mailed = |subject: &'static str| {
+        move |ground: &Ground| Ok(ground.cloud().sns.inbox().iter().any(|mail| mail.subject == subject).then_some(()))
+    };
+    let other = json!({ "repositoryName": "demo", "defaultBranchName": "feature" });
+    codecommit.call("UpdateDefaultBranch", other, &ground.developer()).await?;
+    sweep(ground, "Protector", "sweep-5")?;
+    let back = mailed("the default branch of demo was put back (watch default-branch by somebody)");
+    ground.until("the default branch's way back", back).await?;
+    let there = codecommit.default_branch("demo").await?;
+    anyhow::ensure!(there.as_deref() == Some("main"), "the default branch is {there:?}");
+    let weaker = json!({ "approvalRuleTemplateName": "two", "newRuleContent": content(1).to_string() });
+    codecommit.call("UpdateApprovalRuleTemplateContent", weaker, &ground.developer()).await?;
+    let weakened = mailed("the approval rules of demo were weakened by developer");
+    ground.until("mail about the template", weakened).await
 }
 
 /// One action that one statement of the template allows.

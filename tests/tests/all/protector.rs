@@ -3,6 +3,8 @@
 mod arrivals;
 mod contests;
 mod merges;
+mod told;
+mod watched;
 pub(crate) mod world;
 
 use serde_json::json;

@@ -143,3 +143,36 @@ async fn the_policy_for_removing_is_enough_and_none_of_it_is_spare() {
     assert_eq!(ran.code, Some(0), "{} {}", ran.out, ran.error);
     ground.stage.clear().await.unwrap();
 }
+
+/// Gives the reason for a bypass and looks at the report; the first that fails ends it.
+async fn explain_bypass(ground: &Ground, document: &Value, event: &str) -> Result<(), String> {
+    let desk = desk_with(ground, document);
+    let decision = json!({ "verdict": "bypassed", "mode": "enforce", "reasons": [], "actions": [] });
+    let subject = json!({ "repository": "demo", "reference": "refs/heads/main" });
+    let entry = json!({
+        "function": "protector", "event": event, "phase": "done", "attempts": 1, "outcomes": {}, "report": {
+            "at": jiff::Timestamp::now(), "policy_version": null, "mode": "enforce", "verdict": "bypassed", "reasons": [],
+            "actions": [], "replay": { "facts": { "subject": subject }, "decision": decision },
+        },
+    });
+    let bucket = ground.stage.bucket().unwrap();
+    ground.cloud().s3.put(bucket, &format!("ledger/protector/{event}"), entry.to_string().as_bytes()).unwrap();
+    went_well("report bypass", &desk.run(&["report", "bypass", event, "--reason", "it was on fire"]).await)?;
+    went_well("report protections", &desk.run(&["report", "protections"]).await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_policy_for_whoever_bypasses_is_enough_and_none_of_it_is_spare() {
+    let document = document("bypass.json");
+    for (number, (grant, lacking)) in without_each(&document).into_iter().enumerate() {
+        let ground = Ground::without_functions().await.unwrap();
+        let failed = explain_bypass(&ground, &lacking, &format!("e-{number}")).await.expect_err(&grant);
+        let action = grant.split(' ').next_back().unwrap();
+        assert!(failed.contains("access denied"), "{grant}: {failed}");
+        assert!(failed.to_lowercase().contains(&action.to_lowercase()), "{grant}: {failed}");
+        ground.stage.clear().await.unwrap();
+    }
+    let ground = Ground::without_functions().await.unwrap();
+    explain_bypass(&ground, &document, "e-whole").await.unwrap();
+    ground.stage.clear().await.unwrap();
+}

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use signalbox_events::{
-    Arn, BuildId, BuildStart, BuildStatus, CommitId, Detail, ProjectName, PullRequestId, PullRequestStart, RefKind,
-    RefName, RepositoryName,
+    Arn, BuildId, BuildStart, BuildStatus, CommitId, Detail, ProjectName, ProtectionState, PullRequestId,
+    PullRequestStart, RefKind, RefName, RepositoryName,
 };
 use signalbox_policy::{Mode, Policy, Topic};
 
@@ -16,6 +16,7 @@ use crate::history::{Began, Finished, History, StartedFor};
 use crate::mail::{Mail, mail};
 use crate::news::{News, news};
 use crate::order::older;
+use crate::protections::decide_protection;
 
 /// What is decided on one event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +51,7 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The event is about neither a build's result nor a copy.
+    /// The event is about neither a build's result, nor a copy, nor a protection.
     NotConcerned,
     /// The build has only begun.
     NotEnded,
@@ -80,6 +81,11 @@ pub enum Reason {
     News(Box<News>),
     /// What is new about a copy.
     Copy(CopyNews),
+    /// What became of a protection.
+    Protection {
+        /// In one word.
+        state: ProtectionState,
+    },
     /// The policy has nobody who wants to hear of it.
     Nobody {
         /// Of what.
@@ -368,6 +374,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
         }
         Detail::BuildState(_) => {}
         Detail::ReplicaState(change) => return decide_copy(change, facts, policy),
+        Detail::ProtectionState(change) => return decide_protection(change, facts, policy),
         _ => return silent(Verdict::NotConcerned, vec![Reason::NotConcerned]),
     }
     let Some(build) = &facts.build else { return silent(Verdict::NotConcerned, vec![Reason::NotConcerned]) };

@@ -254,6 +254,13 @@ fn without_secrets(event: &Event) -> Event {
             }
             return event;
         }
+        Detail::ProtectionState(change) => {
+            change.why.iter_mut().for_each(|why| *why = redact(why));
+            for finding in &mut change.findings {
+                (finding.wrong, finding.remedy) = (redact(&finding.wrong), redact(&finding.remedy));
+            }
+            return event;
+        }
         _ => return event,
     };
     redact_all(context);

@@ -17,6 +17,8 @@ mod needs;
 mod news;
 mod order;
 mod patterns;
+mod protection_mail;
+mod protections;
 mod redact;
 mod render;
 mod text;

@@ -1,6 +1,6 @@
 //! Reasons and actions as sentences: the one place where they are worded.
 
-use signalbox_events::BuildStatus;
+use signalbox_events::{BuildStatus, ProtectionState};
 use signalbox_policy::EVERYONE;
 
 use crate::copies::CopyNews;
@@ -13,7 +13,8 @@ use crate::text::{moment, ordinal};
 pub fn render_reason(reason: &Reason) -> String {
     match reason {
         Reason::NotConcerned => {
-            "mail is sent about the results of builds and about copies, and this is neither".to_owned()
+            "mail is sent about the results of builds, about copies and about protections, and this is none of them"
+                .to_owned()
         }
         Reason::NotEnded => "the build has only begun".to_owned(),
         Reason::NoRepository { project } => format!(
@@ -34,6 +35,7 @@ pub fn render_reason(reason: &Reason) -> String {
         }
         Reason::News(news) => render_news(news),
         Reason::Copy(news) => render_copy_news(news),
+        Reason::Protection { state } => render_protection(*state).to_owned(),
         Reason::Nobody { topic, repository } => {
             format!("the policy has nobody who wants to hear of {topic} of {repository}")
         }
@@ -56,6 +58,18 @@ fn audience(to: &[String], all: &str) -> String {
         (named, false) => named,
         (named, true) if named.is_empty() => all.to_owned(),
         (named, true) => format!("{all} (by name {named})"),
+    }
+}
+
+const fn render_protection(state: ProtectionState) -> &'static str {
+    match state {
+        ProtectionState::Restored => "what is protected was put back",
+        ProtectionState::WouldRestore => "what is protected would be put back, were the policy enforced",
+        ProtectionState::Violated => "what is protected is not as the policy wants it, and was left so",
+        ProtectionState::Bypassed => "somebody went past a protection who may, and is asked for a reason",
+        ProtectionState::Weakened => "the protection itself was weakened",
+        ProtectionState::Contested => "something moves what is protected each time that it is put back",
+        ProtectionState::Failed => "what is protected could not be judged, or not be put back",
     }
 }
 

@@ -5,12 +5,15 @@ use serde::{Deserialize, Serialize};
 use signalbox_events::{Arn, CommitId, RefName};
 use signalbox_policy::{Forbidden, Mode, OnViolation, Pattern, Policy, Protection, QUARANTINE, TriggerName};
 
+use crate::action::{Action, Restore};
 use crate::facts::{Ancestry, Facts, Merged, Object, Origin, Subject, Tip, Whose};
 use crate::finding::{Fault, Finding};
 use crate::journal::{Journal, Judged, Move, Undo};
 use crate::judge::judge;
 use crate::needs::protections_of;
+use crate::news::news_of;
 use crate::pace::{is_contest, pause_after};
+use crate::watch::Weakening;
 
 /// For this long the event of a move that is missing may still come.
 const LATE: SignedDuration = SignedDuration::from_mins(10);
@@ -30,7 +33,7 @@ pub struct Decision {
 }
 
 /// A decision in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// No protection covers it.
@@ -79,6 +82,8 @@ pub enum What {
     },
     /// Something in the range is wrong.
     Range(Finding),
+    /// The protection itself is weaker than it was.
+    Weakened(Weakening),
 }
 
 /// Why something happens, or does not.
@@ -135,54 +140,6 @@ pub enum Reason {
         /// So often within the last hour.
         before: usize,
     },
-}
-
-/// One thing to do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// Write the move into the journal. It is done in `observe`, too.
-    Remember {
-        /// The ref.
-        subject: Subject,
-        /// The move.
-        made: Box<Move>,
-        /// The tag object that was seen, with its commit.
-        object: Option<(CommitId, Object)>,
-    },
-    /// Put the ref back.
-    Restore(Box<Restore>),
-    /// Note that the ref is where it belongs.
-    Settle {
-        /// The ref.
-        subject: Subject,
-    },
-    /// Have the event come again.
-    ComeAgain {
-        /// The ref.
-        subject: Subject,
-        /// Why.
-        what: String,
-    },
-}
-
-/// A ref that is put back: one compare-and-swap from where it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Restore {
-    /// The ref.
-    pub subject: Subject,
-    /// Where it is; `None` for one that is gone.
-    pub from: Option<Object>,
-    /// The commit that it is at.
-    pub from_commit: Option<CommitId>,
-    /// Where it goes; `None` for one that is to end.
-    pub to: Option<Object>,
-    /// The commit that it goes to.
-    pub to_commit: Option<CommitId>,
-    /// Where what was pushed is kept; `None` where nothing was.
-    pub keep: Option<RefName>,
-    /// It waits until then.
-    pub not_before: Option<Timestamp>,
 }
 
 impl Decision {
@@ -276,6 +233,9 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
         report(facts, (subject, made), Reason::OnlyReported, &mut decision);
     } else {
         undo(facts, subject, made, &mut decision);
+    }
+    if let Some(news) = news_of(facts, &decision) {
+        decision.actions.push(Action::Tell(Box::new(news)));
     }
     decision
 }

@@ -23,6 +23,9 @@ pub struct Journal {
     /// The tag objects behind the commits that events tell, as far as they were seen.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub objects: BTreeMap<CommitId, Object>,
+    /// Which branches keep what Signalbox undid, by the ids of its moves.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub kept: BTreeMap<EventId, RefName>,
 }
 
 /// One move of a ref.
@@ -123,6 +126,15 @@ impl Journal {
         let kept = next.objects.iter().filter(|(there, _)| *there == commit || named(there));
         let kept = kept.map(|(commit, object)| (commit.clone(), object.clone())).collect();
         next.objects = kept;
+        next
+    }
+
+    /// The journal that knows which branch keeps what this move of ours undid.
+    #[must_use]
+    pub fn keeping(&self, id: &EventId, kept: &RefName) -> Self {
+        let mut next = self.clone();
+        next.kept.insert(id.clone(), kept.clone());
+        next.kept.retain(|id, _| self.moves.iter().any(|made| made.id == *id));
         next
     }
 

@@ -2,9 +2,12 @@
 
 use signalbox_events::CommitId;
 
-use crate::decide::{Action, Reason, Restore, Violation, What};
+use crate::action::{Action, Restore};
+use crate::decide::{Reason, Violation, What};
 use crate::facts::{Merged, Subject};
 use crate::journal::Judged;
+use crate::news::render_telling;
+use crate::watch::Weakening;
 
 /// A reason as a sentence.
 pub fn render_reason(reason: &Reason) -> String {
@@ -56,6 +59,7 @@ pub fn render_violation(violation: &Violation) -> String {
         What::Update => "update: it must not move. Make a new one instead".to_owned(),
         What::Name { pattern } => format!("names: its name does not match {pattern:?}"),
         What::Range(finding) => finding.to_string(),
+        What::Weakened(weakening) => format!("{}: {}", weakening.rule(), render_weakening(weakening)),
     };
     match &violation.name {
         Some(name) => format!("{what} (protection {name})"),
@@ -79,7 +83,13 @@ pub fn render_action(action: &Action) -> String {
             format!("remember of {} that it was {from} and is {to}: {judged}", render_subject(subject))
         }
         Action::Restore(restore) => render_restore(restore),
+        Action::SetDefaultBranch { repository, from, to } => format!(
+            "make {to} the default branch of {repository} again, instead of {}",
+            from.as_deref().unwrap_or("none")
+        ),
+        Action::See { repository, .. } => format!("remember how {repository} is protected"),
         Action::Settle { subject } => format!("note that {} is where it belongs", render_subject(subject)),
+        Action::Tell(news) => render_telling(news),
         Action::ComeAgain { subject, .. } => format!("look at {} again", render_subject(subject)),
     }
 }
@@ -100,10 +110,55 @@ pub fn render_restore(restore: &Restore) -> String {
     }
 }
 
+/// How a protection is weaker, as a sentence.
+pub(crate) fn render_weakening(weakening: &Weakening) -> String {
+    match weakening {
+        Weakening::DefaultBranch { from, to } => {
+            format!("the default branch is {} instead of {from}", to.as_deref().unwrap_or("none"))
+        }
+        Weakening::TemplateGone { template } => {
+            format!("the approval rule template {template} does not apply any more")
+        }
+        Weakening::Template { template, how } => format!("the approval rule template {template} {how}"),
+        Weakening::RuleGone { pull_request, rule } => format!("the rule {rule} of pull request {pull_request} is gone"),
+        Weakening::Rule { pull_request, rule, how } => format!("the rule {rule} of pull request {pull_request} {how}"),
+        Weakening::Overridden { pull_request } => {
+            format!("the approval rules of pull request {pull_request} were set aside")
+        }
+        Weakening::TriggerGone { trigger } => format!("the repository trigger {trigger} is gone"),
+        Weakening::Trigger { trigger } => {
+            format!("the repository trigger {trigger} calls something else, or for less than it did")
+        }
+    }
+}
+
+/// What a person can do about it.
+pub(crate) const fn remedy_of(weakening: &Weakening) -> &'static str {
+    match weakening {
+        Weakening::DefaultBranch { .. } => {
+            "If that was not meant, make it the default branch again: aws codecommit update-default-branch"
+        }
+        Weakening::TemplateGone { .. } => {
+            "If that was not meant: aws codecommit associate-approval-rule-template-with-repository. Pull requests that were opened meanwhile have no such rule"
+        }
+        Weakening::Template { .. } => {
+            "If that was not meant: aws codecommit update-approval-rule-template-content. Pull requests that were opened meanwhile have the weaker rule"
+        }
+        Weakening::RuleGone { .. } => "If that was not meant: aws codecommit create-pull-request-approval-rule",
+        Weakening::Rule { .. } => "If that was not meant: aws codecommit update-pull-request-approval-rule-content",
+        Weakening::Overridden { .. } => {
+            "If that was not meant: aws codecommit override-pull-request-approval-rules --override-status REVOKE"
+        }
+        Weakening::TriggerGone { .. } | Weakening::Trigger { .. } => {
+            "If that was not meant: aws codecommit put-repository-triggers, with all triggers that the repository shall have"
+        }
+    }
+}
+
 /// How whoever pushed gets it back: a command.
 pub fn render_rescue(restore: &Restore) -> Option<String> {
     let keep = restore.keep.as_ref()?;
-    Some(format!("git fetch origin {} && git switch -c rescued FETCH_HEAD", keep.short()))
+    Some(format!("git fetch origin {} && git switch -c rescued FETCH_HEAD", keep.shell_word()))
 }
 
 fn render_subject(subject: &Subject) -> String {

@@ -493,7 +493,8 @@ impl World {
                         };
                         self.journal = self.journal.settled().with(&ours);
                     }
-                    Action::ComeAgain { .. } => {}
+                    Action::ComeAgain { .. } | Action::Tell(_) => {}
+                    Action::SetDefaultBranch { .. } | Action::See { .. } => panic!("no move asks for that"),
                 }
             }
         }

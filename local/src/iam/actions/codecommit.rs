@@ -103,10 +103,13 @@ pub(super) fn needs(world: &World, operation: &str, input: Input<'_>) -> Option<
         | "GetMergeConflicts"
         | "GetMergeOptions"
         | "GetRepository"
+        | "GetRepositoryTriggers"
         | "ListAssociatedApprovalRuleTemplatesForRepository"
         | "ListBranches"
         | "ListPullRequests"
         | "PostCommentForComparedCommit"
+        | "PutRepositoryTriggers"
+        | "TestRepositoryTriggers"
         | "UpdateDefaultBranch"
         | "UpdateRepositoryDescription" => on("repositoryName"),
         _ => return None,

@@ -97,7 +97,9 @@ fn kind(detail: &Detail) -> String {
         Detail::StageExecution(run) => return format!("codepipeline-stage-{}", run.state).to_lowercase(),
         Detail::ActionExecution(run) => return format!("codepipeline-action-{}", run.state).to_lowercase(),
         Detail::Scheduled(_) => "scheduled",
+        Detail::ApiCall(_) => "codecommit-api-call",
         Detail::ReplicaState(_) => "signalbox-replica",
+        Detail::ProtectionState(_) => "signalbox-protection",
     };
     text.to_owned()
 }

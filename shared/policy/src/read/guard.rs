@@ -102,6 +102,10 @@ impl Reader {
         let commits = fields.get("commits").and_then(|place| self.commits(place));
         let files = fields.get("files").and_then(|place| self.files(place));
         let watch = self.word_list(&fields, "watch", words::WATCHED);
+        if let Some(place) = fields.get("watch").filter(|_| watch.contains(&Watched::PushPermissions)) {
+            let what = "push-permissions are not watched in this version; `signalbox iam` shows who may still push";
+            self.note(place.node.mark, &place.path, what.to_owned());
+        }
         let asks = keys::ASKED_OF_REFS.iter().any(|name| fields.get(name).is_some());
         if !asks && self.problems.len() == before {
             self.conflict(place, "the protection forbids nothing", Some("add forbid, names, commits, files or watch"));

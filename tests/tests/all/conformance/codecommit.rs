@@ -25,6 +25,12 @@ const KNOWN: Known = Known {
         ("ListRepositories", "/repositories"),
         ("ListBranches", "/branches"),
         ("DeleteRepository", "/repositoryId"),
+        ("GetRepositoryTriggers", "/configurationId"),
+        ("GetRepositoryTriggers", "/triggers/0/customData"),
+        ("GetRepositoryTriggers", "/triggers/0/branches"),
+        ("PutRepositoryTriggers", "/configurationId"),
+        ("TestRepositoryTriggers", "/successfulExecutions"),
+        ("TestRepositoryTriggers", "/failedExecutions/0/failureMessage"),
         ("GetBranch", "/branch/branchName"),
         ("GetBranch", "/branch/commitId"),
         ("DeleteBranch", "/deletedBranch/commitId"),
@@ -115,6 +121,37 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 
 fn content(text: &str) -> String {
     STANDARD.encode(text)
+}
+
+async fn triggers(run: &mut Run) {
+    let trigger = json!({
+        "name": "pushes", "destinationArn": "arn:aws:sns:eu-west-1:111122223333:none", "customData": "x", "branches": ["main"],
+        "events": ["updateReference", "deleteReference"],
+    });
+    let of = |triggers: Value| json!({ "repositoryName": "demo", "triggers": triggers });
+    run.good("PutRepositoryTriggers", of(json!([trigger]))).await;
+    run.good("TestRepositoryTriggers", of(json!([trigger]))).await;
+    run.good("GetRepositoryTriggers", json!({ "repositoryName": "demo" })).await;
+    for operation in ["PutRepositoryTriggers", "TestRepositoryTriggers"] {
+        let odd = |key: &str, value: Value| {
+            let mut odd = trigger.clone();
+            odd[key] = value;
+            of(json!([odd]))
+        };
+        run.refused(operation, of(json!(vec![trigger.clone(); 11])), "MaximumRepositoryTriggersExceededException")
+            .await;
+        run.refused(operation, odd("name", json!("a b")), "InvalidRepositoryTriggerNameException").await;
+        run.refused(
+            operation,
+            odd("destinationArn", json!("arn:aws:s3:::x")),
+            "InvalidRepositoryTriggerDestinationArnException",
+        )
+        .await;
+        run.refused(operation, odd("branches", json!(["a b"])), "InvalidRepositoryTriggerBranchNameException").await;
+        run.refused(operation, json!({ "repositoryName": "none", "triggers": [] }), "RepositoryDoesNotExistException")
+            .await;
+    }
+    run.refused("GetRepositoryTriggers", json!({ "repositoryName": "none" }), "RepositoryDoesNotExistException").await;
 }
 
 #[tokio::test]
@@ -211,6 +248,7 @@ async fn codecommit_answers_as_its_model_says() {
     )
     .await;
     run.plain("UpdateDefaultBranch", json!({ "repositoryName": "demo", "defaultBranchName": "main" })).await;
+    triggers(&mut run).await;
 
     run.good("GetCommit", json!({ "repositoryName": "demo", "commitId": second })).await;
     run.refused("GetCommit", json!({ "repositoryName": "demo", "commitId": gone }), "CommitIdDoesNotExistException")

@@ -123,5 +123,7 @@ async fn another_guard_is_answered_three_times_and_then_a_person_is_asked() {
     guard.wait().unwrap();
     assert_eq!(restored, 3);
     assert!(told.reasons.join(" ").contains("moves the ref back each time"), "{told:?}");
+    let said = world.put().await.pop().unwrap();
+    assert_eq!((&said["detail"]["state"], &said["detail"]["ref"]), (&"CONTESTED".into(), &"refs/heads/main".into()));
     assert_eq!(world.tip("refs/heads/main"), theirs);
 }

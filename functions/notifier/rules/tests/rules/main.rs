@@ -40,6 +40,7 @@ mod facts;
 mod mails;
 mod news;
 mod order;
+mod protections;
 
 fn sample(bytes: &[u8]) -> Event {
     match parse_event(bytes) {
