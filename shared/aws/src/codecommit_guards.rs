@@ -113,32 +113,6 @@ impl CodeCommit {
         }
     }
 
-    /// The numbers of the open pull requests, every page of them, in no promised order.
-    ///
-    /// # Errors
-    /// As [`Failure`] sorts them.
-    pub async fn open_pull_requests(&self, repository: &RepositoryName) -> Result<Vec<PullRequestId>, Failure> {
-        let doing = format!("codecommit:ListPullRequests on {repository}");
-        let (mut found, mut token) = (Vec::new(), None);
-        loop {
-            let request = self
-                .client
-                .list_pull_requests()
-                .repository_name(repository.as_str())
-                .pull_request_status(PullRequestStatusEnum::Open)
-                .set_max_results(self.page)
-                .set_next_token(token);
-            let answer = request.send().await.map_err(|error| sort(&doing, error))?;
-            let unread = |error| Failure::refused(&doing, format!("the answer cannot be read: {error}"));
-            let ids = answer.pull_request_ids.into_iter().map(PullRequestId::parse);
-            found.extend(ids.collect::<Result<Vec<_>, _>>().map_err(unread)?);
-            token = answer.next_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                return Ok(found);
-            }
-        }
-    }
-
     /// The approval rules of an open pull request, by name; `None` for one that is closed or not there.
     ///
     /// # Errors

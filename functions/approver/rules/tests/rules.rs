@@ -301,7 +301,7 @@ fn only_other_people_count_as_reviewers_and_each_once() {
 fn a_gate_that_was_taken_away_or_weakened_comes_back_and_it_is_told_who_did_it() {
     let deleted = with(|here| here.rules = Some(Vec::new()));
     assert!(decided(&deleted).contains("somebody deleted the rule signalbox gate main"));
-    let mut told_by_event = deleted.clone();
+    let mut told_by_event = deleted;
     let name = ApprovalRuleName::parse("signalbox gate main").unwrap();
     told_by_event.occasion = Occasion::PullRequest { rules: Some(RuleEvent::Deleted(name)), by: Some(arn(CARL)) };
     let decision = decide(&told_by_event, &policy(POLICY));
