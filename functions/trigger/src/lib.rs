@@ -159,12 +159,13 @@ impl Handle for Trigger {
         let Some((event, in_force)) = read_event(bytes, &self.policy).await? else { return Ok(Handled::NotOurs) };
         // Whoever else may send one into the queue only has the branches looked at once more.
         if let Detail::Scheduled(_) = event.detail {
-            return self.sweep(&event, &in_force, invocation).await;
+            // On the heap, as what follows it: no thread's stack has to hold all that a handler may do.
+            return Box::pin(self.sweep(&event, &in_force, invocation)).await;
         }
         let needs = needs(&event, &in_force.policy);
         let (id, turn) = (&event.envelope.id, Turn::of(&event.envelope));
         if let Some(subject) = review_of(&event) {
-            return self.review(&event, received(bytes), subject, &in_force, invocation).await;
+            return Box::pin(self.review(&event, received(bytes), subject, &in_force, invocation)).await;
         }
         let known = Known::Pushed(event.envelope.time);
         let Some(push) = &needs.push else {

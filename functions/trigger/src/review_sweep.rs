@@ -263,7 +263,7 @@ impl Trigger {
         let review = Review { pull_request: Looked::There(Box::new(there.clone())), ..Review::of(subject) };
         let invocation = Invocation { now, ..invocation };
         let turn = Turn::first(&under);
-        let acting = self.reviewed((&event, None), review, Origin::Sweep, in_force, turn, invocation);
+        let acting = Box::pin(self.reviewed((&event, None), review, Origin::Sweep, in_force, turn, invocation));
         let handled = tokio::time::timeout(left, acting).await.unwrap_or_else(|_| {
             Err(Failure::retry(
                 "taking up a pull request",

@@ -115,7 +115,7 @@ impl Trigger {
         let mut swept = Swept::default();
         let (mut next, mut is_cut) = (None, false);
         if needs(event, &in_force.policy).sweep.is_some() {
-            match self.sweep_all(event, in_force, invocation, &mut swept).await {
+            match Box::pin(self.sweep_all(event, in_force, invocation, &mut swept)).await {
                 Ok(cursor) => next = cursor,
                 Err(failure @ Failure::Refused(_)) => return self.refuse(event, in_force, invocation, &failure).await,
                 Err(failure) => return Err(failure),
@@ -123,7 +123,8 @@ impl Trigger {
         }
         if swept.facts.answered.is_none() {
             let readable = std::mem::take(&mut swept.readable);
-            if let Err(failure) = self.sweep_reviews(event, readable, in_force, invocation, &mut swept).await {
+            if let Err(failure) = Box::pin(self.sweep_reviews(event, readable, in_force, invocation, &mut swept)).await
+            {
                 // What was found in branches is told all the same; the next sweep comes by itself.
                 let why = failure.chain();
                 tracing::warn!(why, "the sweep over pull requests was left for the next one");

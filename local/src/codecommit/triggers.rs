@@ -140,9 +140,14 @@ impl Repositories {
         });
         let mut tested = TestedTriggers { successful_executions: Vec::new(), failed_executions: Vec::new() };
         for trigger in triggers {
-            let record =
-                self.trigger_record(&repository, (&trigger, ""), "TriggerEventTest", vec![reference.clone()], caller);
-            match self.call_trigger(&repository, &trigger, record) {
+            let record = self.trigger_record(
+                &repository,
+                (&trigger, ""),
+                "TriggerEventTest",
+                std::slice::from_ref(&reference),
+                caller,
+            );
+            match self.call_trigger(&repository, &trigger, &record) {
                 Ok(()) => tested.successful_executions.push(trigger.name),
                 Err(why) => tested
                     .failed_executions
@@ -166,15 +171,15 @@ impl Repositories {
             if references.is_empty() {
                 continue;
             }
-            let record = self.trigger_record(repository, (trigger, &there.id), "ReferenceChange", references, caller);
-            if let Err(why) = self.call_trigger(repository, trigger, record) {
+            let record = self.trigger_record(repository, (trigger, &there.id), "ReferenceChange", &references, caller);
+            if let Err(why) = self.call_trigger(repository, trigger, &record) {
                 let name = trigger.name.as_str();
                 tracing::warn!(repo.name = %repository.name, trigger = name, why = why.message, "a trigger was not called");
             }
         }
     }
 
-    fn call_trigger(&self, repository: &Repository, trigger: &Trigger, record: Value) -> Answer<()> {
+    fn call_trigger(&self, repository: &Repository, trigger: &Trigger, record: &Value) -> Answer<()> {
         let sns = self.sns.get().ok_or_else(|| ServiceError::internal("there is no SNS here"))?;
         let source = self.world.arn("codecommit", repository.name.as_str());
         let subject = format!("UPDATE: AWS CodeCommit {} push: {}", self.world.region, repository.name);
@@ -188,7 +193,7 @@ impl Repositories {
         repository: &Repository,
         (trigger, configuration): (&Trigger, &str),
         event: &str,
-        references: Vec<Value>,
+        references: &[Value],
         caller: &Caller,
     ) -> Value {
         let mut record = Map::new();

@@ -200,7 +200,7 @@ fn what_is_weaker_is_told_by_what_it_is_about_and_is_remembered_once_it_was() {
     assert_eq!((from.as_deref(), to.as_str()), (Some("develop"), "main"));
     let after = memory(&decision).unwrap();
     assert_eq!((after.times, after.restores.len(), after.seen.default_branch.as_deref()), (1, 1, Some("main")));
-    let again = WatchFacts { memory: after.clone(), there: seen("main", &[("two", 1)]), ..facts.clone() };
+    let again = WatchFacts { memory: after.clone(), there: seen("main", &[("two", 1)]), ..facts };
     assert_eq!(decide_watch(&again, &policy("enforce", WATCH)).actions, []);
 
     // In `observe`, and for whoever may, what is there is what belongs there from now on.

@@ -126,8 +126,14 @@ impl World {
             "pullRequestId": id, "repositoryName": "demo", "beforeCommitId": target["destinationCommit"],
             "afterCommitId": target["sourceCommit"], "content": text,
         });
-        self.call_as("PostCommentForPullRequest", input, caller).await;
-        self.ground.event(COMMENT).await.unwrap()
+        let made = self.call_as("PostCommentForPullRequest", input, caller).await;
+        // An answer to an earlier one may have been told in between.
+        loop {
+            let event = self.ground.event(COMMENT).await.unwrap();
+            if event["detail"]["commentId"] == made["comment"]["commentId"] {
+                return event;
+            }
+        }
     }
 
     /// A session of the trigger's own role.

@@ -425,11 +425,12 @@ fn the_tokens_of_a_pull_request_are_its_own() {
     assert_ne!(token("7", "feature"), token("8", "feature"));
     let pushed =
         parse_policy(REVIEWED.replace("pull_request: { into: [main], paths: [\"src/**\"] }", "push: {}").as_str());
-    let facts = Facts {
+    let mut facts = Facts {
         push: Some(open().as_push(&RepositoryName::parse("demo").unwrap())),
         review: None,
         ..known_facts(review(revised()))
     };
+    facts.triggers.insert("unit".to_owned(), known());
     let by_push = decide(&facts, &pushed.unwrap());
     assert_ne!(start_of(&by_push, "unit").token, token("7", "feature"), "a push of the same commit is another build");
 }
