@@ -21,6 +21,7 @@ pub mod lambda;
 pub mod logs;
 pub mod news;
 mod paging;
+mod program;
 pub mod s3;
 pub mod secretsmanager;
 pub mod sns;

@@ -364,6 +364,15 @@ impl Ground {
             .with_context(|| format!("no event {detail_type} came"))?
     }
 
+    /// What came on the bus of this detail-type since an event was last asked for, as far as it comes without a pause.
+    pub async fn events(&mut self, detail_type: &str) -> Vec<Value> {
+        let mut found = Vec::new();
+        while let Ok(Ok(event)) = tokio::time::timeout(Duration::from_millis(300), self.event(detail_type)).await {
+            found.push(event);
+        }
+        found
+    }
+
     /// The next push event.
     ///
     /// # Errors

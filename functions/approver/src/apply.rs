@@ -96,11 +96,9 @@ impl<'a> Carrier<'a> {
         if let Some(comment) = reviews.comment(on, text, &comment_token(subject, anew)).await? {
             return Ok((comment, "posted"));
         }
-        let writers = &self.function.gate.writers;
+        let own = &self.function.own;
         let is_ours = |comment: &PostedComment| {
-            !comment.is_deleted
-                && comment.author.as_deref().is_some_and(|author| author.starts_with(writers.as_str()))
-                && comment.content.trim_end().ends_with(MARKER)
+            !comment.is_deleted && own.hold(comment.author.as_ref()) && comment.content.trim_end().ends_with(MARKER)
         };
         let Some(found) = reviews.find_comment(&subject.pull_request, is_ours).await? else {
             let what = "it was posted before, and is not there any more";

@@ -81,9 +81,9 @@ pub(crate) async fn gather(
         facts.pull_request = Found::Here(Box::new(here));
         return Ok(gathered);
     }
-    here.approvals = Some(from.reviews.approvals(&found.id, &found.revision).await?);
+    here.approvals = Some(from.reviews.approvals(&found.id, &found.now.revision).await?);
     if may_be_overridden(facts) {
-        here.overrider = match from.reviews.overrider(&found.id, &found.revision).await? {
+        here.overrider = match from.reviews.overrider(&found.id, &found.now.revision).await? {
             Some(by) => Overrider::By(by),
             None => Overrider::Nobody,
         };
@@ -96,7 +96,7 @@ pub(crate) async fn gather(
         let is_there = there.is_some_and(|comment| !comment.is_deleted);
         facts.comment = if is_there { CommentSeen::There } else { CommentSeen::Gone };
     }
-    let wanted = check_needs(policy, &subject.repository, &found.destination);
+    let wanted = check_needs(policy, &subject.repository, &found.now.into);
     facts.checks = checks(from, subject, &found, &wanted, needs.record.as_deref()).await?;
     gather_more(from, &found, facts, policy).await?;
     gathered.pull_request = Some(found);
@@ -111,15 +111,16 @@ fn pull_request_facts(found: &ReviewedPullRequest) -> PullRequestFacts {
         template: rule.template.clone(),
         modified_by: rule.modified_by.clone(),
     });
+    let now = &found.now;
     PullRequestFacts {
-        state: found.state,
-        author: found.author.clone(),
-        revision: Some(found.revision.clone()),
-        source: found.source.clone(),
-        source_commit: found.source_commit.clone(),
-        destination: found.destination.clone(),
-        destination_commit: found.destination_commit.clone(),
-        base: found.merge_base.clone(),
+        state: now.state,
+        author: now.author.clone(),
+        revision: Some(now.revision.clone()),
+        source: now.source.clone(),
+        source_commit: now.source_commit.clone(),
+        destination: now.into.clone(),
+        destination_commit: now.into_commit.clone(),
+        base: now.base.clone(),
         rules: Some(rules.collect()),
         approvals: None,
         overrider: Overrider::NotRead,
@@ -148,9 +149,9 @@ async fn checks(
         checks.insert(check.name.clone(), CheckFacts::default());
         let state = from.state.read::<RefState>(&check.state_key(subject)).await?;
         let starts = state.map(|kept| kept.value.starts).unwrap_or_default();
-        let of_these = starts.into_iter().filter(|start| start.commit == found.source_commit);
+        let of_these = starts.into_iter().filter(|start| start.commit == found.now.source_commit);
         // The trigger writes the record first: the event of a quick build may come before the rest.
-        let told = record.filter(|record| record.trigger == check.name && record.commit == found.source_commit);
+        let told = record.filter(|record| record.trigger == check.name && record.commit == found.now.source_commit);
         let told = told.map(|record| Try { attempt: record.attempt, at: record.at, build: record.build.clone() });
         let all = of_these.map(|start| Try { attempt: start.attempt, at: start.at, build: start.build }).chain(told);
         newest.extend(all.max().map(|newest| (check, newest)));
@@ -176,7 +177,7 @@ async fn checks(
         let Some(known) = checks.get_mut(&check.name) else { continue };
         match (builds.iter().find(|build| build.id == start.build), &unreadable) {
             (Some(build), _) => {
-                let void = void(from, check, &found.source_commit, build).await?;
+                let void = void(from, check, &found.now.source_commit, build).await?;
                 let (build, status) = (build.id.clone(), build.status);
                 known.builds.push(BuildFacts { build, attempt: start.attempt, status, void });
             }
@@ -218,13 +219,13 @@ async fn gather_more(
     policy: &Policy,
 ) -> Result<(), Failure> {
     let more = wants_more(facts, policy);
-    let (repository, commit) = (&found.repository, &found.source_commit);
+    let (repository, commit) = (&found.repository, &found.now.source_commit);
     if more.head {
         let read = from.codecommit.commit(repository, commit).await?;
         facts.head = read.map(|commit| Head { message: commit.message, author_email: commit.author.email });
     }
     if more.paths {
-        let read = from.codecommit.changed_paths(repository, found.merge_base.as_ref(), commit).await?;
+        let read = from.codecommit.changed_paths(repository, found.now.base.as_ref(), commit).await?;
         facts.paths = read.map(|paths| Paths { paths, left_out: 0 });
     }
     for check in more.projects {

@@ -18,13 +18,13 @@ use signalbox_approver_rules::{
     render_item, render_reason,
 };
 use signalbox_aws::{CodeBuild, CodeCommit, Failure, Reviews, Roles};
-use signalbox_events::{Arn, Event, RepositoryName};
+use signalbox_events::{Arn, Event};
 use signalbox_glue::{
-    Ending, Handle, Handled, InForce, Invocation, Measure, PolicySource, Said, Setup, carry_out, measure, note,
-    read_event, received,
+    Ending, Handle, Handled, InForce, Invocation, Measure, OwnSessions, PolicySource, Readable, Said, Setup, carry_out,
+    measure, note, read_event, received,
 };
 use signalbox_ledger::{Ledger, State, Turn};
-use signalbox_policy::{ArnPattern, Mode};
+use signalbox_policy::Mode;
 
 use crate::apply::Carrier;
 
@@ -43,7 +43,9 @@ pub struct Approver {
     roles: Arc<Roles>,
     checks_role: Option<Arn>,
     trigger_role: Option<String>,
-    readable: Option<ArnPattern>,
+    readable: Readable,
+    /// Whoever writes rules and comments as this stack.
+    own: OwnSessions,
     gate: Gate,
     function_name: String,
     sweep_time: Duration,
@@ -72,7 +74,8 @@ impl Approver {
                 writers: sessions(own_role.as_ref()),
             },
             checks_role,
-            readable: settings.repositories.as_ref().and_then(|pattern| ArnPattern::parse(pattern.as_str()).ok()),
+            readable: settings.readable(),
+            own: settings.own_sessions(),
             function_name: settings.function_name.clone(),
             sweep_time: sweep::TIME,
         }
@@ -82,14 +85,6 @@ impl Approver {
     #[must_use]
     pub fn with_sweep_time(self, sweep_time: Duration) -> Self {
         Self { sweep_time, ..self }
-    }
-
-    /// Whether the template lets the function read this repository.
-    fn may_read(&self, repository: &RepositoryName) -> bool {
-        self.readable.as_ref().is_none_or(|pattern| {
-            let place = pattern.as_str().rsplit_once(':').map_or("", |(place, _)| place);
-            Arn::parse(format!("{place}:{repository}")).is_ok_and(|arn| pattern.matches(&arn))
-        })
     }
 
     /// The client that votes: with the keys of the checks role, which nobody else may assume.

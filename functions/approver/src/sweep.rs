@@ -125,7 +125,7 @@ impl Approver {
         let mut next = Cursor::default();
         let mut is_first = true;
         'all: for repository in repositories {
-            let open = match self.reviews.open_pull_requests(repository).await {
+            let open = match self.codecommit.open_pull_requests(repository).await {
                 Ok(open) => open,
                 Err(gone) if gone.code() == Some("RepositoryDoesNotExistException") => continue,
                 Err(failure) => {

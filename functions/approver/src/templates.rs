@@ -43,7 +43,8 @@ impl Approver {
         let were: BTreeSet<&RepositoryName> = memory.made.values().flatten().collect();
         let mut branches = BTreeMap::new();
         for (repository, _) in self.codecommit.repositories().await? {
-            if !self.may_read(&repository) || !(has_approvals(policy, &repository) || were.contains(&repository)) {
+            if !self.readable.holds(&repository) || !(has_approvals(policy, &repository) || were.contains(&repository))
+            {
                 continue;
             }
             match self.codecommit.branches(&repository).await {
@@ -117,7 +118,7 @@ impl Approver {
     async fn template(&self, name: &str) -> Result<TemplateFacts, Failure> {
         let name = named(name)?;
         let Some(found) = self.reviews.template(&name).await? else { return Ok(TemplateFacts::default()) };
-        let repositories = self.reviews.repositories_of_template(&name).await?;
+        let repositories = self.codecommit.repositories_of_template(name.as_str()).await?;
         Ok(TemplateFacts {
             content: Some((found.content, found.sha256)),
             repositories: repositories.into_iter().collect(),

@@ -85,7 +85,9 @@ impl Apply<Action> for Carrier<'_> {
                 };
                 self.write(subject, enter).await.map(|()| done())
             }
-            Action::Settle { subject } => self.write(subject, Journal::settled).await.map(|()| done()),
+            Action::Settle { subject, moves } => {
+                self.write(subject, |journal| journal.settled(moves)).await.map(|()| done())
+            }
             Action::Restore(restore) => self.restore(restore).await.map(Came::Done),
             Action::SetDefaultBranch { repository, from, to } => {
                 self.set_default_branch(repository, from.as_deref(), to).await
@@ -189,7 +191,7 @@ impl Carrier<'_> {
             judged: Judged::Ours,
         };
         let enter = |journal: &Journal| {
-            let next = journal.settled().with(&made);
+            let next = journal.settled(&restore.undoes).with(&made);
             restore.keep.as_ref().map_or_else(|| next.clone(), |kept| next.keeping(&made.id, kept))
         };
         self.write(&restore.subject, enter).await?;

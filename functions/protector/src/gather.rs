@@ -32,7 +32,7 @@ pub(crate) async fn gather(
     let (Some(subject), Some(made)) = (&needs.subject, &needs.made) else { return Ok(facts) };
     let key = Journal::key(&subject.repository, &subject.reference);
     facts.journal = function.state.read::<Journal>(&key).await?.map(|kept| kept.value).unwrap_or_default();
-    if function.is_ours(made.by.as_ref()) {
+    if function.own.hold(made.by.as_ref()) {
         facts.whose = Whose::Ours;
         return Ok(facts);
     }

@@ -17,13 +17,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signalbox_aws::{Aws, CodeCommit, Failure};
-use signalbox_events::{Arn, Detail, Event, Parsed, Region, RepositoryName, StackName, parse_event};
+use signalbox_events::{Detail, Event, Region, StackName};
 use signalbox_gitwire::http::{Client, Patience};
-use signalbox_glue::{Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Setup, carry_out, received};
-use signalbox_ledger::{Ledger, Noted, Outcome, Report, State, Turn};
-use signalbox_policy::{ArnPattern, Mode, Policy};
+use signalbox_glue::{
+    Apply, Ending, Handle, Handled, InForce, Invocation, OwnSessions, PolicySource, Readable, Said, Setup, carry_out,
+    note, read_event, received,
+};
+use signalbox_ledger::{Ledger, Outcome, State, Turn};
+use signalbox_policy::{Mode, Policy};
 use signalbox_protector_rules::{
-    Action, Decision, Facts, Needs, Verdict, decide, needs, render_action, render_reason, wants_tip, watch_of,
+    Action, Facts, Needs, Verdict, decide, needs, render_action, render_reason, wants_tip, watch_of,
 };
 use tokio::sync::OnceCell;
 
@@ -41,9 +44,9 @@ pub struct Protector {
     aws: Aws,
     codecommit: CodeCommit,
     git: OnceCell<Client>,
-    readable: Option<ArnPattern>,
+    readable: Readable,
     stack: Option<StackName>,
-    spared: Vec<String>,
+    own: OwnSessions,
     kept_days: u32,
     function_name: String,
     sweep_time: Duration,
@@ -62,8 +65,8 @@ impl Protector {
             aws: setup.aws.clone(),
             git: OnceCell::new(),
             stack: settings.stack.as_ref().and_then(|name| StackName::parse(name.as_str()).ok()),
-            readable: settings.repositories.as_ref().and_then(|pattern| ArnPattern::parse(pattern.as_str()).ok()),
-            spared: settings.spared_roles.iter().filter_map(|role| session_prefix(role)).collect(),
+            readable: settings.readable(),
+            own: settings.own_sessions(),
             kept_days: settings.quarantine_days.unwrap_or(KEPT_DAYS),
             function_name: settings.function_name.clone(),
             sweep_time: sweep::TIME,
@@ -75,22 +78,6 @@ impl Protector {
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
-    }
-
-    /// Whether the template lets the function read this repository.
-    fn may_read(&self, repository: &RepositoryName) -> bool {
-        self.readable.as_ref().is_none_or(|pattern| self.arn_of(repository).is_some_and(|arn| pattern.matches(&arn)))
-    }
-
-    /// The ARN of a repository, where the template says how they begin.
-    fn arn_of(&self, repository: &RepositoryName) -> Option<Arn> {
-        let (place, _) = self.readable.as_ref()?.as_str().rsplit_once(':')?;
-        Arn::parse(format!("{place}:{repository}")).ok()
-    }
-
-    /// Whether it is a session of one of the stack's own roles.
-    fn is_ours(&self, by: Option<&Arn>) -> bool {
-        by.is_some_and(|by| self.spared.iter().any(|prefix| by.as_str().starts_with(prefix)))
     }
 
     /// The client for git, made when it is first needed: most events concern no protected ref.
@@ -122,7 +109,15 @@ impl Protector {
         let done: Vec<Action> = decision.actions.iter().filter(is_done).cloned().collect();
         let report = |actions: Vec<String>| {
             let actions = would.iter().cloned().chain(actions).collect();
-            report((event, &received), &facts, &decision, actions, in_force.version.clone(), invocation)
+            let said = Said {
+                verdict: verdict(decision.verdict),
+                reasons: decision.reasons.iter().map(render_reason).collect(),
+                actions,
+                replay: json!({
+                    "received": received, "event": event, "facts": facts.for_report(), "decision": decision,
+                }),
+            };
+            in_force.report(said, invocation)
         };
         if decision.verdict == Verdict::NotConcerned && event.envelope.again.is_none() {
             return Ok(Handled::Reported(Box::new(report(Vec::new()))));
@@ -138,11 +133,7 @@ impl Protector {
             let outcome = Outcome::from(carrier.apply(action, 1, invocation).await?);
             lines.push(format!("{}: {outcome}", render_action(action)));
         }
-        let report = report(lines);
-        Ok(match self.ledger.note(turn, report.clone(), invocation.now).await? {
-            Noted::Written => Handled::Reported(Box::new(report)),
-            Noted::Before => Handled::Before,
-        })
+        note(&self.ledger, turn, report(lines), invocation).await
     }
 
     async fn gathered(
@@ -162,12 +153,7 @@ impl Protector {
 
 impl Handle for Protector {
     async fn handle(&self, bytes: &[u8], invocation: Invocation) -> Result<Handled, Failure> {
-        let event = match parse_event(bytes) {
-            Ok(Parsed::Ours(event)) => event,
-            Ok(Parsed::NotOurs(_)) => return Ok(Handled::NotOurs),
-            Err(error) => return Err(Failure::refused("reading the event", error.to_string())),
-        };
-        let in_force = self.policy.current().await?;
+        let Some((event, in_force)) = read_event(bytes, &self.policy).await? else { return Ok(Handled::NotOurs) };
         // Whoever else may send one into the queue only has the refs looked at once more.
         if let Detail::Scheduled(_) = event.detail {
             return self.sweep(&event, &in_force, invocation).await;
@@ -184,15 +170,6 @@ impl Handle for Protector {
     }
 }
 
-/// How the ARN of each session of a role begins: `arn:aws:sts::ACCOUNT:assumed-role/ROLE/`.
-fn session_prefix(role: &str) -> Option<String> {
-    let mut parts = role.splitn(6, ':');
-    let (arn, partition, _, _, account) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    // A session leaves out the path of its role.
-    let name = parts.next()?.strip_prefix("role/")?.rsplit('/').next()?;
-    Some(format!("{arn}:{partition}:sts::{account}:assumed-role/{name}/"))
-}
-
 /// A verdict as reports have it.
 const fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
@@ -202,36 +179,5 @@ const fn verdict(verdict: Verdict) -> &'static str {
         Verdict::Reported => "reported",
         Verdict::Restore => "restore",
         Verdict::Ours => "ours",
-    }
-}
-
-fn report(
-    (event, received): (&Event, &Option<Value>),
-    facts: &Facts,
-    decision: &Decision,
-    actions: Vec<String>,
-    policy_version: Option<String>,
-    invocation: Invocation,
-) -> Report {
-    Report {
-        at: invocation.now,
-        policy_version,
-        mode: decision.mode.name().to_owned(),
-        verdict: verdict(decision.verdict).to_owned(),
-        reasons: decision.reasons.iter().map(render_reason).collect(),
-        actions,
-        replay: json!({ "received": received, "event": event, "facts": facts.for_report(), "decision": decision }),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sessions_of_a_role_are_known_by_its_arn() {
-        let prefix = session_prefix("arn:aws:iam::111122223333:role/path/to/signalbox-ProtectorRole-X").unwrap();
-        assert_eq!(prefix, "arn:aws:sts::111122223333:assumed-role/signalbox-ProtectorRole-X/");
-        assert_eq!(session_prefix("arn:aws:iam::111122223333:user/a"), None);
     }
 }

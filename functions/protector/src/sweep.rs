@@ -99,7 +99,7 @@ impl Protector {
         let cursor = self.state.read::<Cursor>(Cursor::KEY).await?.map(|kept| kept.value).unwrap_or_default();
         let found = self.codecommit.repositories().await?.into_iter().map(|(name, _)| name);
         let mut found: Vec<RepositoryName> =
-            found.filter(|name| self.may_read(name) && has_protections(name, &in_force.policy)).collect();
+            found.filter(|name| self.readable.holds(name) && has_protections(name, &in_force.policy)).collect();
         found.sort();
         // Begins where the last one stopped, and goes around once.
         if let Some(there) = &cursor.repository {

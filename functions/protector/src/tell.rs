@@ -73,7 +73,7 @@ impl Protector {
         let entry = Entry {
             source: OWN_SOURCE,
             detail_type: PROTECTION,
-            resources: self.arn_of(&change.repository).iter().map(ToString::to_string).collect(),
+            resources: self.readable.arn_of(&change.repository).iter().map(ToString::to_string).collect(),
             time: change.seen,
             detail: change.to_detail().to_string(),
         };

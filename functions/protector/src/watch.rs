@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use signalbox_aws::Failure;
 use signalbox_events::{Event, EventId, PullRequestId, RepositoryName};
-use signalbox_glue::{Apply, Ending, Handled, InForce, Invocation, carry_out};
-use signalbox_ledger::{Report, Turn};
+use signalbox_glue::{Apply, Ending, Handled, InForce, Invocation, Said, carry_out};
+use signalbox_ledger::Turn;
 use signalbox_policy::{Mode, Watched};
 use signalbox_protector_rules::{
     Action, Decision, News, RuleSeen, TriggerSeen, Verdict, WatchFacts, WatchMemory, WatchWanted, Whose, decide_watch,
@@ -49,8 +49,9 @@ impl Protector {
         {
             repositories.extend(self.codecommit.repositories_of_template(template).await?);
         }
-        let is_watched =
-            |name: &RepositoryName| self.may_read(name) && !watchers(&in_force.policy, name, wanted.word).is_empty();
+        let is_watched = |name: &RepositoryName| {
+            self.readable.holds(name) && !watchers(&in_force.policy, name, wanted.word).is_empty()
+        };
         let look = Look { event, received: Some(received), wanted: Some(wanted), in_force, invocation };
         let (mut handled, mut failed) = (Vec::new(), None);
         for repository in repositories.into_iter().filter(is_watched) {
@@ -66,7 +67,9 @@ impl Protector {
         let refused = handled.iter().position(|one| matches!(one, Handled::Refused(_)));
         let nothing = || {
             let facts = json!({ "received": received });
-            Handled::Reported(Box::new(report(in_force, invocation, Verdict::NotConcerned, facts)))
+            let verdict = verdict(Verdict::NotConcerned);
+            let said = Said { verdict, reasons: Vec::new(), actions: Vec::new(), replay: facts };
+            Handled::Reported(Box::new(in_force.report(said, invocation)))
         };
         Ok(match refused {
             Some(at) => handled.swap_remove(at),
@@ -113,8 +116,9 @@ impl Protector {
             let replay = json!({
                 "received": look.received, "event": look.event, "facts": facts, "decision": decision,
             });
-            let whole = report(look.in_force, look.invocation, decision.verdict, replay);
-            Report { reasons: decision.reasons.iter().map(render_reason).collect(), actions, ..whole }
+            let reasons = decision.reasons.iter().map(render_reason).collect();
+            let said = Said { verdict: verdict(decision.verdict), reasons, actions, replay };
+            look.in_force.report(said, look.invocation)
         };
         let id = id_of(&facts, &decision);
         let carrier = Carrier::new(self, &id);
@@ -135,7 +139,7 @@ impl Protector {
         let memory = self.state.read::<WatchMemory>(&WatchMemory::key(repository)).await?;
         let memory = memory.map(|kept| kept.value).unwrap_or_default();
         let told = look.wanted.map(|wanted| wanted.told.clone());
-        let is_ours = self.is_ours(told.as_ref().and_then(|told| told.by.as_ref()));
+        let is_ours = self.own.hold(told.as_ref().and_then(|told| told.by.as_ref()));
         let region = look.event.envelope.region.clone();
         let mut facts = WatchFacts {
             whose: if is_ours { Whose::Ours } else { Whose::Theirs },
@@ -208,18 +212,6 @@ impl Protector {
             facts.there.rules.insert(id.clone(), seen.collect());
         }
         Ok(())
-    }
-}
-
-fn report(in_force: &InForce, invocation: Invocation, said: Verdict, replay: Value) -> Report {
-    Report {
-        at: invocation.now,
-        policy_version: in_force.version.clone(),
-        mode: in_force.policy.mode.name().to_owned(),
-        verdict: verdict(said).to_owned(),
-        reasons: Vec::new(),
-        actions: Vec::new(),
-        replay,
     }
 }
 

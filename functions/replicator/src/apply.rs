@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use signalbox_aws::{Bus, Entry, Failure};
 use signalbox_events::{EventId, OWN_SOURCE, Obstacle, ObstacleKind, REPLICA};
 use signalbox_glue::{Apply, Came, Invocation, Measure, Order, Step, Twice, measure};
+use signalbox_ledger::Kept;
 use signalbox_policy::{Create, Policy};
 use signalbox_replicator_rules::{
     Action, Copy, Described, Listing, Memory, Origin, Place, SourceFacts, Standing, TargetFacts, Unfit, Working,
@@ -61,10 +62,9 @@ impl Apply<Action> for Carrier<'_> {
         match action {
             Action::Copy(copy) => self.copy(copy, invocation).await.map(Came::Done),
             Action::Remember { key, troubles, .. } => {
-                let before = self.memory(key)?;
                 let standing = if troubles.is_empty() { Standing::Equal } else { Standing::Failing(troubles.clone()) };
                 let after = self.settled(key, None, standing)?;
-                self.swap(key, before, after.clone()).await?;
+                self.write_over(key, self.kept(key)?, &after).await?;
                 self.tell(key, &after).await?;
                 Ok(Came::Done("done".to_owned()))
             }
@@ -90,7 +90,7 @@ impl Carrier<'_> {
             begun: self.seen.facts.begun(self.policy, copy),
             ..before.clone()
         };
-        self.swap(key, before.clone(), working.clone()).await?;
+        let held = self.write_over(key, self.kept(key)?, &working).await?;
 
         let mut done = Progress::default();
         let left = Duration::try_from(left).unwrap_or_default();
@@ -176,7 +176,7 @@ impl Carrier<'_> {
                 None => after.unfit.remove(source),
             };
         }
-        self.swap(key, working, after.clone()).await?;
+        self.write_over(key, Some(held), &after).await?;
         let told = self.tell(key, &after).await;
 
         let outcome = self.outcome(copy, &done);
@@ -213,7 +213,7 @@ impl Carrier<'_> {
         let entry = Entry {
             source: OWN_SOURCE,
             detail_type: REPLICA,
-            resources: self.function.arn_of(source).iter().map(ToString::to_string).collect(),
+            resources: self.function.readable.arn_of(source).iter().map(ToString::to_string).collect(),
             time: now,
             detail: change.to_detail().to_string(),
         };
@@ -401,18 +401,23 @@ impl Carrier<'_> {
         facts.settled(self.policy, key, standing).ok_or_else(lost)
     }
 
+    /// The memory as it was read; `None` where there was none.
+    fn kept(&self, key: &str) -> Result<Option<Kept<Memory>>, Failure> {
+        let Some(etag) = self.seen.tags.get(key) else { return Ok(None) };
+        Ok(Some(Kept { value: self.memory(key)?, etag: etag.clone() }))
+    }
+
     /// Writes a memory over the one that was read; whoever was faster has the event come again.
-    async fn swap(&self, key: &str, before: Memory, after: Memory) -> Result<(), Failure> {
-        let change = |there: Option<&Memory>| match there {
-            Some(there) if *there != before => there.clone(),
-            None if !before.agreed.is_empty() || before.working.is_some() => before.clone(),
-            _ => after.clone(),
-        };
-        let there = self.function.state.change(key, change).await?;
-        if there == after {
-            return Ok(());
-        }
-        Err(Failure::retry(format!("writing {key}"), "another invocation copies, too; it is looked at again"))
+    async fn write_over(
+        &self,
+        key: &str,
+        there: Option<Kept<Memory>>,
+        memory: &Memory,
+    ) -> Result<Kept<Memory>, Failure> {
+        let written = self.function.state.write_over(key, there.as_ref(), memory.clone()).await?;
+        written.ok_or_else(|| {
+            Failure::retry(format!("writing {key}"), "another invocation copies, too; it is looked at again")
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use signalbox_aws::{Bucket, Failure, Over};
 use signalbox_events::RefName;
 use signalbox_gitwire::http::{Source, Target};
 use signalbox_gitwire::{Head, Oid};
+use signalbox_ledger::Kept;
 use signalbox_policy::Policy;
 use signalbox_replicator_rules::{
     Facts, Home, Lasting, Listing, Memory, Needs, Object, Place, ReplicaFacts, ReplicaNeeds, SourceFacts, TargetFacts,
@@ -22,6 +23,8 @@ pub(crate) struct Seen {
     pub(crate) facts: Facts,
     /// The source, to fetch from.
     pub(crate) source: Option<Source>,
+    /// The entity tags with which the memories were read; none for one that is not there.
+    pub(crate) tags: BTreeMap<String, String>,
     /// The targets, to write to, under the keys of their memories.
     pub(crate) targets: BTreeMap<String, Open>,
 }
@@ -48,13 +51,18 @@ pub(crate) async fn gather(
     now: Timestamp,
 ) -> Result<Seen, Failure> {
     let facts = Facts::before_gathering(needs.repository.clone(), home.clone(), needs.origin.clone(), now);
-    let mut seen = Seen { facts, source: None, targets: BTreeMap::new() };
+    let mut seen = Seen { facts, source: None, tags: BTreeMap::new(), targets: BTreeMap::new() };
     let Some(repository) = &needs.repository else { return Ok(seen) };
     // All memories are read before anything is listed: what is remembered afterwards is then not older than what was seen.
     let mut memories = Vec::new();
     for replica in &needs.replicas {
-        let memory = function.state.read::<Memory>(&replica.key).await?;
-        memories.push(memory.map_or_else(|| Memory::empty(replica.place.to_string()), |kept| kept.value));
+        memories.push(match function.state.read::<Memory>(&replica.key).await? {
+            Some(Kept { value, etag }) => {
+                seen.tags.insert(replica.key.clone(), etag);
+                value
+            }
+            None => Memory::empty(replica.place.to_string()),
+        });
     }
     let remote = function.codecommit_remote(&function.aws, repository).await?;
     let (source, description, targets) = tokio::join!(

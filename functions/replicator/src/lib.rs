@@ -17,14 +17,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signalbox_aws::{Aws, CodeCommit, Failure, Roles, Secrets};
-use signalbox_events::{Arn, Detail, Event, RepositoryName, StackName};
+use signalbox_events::{Detail, Event, StackName};
 use signalbox_gitwire::http::{Client, Patience};
 use signalbox_glue::{
-    Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Said, Setup, carry_out, note, read_event,
-    received,
+    Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Readable, Said, Setup, carry_out, note,
+    read_event, received,
 };
 use signalbox_ledger::{Ledger, Outcome, State, Turn};
-use signalbox_policy::{ArnPattern, Mode};
+use signalbox_policy::Mode;
 use signalbox_replicator_rules::{Decision, Facts, Home, Needs, Verdict, decide, needs, render_action, render_reason};
 use tokio::sync::OnceCell;
 
@@ -41,7 +41,7 @@ pub struct Replicator {
     codecommit: CodeCommit,
     roles: OnceLock<Roles>,
     git: OnceCell<Client>,
-    readable: Option<ArnPattern>,
+    readable: Readable,
     stack: Option<StackName>,
     function_name: String,
     sweep_time: Duration,
@@ -50,7 +50,6 @@ pub struct Replicator {
 impl Replicator {
     /// The function over this setup.
     pub fn new(setup: &Setup) -> Self {
-        let readable = setup.settings.repositories.as_ref();
         Self {
             policy: setup.policy.clone(),
             ledger: setup.ledger.clone(),
@@ -60,7 +59,7 @@ impl Replicator {
             roles: OnceLock::new(),
             git: OnceCell::new(),
             stack: setup.settings.stack.as_ref().and_then(|name| StackName::parse(name.as_str()).ok()),
-            readable: readable.and_then(|pattern| ArnPattern::parse(pattern.as_str()).ok()),
+            readable: setup.settings.readable(),
             function_name: setup.settings.function_name.clone(),
             sweep_time: sweep::TIME,
         }
@@ -70,17 +69,6 @@ impl Replicator {
     #[must_use]
     pub fn with_sweep_time(self, sweep_time: Duration) -> Self {
         Self { sweep_time, ..self }
-    }
-
-    /// Whether the template lets the function read this repository.
-    fn may_read(&self, repository: &RepositoryName) -> bool {
-        self.readable.as_ref().is_none_or(|pattern| self.arn_of(repository).is_some_and(|arn| pattern.matches(&arn)))
-    }
-
-    /// The ARN of a source, where the template says how they begin.
-    fn arn_of(&self, repository: &RepositoryName) -> Option<Arn> {
-        let (place, _) = self.readable.as_ref()?.as_str().rsplit_once(':')?;
-        Arn::parse(format!("{place}:{repository}")).ok()
     }
 
     /// The same function with another client for git: for tests whose host nobody else trusts.

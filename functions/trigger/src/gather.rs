@@ -37,16 +37,20 @@ pub(crate) async fn gather(
     }
     let mut reader = Reader::new(from, push, event.envelope.again.as_ref(), now);
     for (wanted, state) in triggers.iter().zip(states) {
-        let known = match reader.trigger(wanted, state, &mut facts.differences).await {
-            Ok(known) => known,
-            Err(failure @ Failure::Refused(_)) => {
-                TriggerFacts { unreadable: Some(failure.chain()), ..TriggerFacts::default() }
-            }
-            Err(failure) => return Err(failure),
-        };
+        let known = or_unreadable(reader.trigger(wanted, state, &mut facts.differences).await)?;
         facts.triggers.insert(wanted.name.clone(), known);
     }
     Ok(facts)
+}
+
+/// What is refused for one trigger is a fact about that trigger, not the end of all.
+pub(crate) fn or_unreadable(read: Result<TriggerFacts, Failure>) -> Result<TriggerFacts, Failure> {
+    match read {
+        Err(failure @ Failure::Refused(_)) => {
+            Ok(TriggerFacts { unreadable: Some(failure.chain()), ..TriggerFacts::default() })
+        }
+        read => read,
+    }
 }
 
 /// Reads each thing once, for however many triggers.

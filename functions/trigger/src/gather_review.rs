@@ -11,7 +11,7 @@ use signalbox_trigger_rules::{
 };
 
 use crate::Trigger;
-use crate::gather::Reader;
+use crate::gather::{Reader, or_unreadable};
 
 /// Reads what is wanted of the triggers. What is refused for one of them is a fact about that one, not the end of all.
 pub(crate) async fn gather(
@@ -42,15 +42,8 @@ pub(crate) async fn gather(
     let again = facts.again.clone();
     let mut reader = Reader::new(from, &push, again.as_ref(), now);
     for wanted in &needs {
-        let known =
-            match trigger(&mut reader, from, wanted, (repository, open), target.as_ref(), &mut facts.differences).await
-            {
-                Ok(known) => known,
-                Err(failure @ Failure::Refused(_)) => {
-                    TriggerFacts { unreadable: Some(failure.chain()), ..TriggerFacts::default() }
-                }
-                Err(failure) => return Err(failure),
-            };
+        let read = trigger(&mut reader, from, wanted, (repository, open), target.as_ref(), &mut facts.differences);
+        let known = or_unreadable(read.await)?;
         facts.triggers.insert(wanted.name.clone(), known);
     }
     Ok(facts)

@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signalbox_aws::{CodeBuild, CodeCommit, Failure};
-use signalbox_events::{Arn, Detail, Event, EventId, RefKind, RepositoryName};
+use signalbox_events::{Detail, Event, EventId, RefKind};
 use signalbox_glue::{
-    Apply, Ending, Handle, Handled, InForce, Invocation, PolicySource, Said, Setup, carry_out, note, read_event,
-    received,
+    Apply, Ending, Handle, Handled, InForce, Invocation, OwnSessions, PolicySource, Readable, Said, Setup, carry_out,
+    note, read_event, received,
 };
 use signalbox_ledger::{Ledger, Outcome, State, Turn};
-use signalbox_policy::{ArnPattern, Mode};
+use signalbox_policy::Mode;
 use signalbox_trigger_rules::{
     Arrival, Decision, Facts, Journal, Known, Needs, Reason, Verdict, decide, needs, render_action, render_reason,
     review_of,
@@ -34,24 +34,23 @@ pub struct Trigger {
     state: State,
     codecommit: CodeCommit,
     codebuild: CodeBuild,
-    readable: Option<ArnPattern>,
-    /// How the ARNs begin of whoever writes comments as this stack.
-    own: Vec<String>,
+    readable: Readable,
+    /// Whoever writes comments as this stack.
+    own: OwnSessions,
     sweep_time: Duration,
 }
 
 impl Trigger {
     /// The function over this setup.
     pub fn new(setup: &Setup) -> Self {
-        let readable = setup.settings.repositories.as_ref();
         Self {
             policy: setup.policy.clone(),
             ledger: setup.ledger.clone(),
             state: setup.state.clone(),
             codecommit: CodeCommit::new(&setup.aws),
             codebuild: CodeBuild::new(&setup.aws),
-            readable: readable.and_then(|pattern| ArnPattern::parse(pattern.as_str()).ok()),
-            own: own(&setup.settings.spared_roles),
+            readable: setup.settings.readable(),
+            own: setup.settings.own_sessions(),
             sweep_time: sweep::TIME,
         }
     }
@@ -66,14 +65,6 @@ impl Trigger {
     #[must_use]
     pub fn with_sweep_time(self, sweep_time: Duration) -> Self {
         Self { sweep_time, ..self }
-    }
-
-    /// Whether the template lets the function read this repository.
-    fn may_read(&self, repository: &RepositoryName) -> bool {
-        self.readable.as_ref().is_none_or(|pattern| {
-            let place = pattern.as_str().rsplit_once(':').map_or("", |(place, _)| place);
-            Arn::parse(format!("{place}:{repository}")).is_ok_and(|arn| pattern.matches(&arn))
-        })
     }
 
     /// Takes up a push, does what it asks for, and reports it in the ledger.
@@ -184,11 +175,6 @@ impl Handle for Trigger {
         }
         Ok(handled)
     }
-}
-
-/// How the ARNs of the sessions of these roles begin.
-fn own(roles: &[String]) -> Vec<String> {
-    roles.iter().filter_map(|role| Arn::parse(role.as_str()).ok()?.session_prefix()).collect()
 }
 
 fn verdict(verdict: Verdict) -> &'static str {

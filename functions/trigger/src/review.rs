@@ -68,7 +68,7 @@ impl Trigger {
             return Ok(review);
         }
         if let Some(comment) = subject.comment() {
-            if subject.by.as_ref().is_some_and(|by| self.own.iter().any(|own| by.as_str().starts_with(own.as_str()))) {
+            if self.own.hold(subject.by.as_ref()) {
                 return Ok(Review { writer: Writer::Ourselves, ..review });
             }
             // One that was deleted meanwhile asks for nothing.

@@ -233,7 +233,7 @@ impl Trigger {
             return Ok(None);
         }
         let mut found = self.codecommit.repositories().await?;
-        found.retain(|(name, _)| self.may_read(name));
+        found.retain(|(name, _)| self.readable.holds(name));
         swept.readable = found.iter().map(|(name, _)| name.clone()).collect();
         found.retain(|(name, _)| may_start(name, &in_force.policy));
         found.sort();

@@ -21,7 +21,7 @@ mod tests_support;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -56,6 +56,9 @@ pub const OPERATIONS: &[&str] = &[
 
 /// How long changes are gathered before the state is written: it is written whole, and a build changes it ten times.
 const SAVE_AFTER: Duration = Duration::from_millis(500);
+
+/// Writing takes at most one of so many parts of the time, however many builds there are.
+const SAVE_PART: u32 = 20;
 
 /// The documented size of a page.
 const PAGE: usize = 100;
@@ -98,6 +101,8 @@ struct Inner {
     running: Mutex<HashMap<String, Handle>>,
     /// A write of the state is on its way.
     save_is_due: AtomicBool,
+    /// How long the last write took.
+    last_save: Mutex<Duration>,
     /// The seam for tests: where repositories are cloned from instead of this cloud's own git server.
     repositories: Option<String>,
     #[cfg(test)]
@@ -263,6 +268,7 @@ impl Inner {
             raised: AtomicUsize::new(0),
             running: Mutex::new(HashMap::new()),
             save_is_due: AtomicBool::new(false),
+            last_save: Mutex::default(),
             repositories: None,
             #[cfg(test)]
             published: Mutex::default(),
@@ -283,17 +289,20 @@ impl Inner {
             return;
         }
         let inner = Arc::clone(self);
+        let last = *self.last_save.lock().unwrap_or_else(PoisonError::into_inner);
         tokio::spawn(async move {
-            tokio::time::sleep(SAVE_AFTER).await;
+            tokio::time::sleep(SAVE_AFTER.max(last * SAVE_PART)).await;
             inner.save_is_due.store(false, Ordering::Release);
             tokio::task::spawn_blocking(move || inner.save_or_warn());
         });
     }
 
     fn save_or_warn(&self) {
+        let began = Instant::now();
         if let Err(error) = self.save() {
             tracing::warn!(error = format!("{error:#}"), "the state of CodeBuild is not on disk yet");
         }
+        *self.last_save.lock().unwrap_or_else(PoisonError::into_inner) = began.elapsed();
     }
 
     fn build(&self, id: &str) -> Option<Build> {

@@ -6,6 +6,7 @@
 //! other. A command that ends the shell (`exit`, `set -e`, a syntax error) leaves directory and exported variables behind for
 //! the shell that follows. When the local cloud dies the pipe closes, and the shell ends with the command that it runs.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use super::buildspec::Shell;
 use super::transcript::{self, Transcript};
 use crate::logs::lines::Lines;
+use crate::program;
 
 /// How long a shell may take to end by itself once there is nothing more to run.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -178,7 +180,9 @@ impl BuildShell {
 
     /// The process that is started: nothing secret in its arguments, nothing of ours in its environment.
     fn command(&self, driver: &Path) -> Command {
-        let mut command = Command::new(self.setup.shell.program());
+        let search_path = self.setup.environment.iter().find(|(name, _)| *name == "PATH");
+        let search_path = search_path.map(|(_, path)| OsStr::new(path)).unwrap_or_default();
+        let mut command = Command::new(program::find(self.setup.shell.program(), search_path));
         command
             .arg(driver)
             .env_clear()

@@ -9,6 +9,7 @@ use tokio::process::Command;
 
 use super::model::Context;
 use super::shell::Group;
+use crate::program;
 
 /// Where a repository is cloned from and as whom.
 #[derive(Debug, Clone)]
@@ -144,11 +145,12 @@ async fn git(remote: &Remote, places: &Places, what: &'static str, arguments: &[
 /// git in an environment of its own. The credentials travel as a header in its environment, for this one server only: they
 /// are in no argument, no URL and no file, and the commands of the build never see them.
 fn command(remote: &Remote, places: &Places, arguments: &[&str]) -> Command {
-    let mut command = Command::new("git");
+    let search_path = program::search_path();
+    let mut command = Command::new(program::find("git", &search_path));
     command
         .args(arguments)
         .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("PATH", search_path)
         .env("HOME", &places.home)
         .env("LC_ALL", "C")
         .env("GIT_CONFIG_NOSYSTEM", "1")

@@ -11,6 +11,7 @@ use tokio::process::{Child, Command};
 
 use super::names::ObjectId;
 use crate::error::ServiceError;
+use crate::program;
 
 /// The oldest git that is known to do all of this; `cat-file -z` came with 2.38, Debian 12 has 2.39.
 const OLDEST: (u32, u32) = (2, 39);
@@ -46,6 +47,7 @@ const CONFIGURATION: &[(&str, &str)] = &[
 /// The git of this machine.
 #[derive(Debug)]
 pub(super) struct Git {
+    program: PathBuf,
     home: PathBuf,
     search_path: OsString,
 }
@@ -115,12 +117,12 @@ impl Git {
     /// # Errors
     /// No git, one that is too old, one without `http-backend`: each with what to install.
     pub(super) fn open(home: PathBuf) -> anyhow::Result<Self> {
-        Self::open_on(std::env::var_os("PATH").unwrap_or_default(), home)
+        Self::open_on(program::search_path(), home)
     }
 
     fn open_on(search_path: OsString, home: PathBuf) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&home).with_context(|| format!("cannot make the folder {}", home.display()))?;
-        let git = Self { home, search_path };
+        let git = Self { program: program::find("git", &search_path), home, search_path };
         let version = git.ask("--version").context(
             "cannot run git; install it (Debian and Ubuntu: the package git) and see that it is in the PATH",
         )?;
@@ -152,7 +154,7 @@ impl Git {
     }
 
     fn bare_command(&self) -> std::process::Command {
-        let mut command = std::process::Command::new("git");
+        let mut command = std::process::Command::new(&self.program);
         command
             .env_clear()
             .env("PATH", &self.search_path)

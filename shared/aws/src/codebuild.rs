@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use signalbox_events::{BuildId, BuildLogs, BuildPhase, BuildStatus, PhaseStatus, PhaseType, ProjectName};
 
-use crate::failure::{lacking, sort, timestamp};
+use crate::failure::{lacking, sort, timestamp, unreadable};
 use crate::{Aws, Failure};
 
 /// At most this many builds can be asked for at once.
@@ -137,7 +137,7 @@ impl CodeBuild {
         }
         let answer = request.send().await.map_err(|error| sort(&doing, error))?;
         let id = answer.build_value.and_then(|build| build.id).ok_or_else(|| lacking(&doing, "build.id"))?;
-        BuildId::parse(id).map_err(|error| Failure::refused(doing, format!("the answer cannot be read: {error}")))
+        BuildId::parse(id).map_err(|error| unreadable(&doing, error))
     }
 
     /// Where a project takes its buildspec from; `None` where there is no such project.
@@ -202,7 +202,7 @@ impl CodeBuild {
             let answer = request.send().await.map_err(|error| sort(&doing, error))?;
             let ids = answer.ids.unwrap_or_default().into_iter().map(BuildId::parse);
             let ids = ids.collect::<Result<Vec<_>, _>>();
-            let ids = ids.map_err(|error| Failure::refused(&doing, format!("the answer cannot be read: {error}")))?;
+            let ids = ids.map_err(|error| unreadable(&doing, error))?;
             // Asked for at once, they come in no promised order.
             let builds = self.builds(&ids).await?;
             let is_past_it = builds.iter().any(|build| build.start.is_some_and(|start| start < since));
@@ -228,7 +228,7 @@ impl CodeBuild {
 
 fn read(build: aws_sdk_codebuild::types::Build) -> Result<Build, Failure> {
     let doing = format!("codebuild:BatchGetBuilds on {}", build.project_name.as_deref().unwrap_or("a build"));
-    let unreadable = |what: String| Failure::refused(&doing, format!("the answer cannot be read: {what}"));
+    let unreadable = |what: String| unreadable(&doing, what);
     let id = build.id.ok_or_else(|| lacking(&doing, "id"))?;
     let project = build.project_name.ok_or_else(|| lacking(&doing, "projectName"))?;
     let status = build.build_status.ok_or_else(|| lacking(&doing, "buildStatus"))?;

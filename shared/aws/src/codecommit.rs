@@ -1,5 +1,7 @@
 //! CodeCommit, read.
 
+mod approvals;
+mod guards;
 mod reviews;
 
 use aws_sdk_codecommit::Client;
@@ -7,16 +9,18 @@ use aws_sdk_codecommit::types::{SortByEnum, UserInfo};
 use serde::{Deserialize, Serialize};
 use signalbox_events::{CommitId, RepositoryName};
 
+pub use self::approvals::{ApprovalRuleText, Edited, PostedComment, ReviewedPullRequest, Reviews, Vote, Written};
+pub use self::guards::{ApprovalRule, RepositoryTrigger};
 pub use self::reviews::{CommentText, MergedPullRequest, Merges, PullRequest, Replied};
 
-use crate::failure::{lacking, sort};
+use crate::failure::{lacking, sort, unreadable};
 use crate::{Aws, Failure};
 
 /// Reads repositories.
 #[derive(Debug, Clone)]
 pub struct CodeCommit {
-    pub(crate) client: Client,
-    pub(crate) page: Option<i32>,
+    client: Client,
+    page: Option<i32>,
 }
 
 /// A commit, as far as people ask about it.
@@ -266,8 +270,7 @@ impl CodeCommit {
             let answer = request.send().await.map_err(|error| sort(doing, error))?;
             for one in answer.repositories.unwrap_or_default() {
                 let name = one.repository_name.ok_or_else(|| lacking(doing, "repositoryName"))?;
-                let name = RepositoryName::parse(name)
-                    .map_err(|error| Failure::refused(doing, format!("the answer cannot be read: {error}")))?;
+                let name = RepositoryName::parse(name).map_err(|error| unreadable(doing, error))?;
                 found.push((name, one.repository_id));
             }
             token = answer.next_token.filter(|token| !token.is_empty());
@@ -410,5 +413,5 @@ impl CodeCommit {
 }
 
 fn commit_id(doing: &str, id: String) -> Result<CommitId, Failure> {
-    CommitId::parse(id).map_err(|error| Failure::refused(doing, format!("the answer cannot be read: {error}")))
+    CommitId::parse(id).map_err(|error| unreadable(doing, error))
 }

@@ -6,16 +6,12 @@
 mod config;
 mod failure;
 
-#[cfg(feature = "codecommit")]
-mod approvals;
 #[cfg(feature = "cloudformation")]
 mod cloudformation;
 #[cfg(feature = "codebuild")]
 mod codebuild;
 #[cfg(feature = "codecommit")]
 mod codecommit;
-#[cfg(feature = "codecommit")]
-mod codecommit_guards;
 #[cfg(feature = "events")]
 mod events;
 #[cfg(feature = "git")]
@@ -39,16 +35,12 @@ mod sqs;
 #[cfg(feature = "sts")]
 mod sts;
 
-#[cfg(feature = "codecommit")]
-pub use approvals::*;
 #[cfg(feature = "cloudformation")]
 pub use cloudformation::{DeletedStack, StackDescription, StackResource, Stacks};
 #[cfg(feature = "codebuild")]
 pub use codebuild::*;
 #[cfg(feature = "codecommit")]
 pub use codecommit::*;
-#[cfg(feature = "codecommit")]
-pub use codecommit_guards::{ApprovalRule, RepositoryTrigger};
 pub use config::{Aws, AwsEnvironment, IncompleteEnvironment, ONCE, OPERATION};
 #[cfg(feature = "events")]
 pub use events::{Bus, Entry};

@@ -4,8 +4,9 @@
 //! what could break a key, a header or a log line does not.
 
 use std::fmt;
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A name that does not have the shape of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,9 +43,10 @@ pub(crate) trait Named: TryFrom<String, Error = InvalidName> {
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $longest:literal $(, $check:expr)?) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+        #[serde(try_from = "String")]
+        // Listings of thousands are copied about: one text is shared.
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks and wraps; the error says what is wrong.
@@ -57,7 +59,7 @@ macro_rules! name {
                         return Err(InvalidName { kind: $kind, value: value.chars().take(80).collect(), problem });
                     }
                 )?
-                Ok(Self(value))
+                Ok(Self(value.into()))
             }
 
             /// The text itself.
@@ -85,9 +87,15 @@ macro_rules! name {
             }
         }
 
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
         impl From<$name> for String {
             fn from(name: $name) -> String {
-                name.0
+                name.as_str().to_owned()
             }
         }
 
@@ -325,12 +333,12 @@ fn is_codecommit_host(host: &str) -> bool {
 impl EventId {
     /// An id for something that has none of its own, from a digest of its content.
     pub fn of_malformed(digest: u128) -> Self {
-        Self(format!("malformed-{digest:032x}"))
+        Self(format!("malformed-{digest:032x}").into())
     }
 
     /// The id of what one function has another tell, from a digest of all that tells it from other things.
     pub fn of_notice(digest: u128) -> Self {
-        Self(format!("notice-{digest:032x}"))
+        Self(format!("notice-{digest:032x}").into())
     }
 
     /// The id under which the trigger takes up one revision of a pull request, whoever told of it, and however often.

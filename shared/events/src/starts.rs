@@ -95,9 +95,14 @@ pub enum BuildspecOf {
 impl BuildStart {
     /// A moment at which the ref was at the commit, or came to it: by this the builds of a ref are ordered.
     ///
-    /// A record of an older version may only say when the build was asked for, which is right after the ref was looked at.
+    /// A record of an older version may only say when the build was asked for, which is right after the ref was looked at. Of a pull
+    /// request it is known to the second: a push is told so, and what a comment asked for must not come behind it for its fractions.
     pub fn there(&self) -> jiff::Timestamp {
-        self.seen.or(self.pushed).unwrap_or(self.at)
+        let there = self.seen.or(self.pushed).unwrap_or(self.at);
+        match self.pull_request {
+            Some(_) => jiff::Timestamp::from_second(there.as_second()).unwrap_or(there),
+            None => there,
+        }
     }
 
     /// The key of the record in the stack's bucket.

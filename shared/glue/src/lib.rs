@@ -9,6 +9,7 @@ mod event;
 mod logging;
 mod metrics;
 mod policy_source;
+mod reach;
 mod run;
 mod settings;
 
@@ -18,5 +19,6 @@ pub use event::{Said, note, read_event};
 pub use logging::start_logging;
 pub use metrics::{Measure, measure};
 pub use policy_source::{InForce, PolicySource};
+pub use reach::{OwnSessions, Readable};
 pub use run::{Error, Handle, Handled, Setup, received, run};
 pub use settings::{MissingSetting, Settings};

@@ -297,8 +297,13 @@ impl Held {
     /// # Errors
     /// [`Failure::Retry`] where a successor has taken over: then this invocation must stop.
     pub async fn record(&mut self, action: &str, outcome: Outcome) -> Result<(), Failure> {
-        self.entry.outcomes.insert(action.to_owned(), outcome);
+        self.record_with_the_next(action, outcome);
         self.write().await
+    }
+
+    /// Records what came of an action with the next write, for one after which the claim is closed at once and which can be done twice.
+    pub fn record_with_the_next(&mut self, action: &str, outcome: Outcome) {
+        self.entry.outcomes.insert(action.to_owned(), outcome);
     }
 
     /// Closes the claim with its report: done.

@@ -62,11 +62,7 @@ impl State {
     /// # Errors
     /// As S3 fails.
     pub async fn replace<T: Serialize>(&self, key: &str, etag: Option<&str>, value: &T) -> Result<Put, Failure> {
-        let bytes = encode(key, value)?;
-        match etag {
-            Some(etag) => self.bucket.put_over(key, bytes, etag).await,
-            None => self.bucket.put_new(key, bytes).await,
-        }
+        self.put(key, etag, value).await
     }
 
     /// Changes a value by compare-and-swap: reads, changes, writes, and begins again where somebody was faster.
@@ -109,6 +105,32 @@ impl State {
         Err(too_slow(key))
     }
 
+    /// Writes over the value that was read, or a new one where there was none; `None` where somebody was faster.
+    ///
+    /// # Errors
+    /// As S3 fails.
+    pub async fn write_over<T>(&self, key: &str, there: Option<&Kept<T>>, value: T) -> Result<Option<Kept<T>>, Failure>
+    where
+        T: Clone + Serialize + DeserializeOwned + PartialEq,
+    {
+        if let Some(same) = there.filter(|kept| kept.value == value) {
+            return Ok(Some(same.clone()));
+        }
+        match self.put(key, there.map(|kept| kept.etag.as_str()), &value).await? {
+            Put::Written { etag } => Ok(Some(Kept { value, etag })),
+            // It may have been this very write, whose answer was cut off.
+            Put::Lost => Ok(self.read::<T>(key).await?.filter(|now| now.value == value)),
+        }
+    }
+
+    async fn put<T: Serialize>(&self, key: &str, over: Option<&str>, value: &T) -> Result<Put, Failure> {
+        let bytes = encode(key, value)?;
+        match over {
+            Some(etag) => self.bucket.put_over(key, bytes, etag).await,
+            None => self.bucket.put_new(key, bytes).await,
+        }
+    }
+
     async fn swap<T>(&self, key: &str, there: Option<&Kept<T>>, value: &T) -> Result<Swap, Failure>
     where
         T: Serialize + PartialEq,
@@ -116,11 +138,7 @@ impl State {
         if there.is_some_and(|kept| kept.value == *value) {
             return Ok(Swap::Ours);
         }
-        let bytes = encode(key, value)?;
-        let put = match there {
-            Some(kept) => self.bucket.put_over(key, bytes, &kept.etag).await?,
-            None => self.bucket.put_new(key, bytes).await?,
-        };
+        let put = self.put(key, there.map(|kept| kept.etag.as_str()), value).await?;
         Ok(if put == Put::Lost { Swap::Lost } else { Swap::Ours })
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Shape {
     /// The bytes that a commit changes.
     blob: u32,
     content: Content,
+    /// How many times faster than git the push of one commit must be; it takes as long in a larger repository, and git does not.
+    pub(crate) times_faster: Option<f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,18 +39,21 @@ pub(crate) struct Generated {
 }
 
 impl Shape {
-    /// One with a long history and many refs, and a large one.
-    pub(crate) fn all(small: bool) -> [Self; 2] {
+    /// Two with many refs, of which one has three times the history of the other, and a large one.
+    pub(crate) fn all(small: bool) -> [Self; 3] {
         let by = if small { 20 } else { 1 };
+        let history = Self {
+            name: "history",
+            commits: 60_000 / by,
+            branches: 400 / by,
+            tags: 600 / by,
+            blob: 6_000,
+            content: Content::Text,
+            times_faster: Some(50.0),
+        };
         [
-            Self {
-                name: "history",
-                commits: 20_000 / by,
-                branches: 400 / by,
-                tags: 600 / by,
-                blob: 6_000,
-                content: Content::Text,
-            },
+            Self { name: "third", commits: history.commits / 3, times_faster: None, ..history },
+            history,
             Self {
                 name: "bulk",
                 commits: 2_000 / by,
@@ -56,6 +61,7 @@ impl Shape {
                 tags: 20,
                 blob: 512 * 1024,
                 content: Content::Noise,
+                times_faster: Some(50.0),
             },
         ]
     }

@@ -354,7 +354,11 @@ async fn review(ground: &Ground) -> anyhow::Result<()> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     sweep(ground, "Trigger", "sweep-5")?;
-    let seen = |ground: &Ground| Ok((!ground.objects("state/sweep/pull-requests/demo.json")?.is_empty()).then_some(()));
+    // What could not be listed is remembered there, too.
+    let seen = |ground: &Ground| {
+        let memories = ground.objects("state/sweep/pull-requests/demo.json")?;
+        Ok(memories.values().any(|memory| memory["open"].is_object()).then_some(()))
+    };
     ground.until("the sweep's memory", seen).await
 }
 

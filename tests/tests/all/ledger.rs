@@ -159,6 +159,20 @@ async fn changes_by_many_at_once_are_all_kept() {
 }
 
 #[tokio::test]
+async fn a_value_is_written_over_the_one_that_was_read_or_not_at_all() {
+    let (_ground, _, state) = ground().await;
+    let key = "state/triggers/numbers.json";
+    let first = state.write_over(key, None, 1_u32).await.unwrap().unwrap();
+    assert_eq!(state.write_over(key, None, 2_u32).await.unwrap(), None, "it is there already");
+    // What was written by a request whose answer was cut off is no other's.
+    assert_eq!(state.write_over(key, None, 1_u32).await.unwrap().unwrap(), first);
+    let second = state.write_over(key, Some(&first), 2_u32).await.unwrap().unwrap();
+    assert_ne!(first.etag, second.etag);
+    assert_eq!(state.write_over(key, Some(&first), 3_u32).await.unwrap(), None, "somebody was faster");
+    assert_eq!(state.read::<u32>(key).await.unwrap().unwrap(), second);
+}
+
+#[tokio::test]
 async fn a_spoilt_entry_is_tried_again_until_it_is_mended_and_says_which_object_it_is() {
     let (ground, ledger, state) = ground().await;
     let bucket = ground.stage.bucket().unwrap();

@@ -21,6 +21,10 @@ impl Cursor {
     pub fn left(&self, repository: &RepositoryName, open: Vec<PullRequestId>) -> Vec<PullRequestId> {
         let number = |id: &PullRequestId| id.as_str().parse::<u64>().unwrap_or(u64::MAX);
         let behind = self.behind.as_ref().filter(|_| self.repository.as_ref() == Some(repository)).map(number);
-        open.into_iter().filter(|id| behind.is_none_or(|behind| number(id) > behind)).collect()
+        let mut left: Vec<PullRequestId> =
+            open.into_iter().filter(|id| behind.is_none_or(|behind| number(id) > behind)).collect();
+        // CodeCommit promises no order.
+        left.sort_by_key(number);
+        left
     }
 }

@@ -5,11 +5,8 @@ use signalbox_policy::{Policy, Topic};
 
 use crate::body::{Body, footer};
 use crate::facts::Facts;
-use crate::mail::{Attributes, Mail, fitted, shown};
+use crate::mail::{Attributes, LONGEST_SENTENCE, Mail, fitted, sentence, shown};
 use crate::text::{duration, moment, wrapped};
-
-/// Characters of a sentence of another function.
-const LONGEST_SENTENCE: usize = 600;
 
 pub(crate) fn copy_mail(
     change: &ReplicaStateChange,
@@ -77,11 +74,6 @@ fn first_line(change: &ReplicaStateChange) -> String {
             format!("Look at the {count} things below that keep the copy from being equal; each says what can be done.")
         }
     }
-}
-
-/// Without the full stop that a sentence may have already.
-fn sentence(text: &str) -> String {
-    shown(text, LONGEST_SENTENCE).trim_end_matches('.').to_owned()
 }
 
 fn body(change: &ReplicaStateChange, facts: &Facts, topic: Topic, policy: &Policy) -> String {

@@ -49,6 +49,14 @@ pub(crate) fn shown(text: &str, longest: usize) -> String {
     cut(redact(&plain(&cut(text, 4_000))).trim(), longest)
 }
 
+/// Characters of a sentence of another function.
+pub(crate) const LONGEST_SENTENCE: usize = 600;
+
+/// A sentence of another function, without the full stop that it may have already.
+pub(crate) fn sentence(text: &str) -> String {
+    shown(text, LONGEST_SENTENCE).trim_end_matches('.').to_owned()
+}
+
 pub(crate) fn who(arn: &Arn, policy: &Policy) -> String {
     let named = policy.person(arn).and_then(|person| person.name.as_ref());
     shown(named.map_or_else(|| arn.person(), |name| name.as_str()), 100)

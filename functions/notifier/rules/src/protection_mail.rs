@@ -5,11 +5,8 @@ use signalbox_policy::{Policy, Topic, is_quarantined};
 
 use crate::body::{Body, footer};
 use crate::facts::Facts;
-use crate::mail::{Attributes, Mail, fitted, shown, who};
+use crate::mail::{Attributes, Mail, fitted, sentence, shown, who};
 use crate::text::{moment, plain, wrapped};
-
-/// Characters of a sentence of another function.
-const LONGEST_SENTENCE: usize = 600;
 
 pub(crate) fn protection_mail(
     change: &ProtectionStateChange,
@@ -118,11 +115,6 @@ fn first_line(change: &ProtectionStateChange, policy: &Policy) -> String {
             )
         }
     }
-}
-
-/// Without the full stop that a sentence may have already.
-fn sentence(text: &str) -> String {
-    shown(text, LONGEST_SENTENCE).trim_end_matches('.').to_owned()
 }
 
 fn body(change: &ProtectionStateChange, facts: &Facts, topic: Topic, policy: &Policy) -> String {

@@ -1,8 +1,10 @@
 //! What a decision has done.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use signalbox_events::{CommitId, RefName, RepositoryName};
+use signalbox_events::{CommitId, EventId, RefName, RepositoryName};
 
 use crate::facts::{Object, Subject};
 use crate::journal::Move;
@@ -42,10 +44,12 @@ pub enum Action {
         /// What is remembered now.
         memory: Box<WatchMemory>,
     },
-    /// Note that the ref is where it belongs.
+    /// Note that nothing is left of some moves.
     Settle {
         /// The ref.
         subject: Subject,
+        /// The moves, by their ids.
+        moves: BTreeSet<EventId>,
     },
     /// Have people told, in `observe`, too: behind all others, since it tells how they went.
     Tell(Box<News>),
@@ -73,6 +77,8 @@ pub struct Restore {
     pub to_commit: Option<CommitId>,
     /// Where what was pushed is kept; `None` where nothing was.
     pub keep: Option<RefName>,
+    /// The moves of which nothing is left then, by their ids.
+    pub undoes: BTreeSet<EventId>,
     /// It waits until then.
     pub not_before: Option<Timestamp>,
 }

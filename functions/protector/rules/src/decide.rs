@@ -304,7 +304,7 @@ fn undo(facts: &Facts, subject: &Subject, made: &Move, decision: &mut Decision) 
         Undo::To(place) => {
             let before = facts.now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MIN);
             let before = journal.restores_since(before).count();
-            let Some(restore) = restore(facts, subject, &journal, (made, before), place) else {
+            let Some(restore) = restore(facts, subject, &journal, (&bad, before), place) else {
                 report(facts, (subject, made), Reason::Unreadable, decision);
                 return;
             };
@@ -312,8 +312,8 @@ fn undo(facts: &Facts, subject: &Subject, made: &Move, decision: &mut Decision) 
             remember(facts, subject, made, Judged::Bad, decision);
             decision.actions.push(Action::Restore(Box::new(restore)));
         }
-        Undo::Back => settle(facts, (subject, made), Reason::IsBack, decision),
-        Undo::Overtaken => settle(facts, (subject, made), Reason::Overtaken, decision),
+        Undo::Back => settle(facts, (subject, &journal, &bad), Reason::IsBack, decision),
+        Undo::Overtaken => settle(facts, (subject, &journal, &bad), Reason::Overtaken, decision),
         Undo::Unproven => {
             let is_young = made.at.is_some_and(|at| facts.now.duration_since(at) < LATE);
             let reason = Reason::WayUnknown { tip: tip.clone() };
@@ -349,7 +349,8 @@ fn restore(
     let pause = pause_after(before);
     let not_before = if pause.is_zero() { None } else { at.checked_add(pause).ok() };
     let keep = from_commit.as_ref().and_then(|commit| kept_as(&subject.reference, commit, at));
-    Some(Restore { subject: subject.clone(), from, from_commit, to, to_commit: place, keep, not_before })
+    let undoes = journal.settled_by(made, &from_commit);
+    Some(Restore { subject: subject.clone(), from, from_commit, to, to_commit: place, keep, undoes, not_before })
 }
 
 /// Where what was pushed is kept: `refs/heads/quarantine/<branch>/<time>-<short id>`.
@@ -381,11 +382,17 @@ fn report(facts: &Facts, (subject, made): (&Subject, &Move), reason: Reason, dec
     remember(facts, subject, made, Judged::Reported, decision);
 }
 
-fn settle(facts: &Facts, (subject, made): (&Subject, &Move), reason: Reason, decision: &mut Decision) {
+fn settle(
+    facts: &Facts,
+    (subject, journal, bad): (&Subject, &Journal, &Move),
+    reason: Reason,
+    decision: &mut Decision,
+) {
     decision.verdict = Verdict::Reported;
     decision.reasons.push(reason);
-    remember(facts, subject, made, Judged::Bad, decision);
-    decision.actions.push(Action::Settle { subject: subject.clone() });
+    remember(facts, subject, bad, Judged::Bad, decision);
+    let moves = facts.tip.place().map(|tip| journal.settled_by(bad, &tip)).unwrap_or_default();
+    decision.actions.push(Action::Settle { subject: subject.clone(), moves });
 }
 
 /// In `observe` nothing is left to be undone later: a policy that is enforced one day does not reach back.

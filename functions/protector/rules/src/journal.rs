@@ -1,6 +1,6 @@
 //! What only events tell of a ref: where it was, who moved it. And what Signalbox itself did to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -104,11 +104,11 @@ impl Journal {
         next
     }
 
-    /// The journal once the ref is where it belongs: nothing is left to be undone.
+    /// The journal in which nothing is left to be undone of these moves. What another move did may still be there.
     #[must_use]
-    pub fn settled(&self) -> Self {
+    pub fn settled(&self, moves: &BTreeSet<EventId>) -> Self {
         let mut next = self.clone();
-        for made in next.moves.iter_mut().filter(|made| made.judged == Judged::Bad) {
+        for made in next.moves.iter_mut().filter(|made| made.judged == Judged::Bad && moves.contains(&made.id)) {
             made.judged = Judged::Undone;
         }
         next
@@ -138,27 +138,26 @@ impl Journal {
         next
     }
 
-    /// The moves that led to a place, the last one first, back to where somebody put the ref who may.
+    /// The moves that led to a place, back to where somebody put the ref who may.
     ///
     /// What Signalbox itself put back leads nowhere else: the way goes on from there as if it had never left.
-    fn way_to(&self, place: &Place) -> (Vec<&Move>, Touched) {
+    fn way_to<'a>(&'a self, mut place: &'a Place) -> Way<'a> {
+        let mut way = Way::default();
         let mut rest: Vec<(usize, &Move)> = self.moves.iter().enumerate().collect();
-        let (mut way, mut touched) = (Vec::new(), Touched::Never);
-        let mut place = place;
-        loop {
-            let leads = rest.iter().enumerate().filter(|(_, (_, made))| made.new == *place);
-            let last = leads.max_by_key(|(_, (heard, made))| (made.at, *heard)).map(|(at, _)| at);
-            let Some(last) = last else { return (way, touched) };
-            let (_, made) = rest.remove(last);
+        while let Some(made) = take_last_to(&mut rest, place) {
             match made.judged {
-                Judged::Bypassed => return (way, Touched::Once),
-                Judged::Ours => touched = Touched::Once,
+                Judged::Bypassed => {
+                    way.is_bypassed = true;
+                    break;
+                }
+                Judged::Ours => way.undone.append(&mut undone_by(&mut rest, made)),
                 Judged::Good | Judged::Bad | Judged::Undone | Judged::Reported => {
-                    way.push(made);
+                    way.steps.push(made);
                     place = &made.old;
                 }
             }
         }
+        way
     }
 
     /// What undoing comes to. `made` is in the journal, and bad.
@@ -166,15 +165,22 @@ impl Journal {
         if self.moves.iter().any(|there| there.id == made.id && there.judged == Judged::Undone) {
             return if made.old == *tip { Undo::Back } else { Undo::Overtaken };
         }
-        let (way, touched) = self.way_to(tip);
+        let way = self.way_to(tip);
         // The first bad move is undone, with all that was built on it.
-        match way.iter().rev().find(|step| step.judged == Judged::Bad) {
-            Some(first) if first.old == *tip => Undo::Back,
-            Some(first) => Undo::To(first.old.clone()),
-            None if made.old == *tip => Undo::Back,
-            None if touched == Touched::Once => Undo::Overtaken,
-            None => Undo::Unproven,
+        match way.steps.iter().rev().find(|step| step.judged == Judged::Bad) {
+            Some(first) if way.is_led_by(made) && first.old == *tip => Undo::Back,
+            Some(first) if way.is_led_by(made) => Undo::To(first.old.clone()),
+            _ if made.old == *tip => Undo::Back,
+            _ if way.is_bypassed || way.undone.iter().any(|step| step.id == made.id) => Undo::Overtaken,
+            _ => Undo::Unproven,
         }
+    }
+
+    /// The moves of which nothing is left once what undoing `made` comes to is done.
+    pub fn settled_by(&self, made: &Move, tip: &Place) -> BTreeSet<EventId> {
+        let way = self.way_to(tip);
+        let bad = way.steps.iter().filter(|step| step.judged == Judged::Bad && way.is_led_by(made));
+        bad.map(|step| step.id.clone()).chain([made.id.clone()]).collect()
     }
 
     /// Where the known moves left the ref; `None` where no move is known.
@@ -189,11 +195,44 @@ impl Journal {
     }
 }
 
-/// Whether somebody who may, or Signalbox, put the ref somewhere on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Touched {
-    Once,
-    Never,
+/// How a ref came where it is, as far as that is known.
+#[derive(Default)]
+struct Way<'a> {
+    /// The moves that led there, the last one first.
+    steps: Vec<&'a Move>,
+    /// The moves that Signalbox undid since.
+    undone: Vec<&'a Move>,
+    /// Whether it begins where somebody put the ref who may.
+    is_bypassed: bool,
+}
+
+impl Way<'_> {
+    fn is_led_by(&self, made: &Move) -> bool {
+        self.steps.iter().any(|step| step.id == made.id)
+    }
+}
+
+/// Takes the last of the moves to a place out of the rest.
+fn take_last_to<'a>(rest: &mut Vec<(usize, &'a Move)>, place: &Place) -> Option<&'a Move> {
+    let leads = rest.iter().enumerate().filter(|(_, (_, made))| made.new == *place);
+    let (last, _) = leads.max_by_key(|(_, (heard, made))| (made.at, *heard))?;
+    Some(rest.remove(last).1)
+}
+
+/// Takes the moves out of the rest that a move of ours undid: those from where it put the ref to where it found it.
+fn undone_by<'a>(rest: &mut Vec<(usize, &'a Move)>, ours: &'a Move) -> Vec<&'a Move> {
+    let (mut undone, mut place) = (Vec::new(), &ours.old);
+    while *place != ours.new
+        && let Some(made) = take_last_to(rest, place)
+    {
+        undone.push(made);
+        if made.judged == Judged::Ours {
+            undone.append(&mut undone_by(rest, made));
+        } else {
+            place = &made.old;
+        }
+    }
+    undone
 }
 
 #[cfg(test)]
@@ -245,6 +284,15 @@ mod tests {
             ("a deletion", vec![("a", "-", Bad)], "-", Undo::To(place("a"))),
             ("made anew after a deletion", vec![("a", "-", Bad), ("-", "c", Good)], "c", Undo::To(place("a"))),
             ("a creation", vec![("-", "a", Bad)], "a", Undo::To(None)),
+            ("undone with others", vec![("a", "b", Bad), ("b", "c", Undone), ("c", "a", Ours)], "a", Undo::Back),
+            (
+                "undone with others, and work went on",
+                vec![("a", "b", Bad), ("b", "c", Undone), ("c", "a", Ours), ("a", "d", Good)],
+                "d",
+                Undo::Overtaken,
+            ),
+            ("below what was undone", vec![("a", "b", Bad), ("c", "d", Undone), ("d", "c", Ours)], "c", Undo::Unproven),
+            ("beside another bad move", vec![("c", "d", Bad), ("a", "b", Bad)], "d", Undo::Unproven),
         ] {
             let journal = journal(&moves);
             let last_bad = journal.moves.iter().rev().find(|made| made.judged == Bad).unwrap();
@@ -256,7 +304,8 @@ mod tests {
     fn what_was_settled_is_not_undone_once_more() {
         use Judged::{Bad, Good};
         // Somebody forced `b` over `a` and back; then work went on.
-        let moves = journal(&[("a", "b", Bad), ("b", "a", Bad)]).settled();
+        let moves = journal(&[("a", "b", Bad), ("b", "a", Bad)]);
+        let moves = moves.settled(&moves.settled_by(&moves.moves[1], &place("a")));
         let moves = moves.with(&made(7, 7, "a", "c", Good));
         let bad = made(8, 8, "c", "d", Bad);
         assert_eq!(moves.with(&bad).undo(&bad, &place("d")), Undo::To(place("c")));

@@ -88,7 +88,7 @@ pub fn render_action(action: &Action) -> String {
             from.as_deref().unwrap_or("none")
         ),
         Action::See { repository, .. } => format!("remember how {repository} is protected"),
-        Action::Settle { subject } => format!("note that {} is where it belongs", render_subject(subject)),
+        Action::Settle { subject, .. } => format!("note that {} is where it belongs", render_subject(subject)),
         Action::Tell(news) => render_telling(news),
         Action::ComeAgain { subject, .. } => format!("look at {} again", render_subject(subject)),
     }

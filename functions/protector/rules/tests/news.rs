@@ -104,7 +104,8 @@ fn what_was_put_back_before_an_invocation_died_is_told_from_the_journal() {
     };
     let kept = RefName::parse("refs/heads/quarantine/main/x").unwrap();
     let bad = Move { judged: Judged::Bad, ..made };
-    facts.journal = Journal::default().with(&bad).settled().with(&ours).keeping(&id, &kept);
+    facts.journal =
+        Journal::default().with(&Move { judged: Judged::Undone, ..bad.clone() }).with(&ours).keeping(&id, &kept);
     facts.tip = at('a');
     let decision = decide(&facts, &policy("enforce", NO_FORCE));
     let told = *news(&decision).first().unwrap();

@@ -224,6 +224,10 @@ pub(crate) fn odd(source: &Listing, names: Names<'_>) -> Vec<Failed> {
 
 /// `refs/heads/a/b` cannot be made beside a `refs/heads/a` that stays, nor the other way round.
 fn leave_what_has_no_room(plan: &mut Plan, target: &Listing) {
+    let is_new = |command: &Command| command.old.is_none() && command.new.is_some();
+    if !plan.commands.iter().any(is_new) {
+        return;
+    }
     let ended: BTreeSet<&RefName> =
         plan.commands.iter().filter(|command| command.new.is_none()).map(|command| &command.name).collect();
     let stay: BTreeSet<&str> = target.refs.keys().filter(|name| !ended.contains(name)).map(RefName::as_str).collect();
@@ -233,18 +237,15 @@ fn leave_what_has_no_room(plan: &mut Plan, target: &Listing) {
         let below = || stay.range(below.as_str()..).next().copied().filter(|first| first.starts_with(&below));
         RefName::parse(above.or_else(below)?).ok()
     };
-    let (mut commands, mut failed) = (Vec::new(), Vec::new());
-    for command in std::mem::take(&mut plan.commands) {
-        let is_new = command.old.is_none() && command.new.is_some();
-        match in_the_way(command.name.as_str()).filter(|_| is_new) {
-            Some(other) => {
-                failed.push(Failed { name: command.name.to_string(), trouble: Trouble::InTheWay { other } });
-            }
-            None => commands.push(command),
-        }
-    }
-    plan.commands = commands;
-    plan.failed.append(&mut failed);
+    let no_room: BTreeMap<RefName, RefName> = (plan.commands.iter().filter(|command| is_new(command)))
+        .filter_map(|command| Some((command.name.clone(), in_the_way(command.name.as_str())?)))
+        .collect();
+    plan.commands.retain(|command| !no_room.contains_key(&command.name));
+    plan.failed.extend(
+        no_room
+            .into_iter()
+            .map(|(name, other)| Failed { name: name.to_string(), trouble: Trouble::InTheWay { other } }),
+    );
 }
 
 /// The tips of the target about which the source must be asked whether it has them: they decide.

@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use signalbox_events::{Obstacle, ObstacleKind, RefName, RepositoryName};
-use signalbox_policy::{Create, Mode, OnDivergence, Policy};
+use signalbox_events::{Obstacle, RefName, RepositoryName};
+use signalbox_policy::{Create, Mode, Policy};
 
 use crate::bundle::{bundle_of, compare_bundle};
 use crate::compare::{Described, Direction, Failed, Left, Plan, agree, compare_in};
-use crate::facts::{Facts, Lasting, Listing, Origin, ReplicaFacts, SourceFacts, TargetFacts};
-use crate::memory::{Begun, Failing, Memory, Standing};
-use crate::place::{Copied, Home, Place, copies_of, is_mutual, memory_key, way_back};
+use crate::facts::{Facts, Listing, Origin, ReplicaFacts, SourceFacts, TargetFacts};
+use crate::memory::{Begun, Memory, Standing};
+use crate::place::{Copied, Home, Place, copies_of, is_mutual, memory_key};
 use crate::refs::Names;
 use crate::render::obstacle_of;
+use crate::trouble::{Trouble, passing, remember, trouble, unread};
 
 /// A target that could not be reached for this long after a push is told.
 const LATE: SignedDuration = SignedDuration::from_mins(10);
@@ -227,54 +228,6 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
     decision
 }
 
-/// Says of each copy that its source cannot be read, and why.
-fn unread(
-    facts: &Facts,
-    source: &RepositoryName,
-    copies: &[(Copied<'_>, Place)],
-    (what, lasting): (&str, Lasting),
-    decision: &mut Decision,
-) {
-    let what = format!("the source cannot be read: {what}");
-    for (copy, place) in copies {
-        let (key, target) = (memory_key(source, &facts.home(), copy, place), place.to_string());
-        let Some(known) = facts.replicas.get(&key) else {
-            decision.reasons.push(Reason::FactsMissing { target });
-            continue;
-        };
-        let is_worked_on = known.memory.working.as_ref().is_some_and(|working| working.until > facts.now);
-        match lasting {
-            // Whoever works on it could read the source, and says how it came out.
-            Lasting::UntilMended if !is_worked_on => {
-                let what = unusable(&what);
-                decision.reasons.push(Reason::Trouble { target: target.clone(), what: what.clone() });
-                remember(source, (&key, &target, known), vec![what], decision);
-            }
-            Lasting::UntilMended | Lasting::ForNow => {
-                passing(facts, source, (key, target, known), what.clone(), decision);
-            }
-        }
-    }
-    if !decision.is_complete() {
-        decision.verdict = Verdict::Fail;
-    }
-}
-
-/// Something that may pass: it is looked at again, and told once it has lasted for a while.
-fn passing(
-    facts: &Facts,
-    source: &RepositoryName,
-    (key, target, known): (String, String, &ReplicaFacts),
-    what: String,
-    decision: &mut Decision,
-) {
-    decision.reasons.push(Reason::Later { target: target.clone(), what: what.clone() });
-    if facts.is_late(facts.now) {
-        remember(source, (&key, &target, known), vec![out_of_reach(&what)], decision);
-    }
-    decision.actions.push(Action::ComeAgain { target, what });
-}
-
 fn concerned<'a>(facts: &Facts, source: &'a RepositoryName, policy: &'a Policy) -> Vec<(Copied<'a>, Place)> {
     let mut copies = copies_of(policy, source);
     match &facts.origin {
@@ -391,100 +344,15 @@ fn direction(home: &Home, source: &RepositoryName, policy: &Policy, copy: &Copie
     }
 }
 
-/// What keeps a copy from being compared at all.
-enum Trouble {
-    /// A person must mend it.
-    Lasting(Obstacle),
-    /// It may pass.
-    Passing(String),
-    /// Somebody copies it already.
-    Busy(String),
-}
-
-/// What a person can do about what cannot be read or written: what it is, the reason says.
-const MEND: &str = "Mend that; the next push and each sweep look again";
-
-/// Something that a person must mend before a copy can be made at all.
-pub fn unusable(what: &str) -> Obstacle {
-    Obstacle::of_copy(ObstacleKind::Unusable, what, MEND)
-}
-
-/// Something that may pass, and has not for a while.
-pub fn out_of_reach(what: &str) -> Obstacle {
-    let remedy = "It is tried again by itself; look whether the other side is there";
-    Obstacle::of_copy(ObstacleKind::OutOfReach, what, remedy)
-}
-
-fn trouble(
-    facts: &Facts,
-    home: &Home,
-    source: &RepositoryName,
-    policy: &Policy,
-    (copy, place, known): (&Copied<'_>, &Place, &ReplicaFacts),
-) -> Result<(), Trouble> {
-    let lasting =
-        |what: &str, remedy: &str| Err(Trouble::Lasting(Obstacle::of_copy(ObstacleKind::Unusable, what, remedy)));
-    if let Place::Nowhere { .. } = place {
-        return lasting("this is no name of a CodeCommit repository", "Mend `to` in the policy");
-    }
-    if place.neighbour(home) == Some(source) {
-        return lasting("the repository would be its own copy", "Mend `to` in the policy");
-    }
-    // Only here it is known which account a role leads to; what can be told without it, the policy's check tells.
-    let overwrites = copy.replica.on_divergence == OnDivergence::Overwrite;
-    if overwrites && way_back(policy, source, home, copy, place) == Some(OnDivergence::Overwrite) {
-        let remedy = "Use on_divergence: fail or keep in one of them";
-        return lasting("the two repositories overwrite each other", remedy);
-    }
-    let is_there = known.target != TargetFacts::Missing;
-    let other_way = known.memory.begun.as_ref().filter(|begun| is_there && begun.source != *source);
-    if let Some(begun) = other_way.filter(|_| is_mutual(policy, source, home, copy, place)) {
-        let what = format!("a copy of {} to here was cut off, and what came of it is not known yet", begun.source);
-        return Err(Trouble::Busy(what));
-    }
-    if let Some(working) = known.memory.working.as_ref().filter(|working| working.until > facts.now) {
-        let what = format!("another invocation copies it, until {} at most", working.until);
-        return Err(Trouble::Busy(what));
-    }
-    match &known.target {
-        TargetFacts::Listed(_) => Ok(()),
-        TargetFacts::Missing if copy.replica.create == Create::WhereMissing => Ok(()),
-        TargetFacts::Missing => {
-            let remedy = "Make it, or let the policy say `create: true`";
-            lasting("there is no such repository, or it may not be seen", remedy)
-        }
-        TargetFacts::Unreadable { what, lasting: Lasting::UntilMended } => Err(Trouble::Lasting(unusable(what))),
-        TargetFacts::Unreadable { what, lasting: Lasting::ForNow } => Err(Trouble::Passing(what.clone())),
-    }
-}
-
-/// Has a change of what is wrong remembered, and told where it was not; what is remembered and told already needs nothing.
-fn remember(
-    source: &RepositoryName,
-    (key, target, known): (&str, &str, &ReplicaFacts),
-    troubles: Vec<Obstacle>,
-    decision: &mut Decision,
-) {
-    let before = known.memory.failing.get(source);
-    let since = before.map(|before| before.since).unwrap_or_default();
-    let after = (!troubles.is_empty()).then(|| Failing::new(troubles.clone(), since));
-    if before == after.as_ref() && known.memory.is_told(source) {
-        return;
-    }
-    decision.actions.push(Action::Remember { key: key.to_owned(), target: target.to_owned(), troubles });
-}
-
 /// What a target still needs, seen what it has now.
 pub fn plan_left(facts: &Facts, policy: &Policy, key: &str, listed: &Listing) -> Plan {
-    let (Some(source), SourceFacts::Listed(listing)) = (&facts.repository, &facts.source) else {
+    let (Some((source, copy, place)), SourceFacts::Listed(listing), Some(known)) =
+        (facts.copy_at(policy, key), &facts.source, facts.replicas.get(key))
+    else {
         return Plan::default();
     };
-    let Some(known) = facts.replicas.get(key) else { return Plan::default() };
     let known = ReplicaFacts { target: TargetFacts::Listed(listed.clone()), ..known.clone() };
-    let (copies, home) = (copies_of(policy, source), facts.home());
-    let found = copies.iter().find(|(copy, place)| memory_key(source, &home, copy, place) == key);
-    let Some((copy, place)) = found else { return Plan::default() };
-    plan(&home, source, policy, (copy, place), (listing, &known))
+    plan(&facts.home(), source, policy, (&copy, &place), (listing, &known))
 }
 
 impl Plan {
@@ -506,14 +374,12 @@ impl Facts {
 
     /// The memory of a copy after it was looked at once more: what is agreed on now, and how it stands.
     pub fn settled(&self, policy: &Policy, key: &str, standing: Standing) -> Option<Memory> {
-        let source = self.repository.as_ref()?;
+        let (source, copy, place) = self.copy_at(policy, key)?;
         let known = self.replicas.get(key)?;
-        let (copies, home) = (copies_of(policy, source), self.home());
-        let (copy, place) = copies.iter().find(|(copy, place)| memory_key(source, &home, copy, place) == key)?;
-        let direction = direction(&home, source, policy, copy, place);
+        let direction = direction(&self.home(), source, policy, &copy, &place);
         let mut memory = match (&self.source, known.target.listing()) {
             (SourceFacts::Listed(listing), Some(target)) => {
-                agreed_now(listing, target, (copy, direction), (source, &known.memory))
+                agreed_now(listing, target, (&copy, direction), (source, &known.memory))
             }
             _ => known.memory.clone(),
         };
@@ -524,18 +390,24 @@ impl Facts {
 
     /// What is remembered of a push before it is made, where its target is copied back.
     pub fn begun(&self, policy: &Policy, copy: &Copy) -> Option<Begun> {
-        let source = self.repository.as_ref()?;
-        let (copies, home) = (copies_of(policy, source), self.home());
-        let (copied, place) = copies.iter().find(|(it, place)| memory_key(source, &home, it, place) == copy.key)?;
+        let (source, copied, place) = self.copy_at(policy, &copy.key)?;
         let places = || copy.plan.commands.iter().map(|command| (command.name.clone(), command.new.clone())).collect();
-        is_mutual(policy, source, &home, copied, place).then(|| Begun { source: source.clone(), places: places() })
+        is_mutual(policy, source, &self.home(), &copied, &place)
+            .then(|| Begun { source: source.clone(), places: places() })
     }
 
     /// The refs that a bundle under this key shall hold, and what its `HEAD` names.
     pub fn bundle(&self, policy: &Policy, key: &str) -> Option<Listing> {
-        let (Some(source), SourceFacts::Listed(listing)) = (&self.repository, &self.source) else { return None };
-        let copies = copies_of(policy, source);
-        let (copy, _) = copies.iter().find(|(copy, place)| memory_key(source, &self.home(), copy, place) == key)?;
+        let SourceFacts::Listed(listing) = &self.source else { return None };
+        let (_, copy, _) = self.copy_at(policy, key)?;
         Some(bundle_of(listing, copy.replica))
+    }
+
+    /// The copy whose memory lies under this key, with its source and its place.
+    fn copy_at<'a>(&'a self, policy: &'a Policy, key: &str) -> Option<(&'a RepositoryName, Copied<'a>, Place)> {
+        let (source, home) = (self.repository.as_ref()?, self.home());
+        let found = copies_of(policy, source).into_iter();
+        let mut found = found.filter(|(copy, place)| memory_key(source, &home, copy, place) == key);
+        found.next().map(|(copy, place)| (source, copy, place))
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use signalbox_events::{AccountId, RefName, Region, RepositoryName};
 
 use crate::memory::Memory;
@@ -19,9 +20,9 @@ pub type Refs = BTreeMap<RefName, Object>;
 /// The id of a git object: 40 or 64 hex digits.
 ///
 /// Not a commit's: a ref may point to an annotated tag.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Object(String);
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Object(Arc<str>);
 
 impl Object {
     /// Checks and wraps; nothing for a text that is no id, and for the one of zeros that stands for *no object*.
@@ -29,7 +30,7 @@ impl Object {
         let is_id = matches!(text.len(), 40 | 64)
             && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
             && text.bytes().any(|byte| byte != b'0');
-        is_id.then(|| Self(text.to_owned()))
+        is_id.then(|| Self(text.into()))
     }
 
     /// The text itself.
@@ -62,9 +63,9 @@ impl TryFrom<String> for Object {
     }
 }
 
-impl From<Object> for String {
-    fn from(object: Object) -> String {
-        object.0
+impl Serialize for Object {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 

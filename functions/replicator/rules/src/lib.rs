@@ -17,10 +17,11 @@ mod pushes;
 mod refs;
 mod render;
 mod steps;
+mod trouble;
 
 pub use bundle::{BUNDLE_BEGINNING, Found, bundle_header, bundle_listing};
 pub use compare::{Because, Command, Described, Failed, Left, Plan, Trouble, Why, compare, unsure};
-pub use decide::{Action, Copy, Decision, Reason, Verdict, decide, out_of_reach, plan_left, unusable};
+pub use decide::{Action, Copy, Decision, Reason, Verdict, decide, plan_left};
 pub use facts::{Facts, Lasting, Listing, Object, Origin, Push, Refs, ReplicaFacts, SourceFacts, TargetFacts};
 pub use memory::{Begun, Failing, Memory, Standing, Told, Working, WrittenBundle};
 pub use needs::{Cursor, Needs, ReplicaNeeds, has_replicas, needs, needs_of};
@@ -31,3 +32,4 @@ pub use render::{
     obstacle_of, render_action, render_command, render_left, render_reason, too_far, too_large, too_late,
 };
 pub use steps::{GotOn, Unfit, divided, is_branch};
+pub use trouble::{out_of_reach, unusable};

@@ -1,7 +1,9 @@
 //! CodeCommit's pull requests and the comments on them, read and answered.
 
+use aws_sdk_codecommit::operation::get_pull_request::GetPullRequestOutput;
 use aws_sdk_codecommit::types::{
-    ConflictDetailLevelTypeEnum, ConflictResolutionStrategyTypeEnum, MergeOptionTypeEnum, PullRequestStatusEnum,
+    self, ConflictDetailLevelTypeEnum, ConflictResolutionStrategyTypeEnum, MergeOptionTypeEnum, PullRequestStatusEnum,
+    PullRequestTarget,
 };
 use signalbox_events::{
     Arn, CommentId, CommitId, PullRequestId, PullRequestState, RefName, RepositoryName, RevisionId,
@@ -9,7 +11,7 @@ use signalbox_events::{
 
 use super::{CodeCommit, commit_id};
 use crate::Failure;
-use crate::failure::{lacking, sort};
+use crate::failure::{lacking, sort, unreadable};
 
 /// CodeCommit would not look: the two are too far apart, or too much of them differs.
 const TOO_MUCH: &[&str] = &[
@@ -129,6 +131,17 @@ impl CodeCommit {
         }
     }
 
+    /// What CodeCommit says of a pull request; `None` where there is none.
+    pub(super) async fn get_pull_request(&self, id: &PullRequestId) -> Result<Option<GetPullRequestOutput>, Failure> {
+        match self.client.get_pull_request().pull_request_id(id.as_str()).send().await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_pull_request_does_not_exist_exception()) => {
+                Ok(None)
+            }
+            Err(error) => Err(sort(reading(id), error)),
+        }
+    }
+
     /// A pull request of this repository as it stands; `None` where there is none.
     ///
     /// # Errors
@@ -138,43 +151,12 @@ impl CodeCommit {
         repository: &RepositoryName,
         id: &PullRequestId,
     ) -> Result<Option<PullRequest>, Failure> {
-        let doing = format!("codecommit:GetPullRequest {id}");
-        let answer = match self.client.get_pull_request().pull_request_id(id.as_str()).send().await {
-            Ok(answer) => answer,
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_pull_request_does_not_exist_exception()) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(sort(doing, error)),
-        };
-        let found = answer.pull_request.ok_or_else(|| lacking(&doing, "pullRequest"))?;
-        let targets = found.pull_request_targets.unwrap_or_default();
+        let Some(answer) = self.get_pull_request(id).await? else { return Ok(None) };
+        let found = answer.pull_request.ok_or_else(|| lacking(&reading(id), "pullRequest"))?;
+        let targets = found.pull_request_targets.clone().unwrap_or_default();
         let ours = targets.into_iter().find(|target| target.repository_name.as_deref() == Some(repository.as_str()));
         let Some(target) = ours else { return Ok(None) };
-        let is_open = found.pull_request_status == Some(PullRequestStatusEnum::Open);
-        let is_merged = target.merge_metadata.is_some_and(|merge| merge.is_merged);
-        let required = |value: Option<String>, member| value.ok_or_else(|| lacking(&doing, member));
-        let branch = |name: String| {
-            let full = if name.starts_with("refs/") { RefName::parse(name) } else { RefName::branch(&name) };
-            full.map_err(|error| unreadable(&doing, error))
-        };
-        let revision = RevisionId::parse(required(found.revision_id, "revisionId")?);
-        let base = target.merge_base.filter(|id| !id.is_empty());
-        Ok(Some(PullRequest {
-            state: match (is_merged, is_open) {
-                (true, _) => PullRequestState::Merged,
-                (false, true) => PullRequestState::Open,
-                (false, false) => PullRequestState::Closed,
-            },
-            revision: revision.map_err(|error| unreadable(&doing, error))?,
-            source: branch(required(target.source_reference, "sourceReference")?)?,
-            source_commit: commit_id(&doing, required(target.source_commit, "sourceCommit")?)?,
-            into: branch(required(target.destination_reference, "destinationReference")?)?,
-            into_commit: commit_id(&doing, required(target.destination_commit, "destinationCommit")?)?,
-            base: base.map(|id| commit_id(&doing, id)).transpose()?,
-            // Who made it is only told: an ARN that cannot be read is nobody.
-            author: found.author_arn.and_then(|arn| Arn::parse(arn).ok()),
-            title: found.title.unwrap_or_default(),
-        }))
+        read_pull_request(id, found, target).map(Some)
     }
 
     /// What the merge of a pull request came to in this repository; `None` where it was not merged.
@@ -186,14 +168,7 @@ impl CodeCommit {
         repository: &RepositoryName,
         id: &PullRequestId,
     ) -> Result<Option<MergedPullRequest>, Failure> {
-        let doing = format!("codecommit:GetPullRequest {id}");
-        let answer = match self.client.get_pull_request().pull_request_id(id.as_str()).send().await {
-            Ok(answer) => answer,
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_pull_request_does_not_exist_exception()) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(sort(doing, error)),
-        };
+        let Some(answer) = self.get_pull_request(id).await? else { return Ok(None) };
         let targets = answer.pull_request.and_then(|found| found.pull_request_targets).unwrap_or_default();
         let ours = targets.into_iter().find(|target| target.repository_name.as_deref() == Some(repository.as_str()));
         let Some(target) = ours else { return Ok(None) };
@@ -202,7 +177,7 @@ impl CodeCommit {
         let commit = merge.merge_commit_id.filter(|id| !id.is_empty()).or(target.source_commit);
         let (Some(commit), Some(into)) = (commit, target.destination_reference) else { return Ok(None) };
         let into = if into.starts_with("refs/") { into } else { format!("refs/heads/{into}") };
-        Ok(Some(MergedPullRequest { id: id.clone(), into, commit: commit_id(&doing, commit)? }))
+        Ok(Some(MergedPullRequest { id: id.clone(), into, commit: commit_id(&reading(id), commit)? }))
     }
 
     /// A comment; `None` where there is none any more.
@@ -280,6 +255,41 @@ impl CodeCommit {
     }
 }
 
-fn unreadable(doing: &str, error: impl std::fmt::Display) -> Failure {
-    Failure::refused(doing, format!("the answer cannot be read: {error}"))
+/// What is done when a pull request is read, as failures name it.
+pub(super) fn reading(id: &PullRequestId) -> String {
+    format!("codecommit:GetPullRequest {id}")
+}
+
+/// A pull request as it stands, by what CodeCommit says of it and of its target.
+pub(super) fn read_pull_request(
+    id: &PullRequestId,
+    found: types::PullRequest,
+    target: PullRequestTarget,
+) -> Result<PullRequest, Failure> {
+    let doing = reading(id);
+    let is_merged = target.merge_metadata.is_some_and(|merge| merge.is_merged);
+    let required = |value: Option<String>, member| value.ok_or_else(|| lacking(&doing, member));
+    let branch = |name: String| {
+        let full = if name.starts_with("refs/") { RefName::parse(name) } else { RefName::branch(&name) };
+        full.map_err(|error| unreadable(&doing, error))
+    };
+    let revision = RevisionId::parse(required(found.revision_id, "revisionId")?);
+    let base = target.merge_base.filter(|id| !id.is_empty());
+    Ok(PullRequest {
+        state: match (is_merged, found.pull_request_status) {
+            (true, _) => PullRequestState::Merged,
+            (false, Some(PullRequestStatusEnum::Open)) => PullRequestState::Open,
+            (false, Some(PullRequestStatusEnum::Closed)) => PullRequestState::Closed,
+            (false, other) => return Err(unreadable(&doing, format!("its status is {other:?}"))),
+        },
+        revision: revision.map_err(|error| unreadable(&doing, error))?,
+        source: branch(required(target.source_reference, "sourceReference")?)?,
+        source_commit: commit_id(&doing, required(target.source_commit, "sourceCommit")?)?,
+        into: branch(required(target.destination_reference, "destinationReference")?)?,
+        into_commit: commit_id(&doing, required(target.destination_commit, "destinationCommit")?)?,
+        base: base.map(|id| commit_id(&doing, id)).transpose()?,
+        // Who made it is only told: an ARN that cannot be read is nobody.
+        author: found.author_arn.and_then(|arn| Arn::parse(arn).ok()),
+        title: found.title.unwrap_or_default(),
+    })
 }

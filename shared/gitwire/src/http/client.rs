@@ -1,6 +1,7 @@
 //! The client, and one repository behind it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -53,11 +54,16 @@ impl Default for Patience {
 )]
 pub struct NoCertificates(String);
 
+/// At most so many repositories are remembered by what their hosts can do.
+const MOST_KNOWN: usize = 64;
+
 /// Connections to git hosts. To be made once: reading the system's certificates is the dearest part.
 #[derive(Debug, Clone)]
 pub struct Client {
     connections: Connections<Prompt, RequestBody>,
     patience: Patience,
+    /// What sources of protocol version 2 can do: what they have is asked for by itself there.
+    abilities: Arc<Mutex<HashMap<String, Advertisement>>>,
 }
 
 impl Client {
@@ -95,7 +101,28 @@ impl Client {
             // A function that was frozen in between must not write into a connection that is long gone.
             .pool_idle_timeout(Duration::from_secs(20))
             .build(Prompt::new(connector, patience.connect));
-        Ok(Self { connections, patience })
+        Ok(Self { connections, patience, abilities: Arc::default() })
+    }
+
+    /// What the source at this place can do, if it was asked before and did not come up against it.
+    pub(crate) fn abilities(&self, url: &RemoteUrl) -> Option<Advertisement> {
+        self.lock_abilities().get(&url.to_string()).cloned()
+    }
+
+    pub(crate) fn remember_abilities(&self, url: &RemoteUrl, abilities: &Advertisement) {
+        let mut known = self.lock_abilities();
+        if known.len() >= MOST_KNOWN {
+            known.clear();
+        }
+        known.insert(url.to_string(), abilities.clone());
+    }
+
+    pub(crate) fn forget_abilities(&self, url: &RemoteUrl) {
+        self.lock_abilities().remove(&url.to_string());
+    }
+
+    fn lock_abilities(&self) -> MutexGuard<'_, HashMap<String, Advertisement>> {
+        self.abilities.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -136,6 +163,10 @@ impl Remote {
 
     pub(crate) fn patience(&self) -> Patience {
         self.client.patience
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// What became of a push, without the credential, should the target have repeated it.
@@ -242,7 +273,11 @@ impl Remote {
         self.client.connections.request(request).await.map_err(cause_of)
     }
 
-    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, Cause>>, after: Duration) -> Result<T, Cause> {
+    pub(crate) async fn in_time<T>(
+        &self,
+        answer: impl Future<Output = Result<T, Cause>>,
+        after: Duration,
+    ) -> Result<T, Cause> {
         match tokio::time::timeout(after, answer).await {
             Ok(answered) => answered,
             Err(_) => Err(Cause::Stalled { what: "the host has not answered", after }),

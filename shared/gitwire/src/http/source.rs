@@ -16,6 +16,8 @@ pub struct Source {
     pub listing: Listing,
 }
 
+const LISTING: &str = "cannot list the refs of";
+
 /// How one round of a negotiation ends.
 enum Round {
     Pack(Box<PackStream>),
@@ -24,20 +26,42 @@ enum Round {
 
 impl Remote {
     /// Lists the refs that begin with one of the prefixes (all, if there is none), and `HEAD`.
+    ///
+    /// A source of protocol version 2 says what it can do once; later it is asked for its refs at once.
     pub async fn source(&self, prefixes: &[&str]) -> Result<Source, Failure> {
+        if let Some(server) = self.client().abilities(self.url()) {
+            match self.list(&server, prefixes).await {
+                Ok(listing) => return Ok(Source { remote: self.clone(), server, listing }),
+                // Whatever else it says, it may be another server by now: it is asked from the beginning.
+                Err(cause) => {
+                    self.client().forget_abilities(self.url());
+                    if matches!(cause, Cause::Stalled { .. }) {
+                        return Err(self.failure(LISTING, cause));
+                    }
+                }
+            }
+        }
         let (remote, mut server) = self.clone().greet(Service::UploadPack).await?;
         if server.version != Version::V2 {
             let listing = std::mem::take(&mut server.listing).below(prefixes);
             return Ok(Source { remote, server, listing });
         }
-        let listed = async {
-            server.capabilities.check_object_format()?;
-            let request = ls_refs(&server, prefixes)?;
-            let answer = remote.ask(Service::UploadPack, version_2(&server), whole(request)).await?;
-            read_all(answer, LsRefsReader::default()).await
-        };
-        let listing = listed.await.map_err(|cause| remote.failure("cannot list the refs of", cause))?;
+        let listed = remote.list(&server, prefixes).await;
+        let listing = listed.map_err(|cause| remote.failure(LISTING, cause))?;
+        if remote.url() == self.url() {
+            self.client().remember_abilities(self.url(), &server);
+        }
         Ok(Source { remote, server, listing })
+    }
+
+    /// Asks a server of version 2 for its refs.
+    async fn list(&self, server: &Advertisement, prefixes: &[&str]) -> Result<Listing, Cause> {
+        server.capabilities.check_object_format()?;
+        let request = ls_refs(server, prefixes)?;
+        let asked = self.ask_patiently(Service::UploadPack, version_2(server), whole(request));
+        // A server has them at hand, as those of its greeting.
+        let answer = self.in_time(asked, self.patience().greeting).await?;
+        read_all(answer, LsRefsReader::default()).await
     }
 }
 

@@ -234,8 +234,8 @@ async fn many_haves_are_negotiated_in_rounds() {
         let own: Vec<Oid> = own.map(|entry| entry.id).collect();
         assert_eq!(own.len(), 9000);
         let mut pack = None;
-        // Known to both at once: the first round is enough. Known at last: all three are needed.
-        for (haves, rounds) in [([&[old], &own[..]].concat(), 1), ([&own[..], &[old]].concat(), 3)] {
+        // Known to both at once: the first round is enough. Known at last: all four are needed.
+        for (haves, rounds) in [([&[old], &own[..]].concat(), 1), ([&own[..], &[old]].concat(), 4)] {
             host.seen();
             let fetch = Fetch { wants: vec![new], haves, form: target_side.pack_form(), ..Fetch::default() };
             pack = Some(source_side.fetch(&fetch).await.unwrap());

@@ -179,6 +179,41 @@ async fn a_redirect_is_followed_for_the_refs_and_leads_all_that_follows() {
 }
 
 #[tokio::test]
+async fn what_a_source_can_do_is_asked_once_and_again_when_it_comes_up_against_it() {
+    let lines = |lines: &[&str]| {
+        let mut body = Vec::new();
+        lines.iter().for_each(|line| {
+            if line.is_empty() { body.extend(b"0000") } else { pkt::write(&mut body, line.as_bytes()).unwrap() }
+        });
+        body
+    };
+    let (old, new) = ("1".repeat(40), "2".repeat(40));
+    let service = "# service=git-upload-pack\n";
+    let second =
+        lines(&[service, "", "version 2\n", "ls-refs=unborn\n", "fetch=shallow\n", "object-format=sha1\n", ""]);
+    let zeroth = lines(&[service, "", &format!("{new} refs/heads/main\0report-status\n"), ""]);
+    let listed = lines(&[&format!("{old} refs/heads/main\n"), ""]);
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    // In between it becomes a server of version 0, which knows no `ls-refs`.
+    let server = Scripted::start(move |line| {
+        let number = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        match (line.starts_with("get "), number) {
+            (true, 0) => answer("200 OK", ADVERTISED, &second),
+            (true, _) => answer("200 OK", ADVERTISED, &zeroth),
+            (false, 0..=2) => answer("200 OK", "application/x-git-upload-pack-result", &listed),
+            (false, _) => answer("400 Bad Request", "text/plain", b"what is that?"),
+        }
+    })
+    .await;
+    let client = client();
+    let list = || async { Remote::new(&client, server.url(), None).source(&[]).await.unwrap() };
+    for (requests, tip) in [(2, &old), (3, &old), (5, &new)] {
+        assert_eq!(list().await.listing.refs[0].id.to_string(), *tip);
+        assert_eq!(server.heads().len(), requests, "{:?}", server.heads());
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_to_something_else_is_not_followed() {
     for location in [
         "https://127.0.0.1/acme/payments.git/info/refs?service=git-upload-pack",

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -27,11 +26,7 @@ const TOKEN: &str = "AKIAQ7W5ZBD3KXJ2TPLM";
 impl World {
     /// What the protector had told since this was asked last.
     pub(super) async fn put(&mut self) -> Vec<Value> {
-        let mut put = Vec::new();
-        while let Ok(Ok(event)) = tokio::time::timeout(Duration::from_millis(300), self.ground.event(KIND)).await {
-            put.push(event);
-        }
-        put
+        self.ground.events(KIND).await
     }
 
     async fn notified(&self, event: &Value) -> Handled {

@@ -19,11 +19,7 @@ const KIND: &str = "Signalbox Replica State Change";
 impl World {
     /// What was put on the bus since this was asked last.
     async fn put(&mut self) -> Vec<Value> {
-        let mut put = Vec::new();
-        while let Ok(Ok(event)) = tokio::time::timeout(Duration::from_millis(300), self.ground.event(KIND)).await {
-            put.push(event);
-        }
-        put
+        self.ground.events(KIND).await
     }
 
     async fn notified(&self, event: &Value) -> Handled {

@@ -56,25 +56,6 @@ fn a_build_that_took_too_long_and_one_that_codebuild_could_not_run_say_so() {
     insta::assert_snapshot!("timed_out_and_fault", format!("{timed_out}\n=====\n{fault}"));
 }
 
-/// A build that the trigger started for pull request 12.
-fn of_a_pull_request(mut facts: Facts) -> Facts {
-    let Origin::Recorded(start) = &mut facts.origin else { panic!("recorded") };
-    start.reference = RefName::branch("feature/sums").unwrap();
-    start.previous = None;
-    start.pull_request = Some(Box::new(PullRequestStart {
-        id: PullRequestId::parse("12").unwrap(),
-        revision: RevisionId::parse("1".repeat(64)).unwrap(),
-        into: RefName::branch("main").unwrap(),
-        base: Some(commit(8)),
-        author: Some(arn("developer")),
-        title: "Round\nthe \u{202e}sums, password=hunter2".to_owned(),
-        asked: None,
-        merge: Some(commit(11)),
-        buildspec: BuildspecOf::Source,
-    }));
-    facts
-}
-
 #[test]
 fn a_pull_request_that_breaks_is_told_with_whose_it_is_and_where_to_look() {
     let facts = of_a_pull_request(facts(&sample!("failed")));

@@ -98,6 +98,25 @@ fn facts(event: &Event) -> Facts {
     facts
 }
 
+/// A build that the trigger started for pull request 12.
+fn of_a_pull_request(mut facts: Facts) -> Facts {
+    let Origin::Recorded(start) = &mut facts.origin else { panic!("recorded") };
+    start.reference = RefName::branch("feature/sums").unwrap();
+    start.previous = None;
+    start.pull_request = Some(Box::new(PullRequestStart {
+        id: PullRequestId::parse("12").unwrap(),
+        revision: RevisionId::parse("1".repeat(64)).unwrap(),
+        into: RefName::branch("main").unwrap(),
+        base: Some(commit(8)),
+        author: Some(arn("developer")),
+        title: "Round\nthe \u{202e}sums, password=hunter2".to_owned(),
+        asked: None,
+        merge: Some(commit(11)),
+        buildspec: BuildspecOf::Source,
+    }));
+    facts
+}
+
 fn log(output: &[&str]) -> Vec<String> {
     let container = |text: &str| format!("[Container] 2026/03/02 09:14:52.123456 {text}\n");
     let mut lines = vec![container("Entering phase BUILD"), container("Running command ./run-tests")];

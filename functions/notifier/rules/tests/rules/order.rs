@@ -112,6 +112,22 @@ fn pushes_of_one_second_are_ordered_by_where_the_ref_was_before() {
     }
 }
 
+/// A comment asks for a build, and half a second later the pull request's next revision is pushed.
+#[test]
+fn builds_of_a_pull_request_that_belong_to_one_second_are_ordered_by_their_starts() {
+    let deaf = parse_policy("repositories: { payments: { notifications: [] } }").unwrap();
+    let mut asked = of_a_pull_request(Built::tip(0, 400, None, 10, false).facts(&History::default()));
+    let Origin::Recorded(start) = &mut asked.origin else { panic!("recorded") };
+    start.seen = None;
+    let decision = decide(&asked, &deaf);
+    let Some(Action::History { finished, older, .. }) = decision.actions.last() else { panic!("{decision:?}") };
+    let history = History::default().with(finished, older);
+    let updated = Built { started: 900, ..Built::pushed(1, 0, 0, true) };
+    let decision = decide(&of_a_pull_request(updated.facts(&history)), &deaf);
+    let said: Vec<String> = decision.reasons.iter().map(render_reason).collect();
+    assert!(said.iter().any(|said| said.starts_with("it is fixed")), "{said:?}");
+}
+
 /// Pushes at 0, 1 and 2.5 s; the event of the first finds the second at 2.3 s, and `CodeBuild` takes its time to begin.
 #[test]
 fn tips_are_ordered_by_when_they_were_seen_and_not_by_when_their_builds_began() {

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use aws_sdk_codecommit::types::PullRequestStatusEnum;
 use signalbox_events::{Arn, PullRequestId, RepositoryName};
 
-use crate::failure::{lacking, sort};
-use crate::{CodeCommit, Failure};
+use super::CodeCommit;
+use super::reviews::reading;
+use crate::Failure;
+use crate::failure::{lacking, sort, unreadable};
 
 /// An approval rule, or the template of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,8 +82,8 @@ impl CodeCommit {
                 Err(error) => return Err(sort(doing, error)),
             };
             let names = answer.repository_names.unwrap_or_default().into_iter().map(RepositoryName::parse);
-            let unread = |error| Failure::refused(&doing, format!("the answer cannot be read: {error}"));
-            found.extend(names.collect::<Result<Vec<_>, _>>().map_err(unread)?);
+            let names = names.collect::<Result<Vec<_>, _>>();
+            found.extend(names.map_err(|error| unreadable(&doing, error))?);
             token = answer.next_token.filter(|token| !token.is_empty());
             if token.is_none() {
                 return Ok(found);
@@ -118,15 +120,8 @@ impl CodeCommit {
     /// # Errors
     /// As [`Failure`] sorts them.
     pub async fn approval_rules(&self, id: &PullRequestId) -> Result<Option<BTreeMap<String, ApprovalRule>>, Failure> {
-        let doing = format!("codecommit:GetPullRequest {id}");
-        let answer = match self.client.get_pull_request().pull_request_id(id.as_str()).send().await {
-            Ok(answer) => answer,
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_pull_request_does_not_exist_exception()) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(sort(doing, error)),
-        };
-        let found = answer.pull_request.ok_or_else(|| lacking(&doing, "pullRequest"))?;
+        let Some(answer) = self.get_pull_request(id).await? else { return Ok(None) };
+        let found = answer.pull_request.ok_or_else(|| lacking(&reading(id), "pullRequest"))?;
         if found.pull_request_status != Some(PullRequestStatusEnum::Open) {
             return Ok(None);
         }

@@ -2,7 +2,7 @@
 
 use signalbox_events::{RepositoryName, TemplateName};
 
-use super::{ApprovalRuleText, Reviews, Written, sorted, unreadable};
+use super::{ApprovalRuleText, Reviews, Written, sorted};
 use crate::Failure;
 use crate::failure::{lacking, sort};
 
@@ -13,7 +13,14 @@ impl Reviews {
     /// As [`Failure`] sorts them.
     pub async fn template(&self, name: &TemplateName) -> Result<Option<ApprovalRuleText>, Failure> {
         let doing = format!("codecommit:GetApprovalRuleTemplate {name}");
-        match self.client.get_approval_rule_template().approval_rule_template_name(name.as_str()).send().await {
+        match self
+            .codecommit
+            .client
+            .get_approval_rule_template()
+            .approval_rule_template_name(name.as_str())
+            .send()
+            .await
+        {
             Ok(answer) => {
                 let found = answer.approval_rule_template.ok_or_else(|| lacking(&doing, "approvalRuleTemplate"))?;
                 Ok(Some(ApprovalRuleText {
@@ -43,7 +50,7 @@ impl Reviews {
         content: &str,
         description: &str,
     ) -> Result<Written, Failure> {
-        let request = self.client.create_approval_rule_template().approval_rule_template_name(name.as_str());
+        let request = self.codecommit.client.create_approval_rule_template().approval_rule_template_name(name.as_str());
         let request = request.approval_rule_template_content(content);
         let sent = request.approval_rule_template_description(description).send().await;
         let doing = || format!("codecommit:CreateApprovalRuleTemplate {name}");
@@ -60,43 +67,12 @@ impl Reviews {
         content: &str,
         sha256: Option<&str>,
     ) -> Result<Written, Failure> {
-        let request = self.client.update_approval_rule_template_content().approval_rule_template_name(name.as_str());
+        let request =
+            self.codecommit.client.update_approval_rule_template_content().approval_rule_template_name(name.as_str());
         let request = request.new_rule_content(content);
         let sent = request.set_existing_rule_content_sha256(sha256.map(str::to_owned)).send().await;
         let doing = || format!("codecommit:UpdateApprovalRuleTemplateContent {name}");
         sorted(sent.map(drop).map_err(|error| sort(doing(), error)))
-    }
-
-    /// The repositories whose new pull requests get a template's rule, every page of them.
-    ///
-    /// # Errors
-    /// As [`Failure`] sorts them; a template that is not there has none.
-    pub async fn repositories_of_template(&self, name: &TemplateName) -> Result<Vec<RepositoryName>, Failure> {
-        let doing = format!("codecommit:ListRepositoriesForApprovalRuleTemplate {name}");
-        let mut found = Vec::new();
-        let mut token = None;
-        loop {
-            let request = self.client.list_repositories_for_approval_rule_template();
-            let request = request.approval_rule_template_name(name.as_str()).set_max_results(self.page);
-            let answer = match request.set_next_token(token).send().await {
-                Ok(answer) => answer,
-                Err(error)
-                    if error
-                        .as_service_error()
-                        .is_some_and(|e| e.is_approval_rule_template_does_not_exist_exception()) =>
-                {
-                    return Ok(found);
-                }
-                Err(error) => return Err(sort(doing, error)),
-            };
-            for one in answer.repository_names.unwrap_or_default() {
-                found.push(RepositoryName::parse(one).map_err(|error| unreadable(&doing, &error))?);
-            }
-            token = answer.next_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                return Ok(found);
-            }
-        }
     }
 
     /// Has new pull requests of a repository get a template's rule; it may be so already.
@@ -104,7 +80,7 @@ impl Reviews {
     /// # Errors
     /// As [`Failure`] sorts them.
     pub async fn associate(&self, name: &TemplateName, with: &RepositoryName) -> Result<Written, Failure> {
-        let request = self.client.associate_approval_rule_template_with_repository();
+        let request = self.codecommit.client.associate_approval_rule_template_with_repository();
         let sent = request.approval_rule_template_name(name.as_str()).repository_name(with.as_str()).send().await;
         let doing = || format!("codecommit:AssociateApprovalRuleTemplateWithRepository on {with}");
         sorted(sent.map(drop).map_err(|error| sort(doing(), error)))
@@ -115,7 +91,7 @@ impl Reviews {
     /// # Errors
     /// As [`Failure`] sorts them.
     pub async fn disassociate(&self, name: &TemplateName, from: &RepositoryName) -> Result<Written, Failure> {
-        let request = self.client.disassociate_approval_rule_template_from_repository();
+        let request = self.codecommit.client.disassociate_approval_rule_template_from_repository();
         let sent = request.approval_rule_template_name(name.as_str()).repository_name(from.as_str()).send().await;
         let doing = || format!("codecommit:DisassociateApprovalRuleTemplateFromRepository on {from}");
         sorted(sent.map(drop).map_err(|error| sort(doing(), error)))

@@ -2,20 +2,18 @@
 
 mod templates;
 
-use aws_sdk_codecommit::Client;
-use aws_sdk_codecommit::types::{ApprovalState, OverrideStatus, PullRequestStatusEnum};
-use signalbox_events::{
-    Arn, CommentId, CommitId, PullRequestId, PullRequestState, RefName, RepositoryName, RevisionId,
-};
+use aws_sdk_codecommit::types::{ApprovalState, OverrideStatus};
+use signalbox_events::{Arn, CommentId, PullRequestId, RepositoryName, RevisionId};
 
-use crate::failure::{lacking, sort};
+use super::reviews::{read_pull_request, reading};
+use super::{CodeCommit, PullRequest};
+use crate::failure::{lacking, sort, unreadable};
 use crate::{Aws, Failure};
 
 /// Reads and changes pull requests, with the keys of whoever made it.
 #[derive(Debug, Clone)]
 pub struct Reviews {
-    client: Client,
-    page: Option<i32>,
+    codecommit: CodeCommit,
 }
 
 /// A pull request as it stands.
@@ -26,21 +24,7 @@ pub struct ReviewedPullRequest {
     /// Its repository. No pull request has ever had more than one.
     pub repository: RepositoryName,
     /// How it stands.
-    pub state: PullRequestState,
-    /// Who made it.
-    pub author: Option<Arn>,
-    /// The revision that votes are given on.
-    pub revision: RevisionId,
-    /// What is to be merged.
-    pub source: RefName,
-    /// Its tip.
-    pub source_commit: CommitId,
-    /// What it is to be merged into.
-    pub destination: RefName,
-    /// Its tip, or the tip before the merge.
-    pub destination_commit: CommitId,
-    /// Where the two histories parted, where they have a commit in common.
-    pub merge_base: Option<CommitId>,
+    pub now: PullRequest,
     /// Its approval rules, those of templates among them.
     pub rules: Vec<ApprovalRuleText>,
 }
@@ -77,7 +61,7 @@ pub struct PostedComment {
     /// What it says; nothing once it is deleted.
     pub content: String,
     /// Who wrote it.
-    pub author: Option<String>,
+    pub author: Option<Arn>,
     /// Whether somebody deleted it.
     pub is_deleted: bool,
 }
@@ -126,13 +110,7 @@ fn sorted(result: Result<(), Failure>) -> Result<Written, Failure> {
 impl Reviews {
     /// A reader and writer.
     pub fn new(aws: &Aws) -> Self {
-        Self { client: Client::new(&aws.config), page: None }
-    }
-
-    /// One that asks for pages of `items` items; AWS's own size where this is not called.
-    #[must_use]
-    pub fn with_page_size(self, items: i32) -> Self {
-        Self { page: Some(items), ..self }
+        Self { codecommit: CodeCommit::new(aws) }
     }
 
     /// A pull request; `None` where there is none of this number.
@@ -140,45 +118,9 @@ impl Reviews {
     /// # Errors
     /// As [`Failure`] sorts them.
     pub async fn pull_request(&self, id: &PullRequestId) -> Result<Option<ReviewedPullRequest>, Failure> {
-        let doing = format!("codecommit:GetPullRequest {id}");
-        match self.client.get_pull_request().pull_request_id(id.as_str()).send().await {
-            Ok(answer) => {
-                let found = answer.pull_request.ok_or_else(|| lacking(&doing, "pullRequest"))?;
-                read(&doing, id, found).map(Some)
-            }
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_pull_request_does_not_exist_exception()) => {
-                Ok(None)
-            }
-            Err(error) => Err(sort(doing, error)),
-        }
-    }
-
-    /// The numbers of the open pull requests, the oldest first as far as numbers tell, every page of them.
-    ///
-    /// # Errors
-    /// As [`Failure`] sorts them.
-    pub async fn open_pull_requests(&self, repository: &RepositoryName) -> Result<Vec<PullRequestId>, Failure> {
-        let doing = format!("codecommit:ListPullRequests on {repository}");
-        let mut found = Vec::new();
-        let mut token = None;
-        loop {
-            let request = self
-                .client
-                .list_pull_requests()
-                .repository_name(repository.as_str())
-                .pull_request_status(PullRequestStatusEnum::Open)
-                .set_max_results(self.page)
-                .set_next_token(token);
-            let answer = request.send().await.map_err(|error| sort(&doing, error))?;
-            for id in answer.pull_request_ids {
-                found.push(PullRequestId::parse(id).map_err(|error| unreadable(&doing, &error))?);
-            }
-            token = answer.next_token.filter(|token| !token.is_empty());
-            if token.is_none() {
-                found.sort_by_key(|id| id.as_str().parse::<u64>().unwrap_or(u64::MAX));
-                return Ok(found);
-            }
-        }
+        let Some(answer) = self.codecommit.get_pull_request(id).await? else { return Ok(None) };
+        let found = answer.pull_request.ok_or_else(|| lacking(&reading(id), "pullRequest"))?;
+        read(id, found).map(Some)
     }
 
     /// Who approved a revision; votes that were taken back are not among them.
@@ -187,13 +129,13 @@ impl Reviews {
     /// As [`Failure`] sorts them.
     pub async fn approvals(&self, id: &PullRequestId, revision: &RevisionId) -> Result<Vec<Arn>, Failure> {
         let doing = format!("codecommit:GetPullRequestApprovalStates {id}");
-        let request = self.client.get_pull_request_approval_states().pull_request_id(id.as_str());
+        let request = self.codecommit.client.get_pull_request_approval_states().pull_request_id(id.as_str());
         let answer = request.revision_id(revision.as_str()).send().await.map_err(|error| sort(&doing, error))?;
         let given = answer.approvals.unwrap_or_default().into_iter();
         let given = given.filter(|one| one.approval_state == Some(ApprovalState::Approve));
         given
             .filter_map(|one| one.user_arn)
-            .map(|arn| Arn::parse(arn).map_err(|error| unreadable(&doing, &error)))
+            .map(|arn| Arn::parse(arn).map_err(|error| unreadable(&doing, error)))
             .collect()
     }
 
@@ -203,13 +145,13 @@ impl Reviews {
     /// As [`Failure`] sorts them; an override of nobody is [`Failure::Refused`].
     pub async fn overrider(&self, id: &PullRequestId, revision: &RevisionId) -> Result<Option<Arn>, Failure> {
         let doing = format!("codecommit:GetPullRequestOverrideState {id}");
-        let request = self.client.get_pull_request_override_state().pull_request_id(id.as_str());
+        let request = self.codecommit.client.get_pull_request_override_state().pull_request_id(id.as_str());
         let answer = request.revision_id(revision.as_str()).send().await.map_err(|error| sort(&doing, error))?;
         if !answer.overridden {
             return Ok(None);
         }
         let who = answer.overrider.ok_or_else(|| lacking(&doing, "overrider"))?;
-        Arn::parse(who).map(Some).map_err(|error| unreadable(&doing, &error))
+        Arn::parse(who).map(Some).map_err(|error| unreadable(&doing, error))
     }
 
     /// Puts the rules of a revision in force again that somebody set aside.
@@ -217,7 +159,7 @@ impl Reviews {
     /// # Errors
     /// As [`Failure`] sorts them.
     pub async fn end_override(&self, id: &PullRequestId, revision: &RevisionId) -> Result<Written, Failure> {
-        let request = self.client.override_pull_request_approval_rules().pull_request_id(id.as_str());
+        let request = self.codecommit.client.override_pull_request_approval_rules().pull_request_id(id.as_str());
         let sent = request.revision_id(revision.as_str()).override_status(OverrideStatus::Revoke).send().await;
         let doing = || format!("codecommit:OverridePullRequestApprovalRules {id}");
         sorted(sent.map(drop).map_err(|error| sort(doing(), error)))
@@ -232,7 +174,7 @@ impl Reviews {
             Vote::Approve => ApprovalState::Approve,
             Vote::Revoke => ApprovalState::Revoke,
         };
-        let request = self.client.update_pull_request_approval_state().pull_request_id(id.as_str());
+        let request = self.codecommit.client.update_pull_request_approval_state().pull_request_id(id.as_str());
         let sent = request.revision_id(revision.as_str()).approval_state(state).send().await;
         let doing = || format!("codecommit:UpdatePullRequestApprovalState {id}");
         sorted(sent.map(drop).map_err(|error| sort(doing(), error)))
@@ -243,7 +185,7 @@ impl Reviews {
     /// # Errors
     /// As [`Failure`] sorts them.
     pub async fn give_rule(&self, id: &PullRequestId, name: &str, content: &str) -> Result<Written, Failure> {
-        let request = self.client.create_pull_request_approval_rule().pull_request_id(id.as_str());
+        let request = self.codecommit.client.create_pull_request_approval_rule().pull_request_id(id.as_str());
         let sent = request.approval_rule_name(name).approval_rule_content(content).send().await;
         let doing = || format!("codecommit:CreatePullRequestApprovalRule {id}");
         sorted(sent.map(drop).map_err(|error| sort(doing(), error)))
@@ -260,7 +202,7 @@ impl Reviews {
         content: &str,
         sha256: Option<&str>,
     ) -> Result<Written, Failure> {
-        let request = self.client.update_pull_request_approval_rule_content().pull_request_id(id.as_str());
+        let request = self.codecommit.client.update_pull_request_approval_rule_content().pull_request_id(id.as_str());
         let request = request.approval_rule_name(name).new_rule_content(content);
         let sent = request.set_existing_rule_content_sha256(sha256.map(str::to_owned)).send().await;
         let doing = || format!("codecommit:UpdatePullRequestApprovalRuleContent {id}");
@@ -272,7 +214,7 @@ impl Reviews {
     /// # Errors
     /// As [`Failure`] sorts them.
     pub async fn drop_rule(&self, id: &PullRequestId, name: &str) -> Result<Written, Failure> {
-        let request = self.client.delete_pull_request_approval_rule().pull_request_id(id.as_str());
+        let request = self.codecommit.client.delete_pull_request_approval_rule().pull_request_id(id.as_str());
         let sent = request.approval_rule_name(name).send().await;
         let doing = || format!("codecommit:DeletePullRequestApprovalRule {id}");
         sorted(sent.map(drop).map_err(|error| sort(doing(), error)))
@@ -291,12 +233,13 @@ impl Reviews {
     ) -> Result<Option<PostedComment>, Failure> {
         let doing = format!("codecommit:PostCommentForPullRequest {}", on.id);
         let request = self
+            .codecommit
             .client
             .post_comment_for_pull_request()
             .pull_request_id(on.id.as_str())
             .repository_name(on.repository.as_str())
-            .before_commit_id(on.destination_commit.as_str())
-            .after_commit_id(on.source_commit.as_str())
+            .before_commit_id(on.now.into_commit.as_str())
+            .after_commit_id(on.now.source_commit.as_str())
             .content(text)
             .client_request_token(token);
         match request.send().await {
@@ -314,7 +257,7 @@ impl Reviews {
     /// As [`Failure`] sorts them.
     pub async fn comment_of(&self, id: &CommentId) -> Result<Option<PostedComment>, Failure> {
         let doing = format!("codecommit:GetComment {id}");
-        match self.client.get_comment().comment_id(id.as_str()).send().await {
+        match self.codecommit.client.get_comment().comment_id(id.as_str()).send().await {
             Ok(answer) => read_comment(&doing, answer.comment.ok_or_else(|| lacking(&doing, "comment"))?).map(Some),
             // What the call answers for a deleted one is not said anywhere; both are as good as gone.
             Err(error)
@@ -333,7 +276,7 @@ impl Reviews {
     /// # Errors
     /// As [`Failure`] sorts them.
     pub async fn change_comment(&self, id: &CommentId, text: &str) -> Result<Edited, Failure> {
-        match self.client.update_comment().comment_id(id.as_str()).content(text).send().await {
+        match self.codecommit.client.update_comment().comment_id(id.as_str()).content(text).send().await {
             Ok(_) => Ok(Edited::Done),
             Err(error)
                 if error
@@ -359,8 +302,8 @@ impl Reviews {
         let mut token = None;
         let mut read = 0_usize;
         loop {
-            let request = self.client.get_comments_for_pull_request().pull_request_id(id.as_str());
-            let request = request.set_max_results(self.page).set_next_token(token);
+            let request = self.codecommit.client.get_comments_for_pull_request().pull_request_id(id.as_str());
+            let request = request.set_max_results(self.codecommit.page).set_next_token(token);
             let answer = request.send().await.map_err(|error| sort(&doing, error))?;
             let threads = answer.comments_for_pull_request_data.unwrap_or_default();
             for comment in threads.into_iter().flat_map(|thread| thread.comments.unwrap_or_default()) {
@@ -390,61 +333,34 @@ pub enum Edited {
 /// A comment is looked for among at most so many.
 const MOST_COMMENTS: usize = 5_000;
 
-fn unreadable(doing: &str, error: &dyn std::fmt::Display) -> Failure {
-    Failure::refused(doing, format!("the answer cannot be read: {error}"))
-}
-
 fn read_comment(doing: &str, comment: aws_sdk_codecommit::types::Comment) -> Result<PostedComment, Failure> {
     let id = comment.comment_id.ok_or_else(|| lacking(doing, "commentId"))?;
     Ok(PostedComment {
-        id: CommentId::parse(id).map_err(|error| unreadable(doing, &error))?,
+        id: CommentId::parse(id).map_err(|error| unreadable(doing, error))?,
         content: comment.content.unwrap_or_default(),
-        author: comment.author_arn,
+        author: comment.author_arn.and_then(|arn| Arn::parse(arn).ok()),
         is_deleted: comment.deleted,
     })
 }
 
-fn read(
-    doing: &str,
-    id: &PullRequestId,
-    found: aws_sdk_codecommit::types::PullRequest,
-) -> Result<ReviewedPullRequest, Failure> {
-    let target = found.pull_request_targets.unwrap_or_default().into_iter().next();
-    let target = target.ok_or_else(|| lacking(doing, "pullRequestTargets"))?;
-    let text = |value: Option<String>, member: &str| value.ok_or_else(|| lacking(doing, member));
-    let branch = |name: String| {
-        let full = if name.starts_with("refs/") { RefName::parse(name) } else { RefName::branch(&name) };
-        full.map_err(|error| unreadable(doing, &error))
-    };
-    let commit = |id: String| CommitId::parse(id).map_err(|error| unreadable(doing, &error));
-    let is_merged = target.merge_metadata.is_some_and(|merge| merge.is_merged);
-    let state = match (is_merged, found.pull_request_status) {
-        (true, _) => PullRequestState::Merged,
-        (false, Some(PullRequestStatusEnum::Open)) => PullRequestState::Open,
-        (false, Some(PullRequestStatusEnum::Closed)) => PullRequestState::Closed,
-        (false, other) => return Err(unreadable(doing, &format!("its status is {other:?}"))),
-    };
-    let rules = found.approval_rules.unwrap_or_default().into_iter().map(|rule| ApprovalRuleText {
+fn read(id: &PullRequestId, found: aws_sdk_codecommit::types::PullRequest) -> Result<ReviewedPullRequest, Failure> {
+    let doing = reading(id);
+    let target = found.pull_request_targets.as_deref().and_then(<[_]>::first).cloned();
+    let target = target.ok_or_else(|| lacking(&doing, "pullRequestTargets"))?;
+    let repository = target.repository_name.clone().ok_or_else(|| lacking(&doing, "repositoryName"))?;
+    let rules = found.approval_rules.clone().unwrap_or_default().into_iter().map(|rule| ApprovalRuleText {
         name: rule.approval_rule_name.unwrap_or_default(),
         content: rule.approval_rule_content.unwrap_or_default(),
         sha256: rule.rule_content_sha256,
         template: rule.origin_approval_rule_template.and_then(|origin| origin.approval_rule_template_name),
         modified_by: rule.last_modified_user,
     });
-    let repository = text(target.repository_name, "repositoryName")?;
-    let revision = text(found.revision_id, "revisionId")?;
+    let rules = rules.collect();
     Ok(ReviewedPullRequest {
         id: id.clone(),
-        repository: RepositoryName::parse(repository).map_err(|error| unreadable(doing, &error))?,
-        state,
-        author: found.author_arn.and_then(|arn| Arn::parse(arn).ok()),
-        revision: RevisionId::parse(revision).map_err(|error| unreadable(doing, &error))?,
-        source: branch(text(target.source_reference, "sourceReference")?)?,
-        source_commit: commit(text(target.source_commit, "sourceCommit")?)?,
-        destination: branch(text(target.destination_reference, "destinationReference")?)?,
-        destination_commit: commit(text(target.destination_commit, "destinationCommit")?)?,
-        merge_base: target.merge_base.filter(|id| !id.is_empty()).map(commit).transpose()?,
-        rules: rules.collect(),
+        repository: RepositoryName::parse(repository).map_err(|error| unreadable(&doing, error))?,
+        now: read_pull_request(id, found, target)?,
+        rules,
     })
 }
 
