@@ -24,7 +24,7 @@ async fn status_of_a_healthy_stack_needs_nobody() {
     }
     let ran = desk.run(&["status", "--json"]).await;
     let status: Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!((ran.code, &status["functions"][0]["name"]), (Some(0), &json!("notifier")));
+    assert_eq!((ran.code, &status["functions"][0]["name"]), (Some(0), &json!("approver")));
     assert_eq!(status["mail"][0]["endpoint"], "team@example.com");
     ground.stage.clear().await.unwrap();
 }
