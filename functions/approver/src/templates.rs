@@ -84,9 +84,16 @@ impl Approver {
                 "another invocation was faster; they are looked at again",
             ));
         }
-        let mut later = None;
+        let (mut later, mut unmade) = (None, BTreeSet::new());
         for action in &decision.actions {
             let told = render_template_action(action);
+            // It would be taken for one that somebody has just deleted, and tried again for ever.
+            if let TemplateAction::Associate { name, .. } = action
+                && unmade.contains(name)
+            {
+                kept.told.push(format!("{told}: left, as there is no such template"));
+                continue;
+            }
             match self.apply_template(action).await {
                 Ok(Written::Done) => kept.told.push(format!("{told}: done")),
                 Ok(Written::Changed) => {
@@ -94,6 +101,7 @@ impl Approver {
                 }
                 Ok(Written::Full) => {
                     kept.is_refused = true;
+                    unmade.extend(made_by(action));
                     kept.told.push(format!(
                         "{told}: refused: there is no room, CodeCommit's limit is 1,000 templates a region and 25 a \
                          repository; pull requests get their gate when they are opened"
@@ -101,6 +109,7 @@ impl Approver {
                 }
                 Err(failure @ Failure::Refused(_)) => {
                     kept.is_refused = true;
+                    unmade.extend(made_by(action));
                     kept.told.push(format!("{told}: refused: {}", failure.chain()));
                 }
                 Err(failure) => later = later.or(Some(failure)),
@@ -139,6 +148,14 @@ impl Approver {
                 self.reviews.disassociate(&named(name)?, repository).await
             }
         }
+    }
+}
+
+/// The template that an action makes.
+fn made_by(action: &TemplateAction) -> Option<&String> {
+    match action {
+        TemplateAction::Make { name, .. } => Some(name),
+        TemplateAction::Mend { .. } | TemplateAction::Associate { .. } | TemplateAction::Disassociate { .. } => None,
     }
 }
 
