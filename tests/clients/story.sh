@@ -96,3 +96,51 @@ for _ in $(seq 40); do
 done
 grep -q 'unit broke on main of parcel' inbox || fail 'no mail says that the build broke'
 grep -q 'unit is fixed on main of parcel' inbox || fail 'no mail says that the build is fixed'
+
+# Required checks: CodeCommit itself refuses the merge until the build that the trigger started is green.
+aws codecommit create-repository --repository-name gated >/dev/null
+sed 's/parcel/gated/g' project.json >gated.json
+aws codebuild create-project --cli-input-json file://gated.json >/dev/null
+cat >gated.yaml <<'YAML'
+mode: enforce
+repositories:
+  gated:
+    triggers:
+      gated:
+        on: { pull_request: { into: [main] } }
+        start: { build: gated-unit }
+    approvals:
+      main: { checks: [gated] }
+YAML
+aws s3 cp gated.yaml "s3://$bucket/policy/signalbox.yaml" >/dev/null
+
+# spec BRANCH COMMAND [PARENT]: commits a buildspec of one command; prints the commit.
+spec() {
+    printf 'version: 0.2\nphases:\n  build:\n    commands: ["%s"]\n' "$2" >buildspec.yml
+    aws codecommit put-file --repository-name gated --branch-name "$1" --file-path buildspec.yml \
+        --file-content fileb://buildspec.yml ${3:+--parent-commit-id "$3"} --query commitId --output text
+}
+
+# said WORDS: waits until the one comment on the pull request says so.
+said() {
+    for _ in $(seq 60); do
+        told=$(aws codecommit get-comments-for-pull-request --pull-request-id "$id" \
+            --query 'commentsForPullRequestData[].comments[].content' --output text)
+        case $told in *"$1"*) return ;; esac
+        sleep 0.5
+    done
+    fail "no comment says: $1" "$told"
+}
+
+main=$(spec main true)
+aws codecommit create-branch --repository-name gated --branch-name topic --commit-id "$main"
+topic=$(spec topic false "$main")
+id=$(aws codecommit create-pull-request --title gated --targets repositoryName=gated,sourceReference=topic \
+    --query pullRequest.pullRequestId --output text)
+said 'ended as FAILED'
+refused PullRequestApprovalRulesNotSatisfiedException MergePullRequestBySquash aws codecommit \
+    merge-pull-request-by-squash --pull-request-id "$id" --repository-name gated
+topic=$(spec topic 'echo mended' "$topic")
+said 'Everything is met'
+text CLOSED codecommit merge-pull-request-by-squash --pull-request-id "$id" --repository-name gated \
+    --query pullRequest.pullRequestStatus

@@ -85,6 +85,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         explain_trigger(&event, &policy, &facts)?,
         explain_notifier(&event, &policy, &facts)?,
         explain_protector(&event, &policy, &facts)?,
+        explain_approver(&event, &policy, &facts)?,
         explain_replicator(&event, &policy, &facts)?,
     ];
     if arguments.json {
@@ -201,6 +202,33 @@ fn explain_protector(event: &Event, policy: &Policy, facts: &Map<String, Value>)
     })
 }
 
+fn explain_approver(event: &Event, policy: &Policy, facts: &Map<String, Value>) -> anyhow::Result<Explained> {
+    use signalbox_approver_rules as rules;
+    let needs = rules::needs(event, policy, &rules::Gate::unknown());
+    let (facts, facts_given) = match given::<rules::Facts>("approver", facts)? {
+        Some(facts) if needs.subject.is_some() && facts.subject != needs.subject => {
+            bail!("the facts are of another pull request than the event")
+        }
+        Some(facts) => (facts, Given::Yes),
+        None => {
+            let (subject, occasion) = (needs.subject.clone(), needs.occasion.clone());
+            (rules::Facts::before_gathering(event, subject, occasion, rules::Gate::unknown()), Given::No)
+        }
+    };
+    let decision = rules::decide(&facts, policy);
+    let needs = (needs.subject.is_some() || needs.build.is_some()).then(|| to_value(&needs)).transpose()?;
+    let items = decision.items.iter().map(rules::render_item);
+    Ok(Explained {
+        function: "approver",
+        needs: needs.unwrap_or_else(|| json!({})),
+        facts_given,
+        verdict: to_value(&decision.verdict)?,
+        reasons: items.chain(decision.reasons.iter().map(rules::render_reason)).collect(),
+        actions: decision.actions.iter().map(rules::render_action).collect(),
+        decision: to_value(&decision)?,
+    })
+}
+
 /// What the protector makes of what else is watched; nothing where the event, or the facts, are about a ref.
 fn explain_watch(event: &Event, policy: &Policy, facts: &Map<String, Value>) -> anyhow::Result<Option<Explained>> {
     use signalbox_protector_rules as rules;
@@ -269,8 +297,15 @@ fn read_facts(file: &Path) -> anyhow::Result<Map<String, Value>> {
         return Ok(Map::from_iter([(function.to_owned(), facts.clone())]));
     }
     let Value::Object(object) = value else { bail!("{} is not a JSON object", file.display()) };
-    if ["trigger", "notifier", "protector", "replicator"].iter().any(|function| object.contains_key(*function)) {
+    if ["trigger", "notifier", "protector", "approver", "replicator"]
+        .iter()
+        .any(|function| object.contains_key(*function))
+    {
         return Ok(object);
+    }
+    // Before the protector's: both have a memory.
+    if object.contains_key("occasion") && object.contains_key("gate") {
+        return Ok(Map::from_iter([("approver".to_owned(), Value::Object(object))]));
     }
     if object.contains_key("memory") || object.contains_key("journal") && object.contains_key("arrival") {
         return Ok(Map::from_iter([("protector".to_owned(), Value::Object(object))]));

@@ -1,5 +1,6 @@
 //! CodeCommit, read.
 
+mod approvals;
 mod guards;
 mod reviews;
 
@@ -8,6 +9,7 @@ use aws_sdk_codecommit::types::{SortByEnum, UserInfo};
 use serde::{Deserialize, Serialize};
 use signalbox_events::{CommitId, RepositoryName};
 
+pub use self::approvals::{ApprovalRuleText, Edited, PostedComment, ReviewedPullRequest, Reviews, Vote, Written};
 pub use self::guards::{ApprovalRule, RepositoryTrigger};
 pub use self::reviews::{CommentText, MergedPullRequest, Merges, PullRequest, Replied};
 

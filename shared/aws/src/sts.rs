@@ -44,6 +44,18 @@ impl Roles {
     /// # Errors
     /// As [`Failure`] sorts them; a role that may not be assumed is [`Failure::Refused`] with what to look at.
     pub async fn assume(&self, role: &Arn, external_id: Option<&str>) -> Result<Aws, Failure> {
+        self.keys(role, external_id).await.map_err(|failure| advised(failure, external_id))
+    }
+
+    /// AWS with the keys of a role of the same stack, whose trust names the caller's role.
+    ///
+    /// # Errors
+    /// As [`Failure`] sorts them.
+    pub async fn assume_own(&self, role: &Arn) -> Result<Aws, Failure> {
+        self.keys(role, None).await
+    }
+
+    async fn keys(&self, role: &Arn, external_id: Option<&str>) -> Result<Aws, Failure> {
         let asked = (role.clone(), external_id.map(str::to_owned));
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&asked).cloned();
         let keys = match kept.filter(|keys| is_good(keys, SystemTime::now())) {
@@ -62,7 +74,7 @@ impl Roles {
         let doing = format!("sts:AssumeRole on {role}");
         let request = self.client.assume_role().role_arn(role.as_str()).role_session_name(&self.session);
         let sent = request.set_external_id(external_id.map(str::to_owned)).send().await;
-        let answer = sent.map_err(|error| advised(sort(&doing, error), external_id))?;
+        let answer = sent.map_err(|error| sort(&doing, error))?;
         let keys = answer.credentials.ok_or_else(|| lacking(&doing, "Credentials"))?;
         let expires = SystemTime::try_from(keys.expiration).ok();
         Ok(Credentials::new(

@@ -19,6 +19,10 @@ pub struct Settings {
     pub repositories: Option<String>,
     /// `SIGNALBOX_SPARED_ROLES`: the ARNs of the roles whose pushes or comments are the stack's own; the protector and the trigger have it.
     pub spared_roles: Vec<String>,
+    /// `SIGNALBOX_CHECKS_ROLE`: the ARN of the role that votes; only the approver has it.
+    pub checks_role: Option<String>,
+    /// `SIGNALBOX_TRIGGER_ROLE`: the ARN of the role whose builds count as checks; only the approver has it.
+    pub trigger_role: Option<String>,
     /// `SIGNALBOX_QUARANTINE_DAYS`: how long what was undone is kept; only the protector has it.
     pub quarantine_days: Option<u32>,
     /// `AWS_LAMBDA_FUNCTION_NAME`: tells two stacks' metrics apart.
@@ -54,6 +58,8 @@ impl Settings {
             spared_roles: optional("SIGNALBOX_SPARED_ROLES")
                 .map(|roles| roles.split_whitespace().map(str::to_owned).collect())
                 .unwrap_or_default(),
+            checks_role: optional("SIGNALBOX_CHECKS_ROLE"),
+            trigger_role: optional("SIGNALBOX_TRIGGER_ROLE"),
             quarantine_days: optional("SIGNALBOX_QUARANTINE_DAYS").and_then(|days| days.parse().ok()),
             function_name: required("AWS_LAMBDA_FUNCTION_NAME")?,
             region: required("AWS_REGION")?,

@@ -55,6 +55,16 @@ impl State {
         self.bucket.put_new(key, encode(key, value)?).await
     }
 
+    /// Writes a value over the one that was read with this entity tag, or where none was; not where somebody was faster.
+    ///
+    /// For whoever decided on what was read: what it decides again on may be something else.
+    ///
+    /// # Errors
+    /// As S3 fails.
+    pub async fn replace<T: Serialize>(&self, key: &str, etag: Option<&str>, value: &T) -> Result<Put, Failure> {
+        self.put(key, etag, value).await
+    }
+
     /// Changes a value by compare-and-swap: reads, changes, writes, and begins again where somebody was faster.
     ///
     /// `change` gets the value or `None`, and returns the new one; it may run several times.

@@ -180,7 +180,7 @@ tables! {
     /// `repositories.PATTERN`
     SECTION "section" "a section of repositories" Together::Free => {
         now("triggers", "mapping of names to triggers", Shape::Entries(WORD_NAME, &Shape::Mapping(&TRIGGER)), "What is started for which reason.");
-        later("approvals", "mapping of branch patterns to approvals", Shape::Entries(BRANCHES, &Shape::Mapping(&APPROVAL)), "What a merge needs.");
+        now("approvals", "mapping of branch patterns to approvals", Shape::Entries(BRANCHES, &Shape::Mapping(&APPROVAL)), "What a merge needs.");
         now("protection", "list of protections", Shape::List(&PROTECTION), "What must not happen to refs.");
         now("notifications", "list of rules", Shape::List(&NOTIFICATION), "Who is told about what.");
         now("replicas", "list of replicas", Shape::List(&REPLICA), "Which copies are kept.");
@@ -268,11 +268,11 @@ tables! {
     /// `approvals.PATTERN`
     APPROVAL "approval" "an approval" Together::Some => {
         now("checks", "names of triggers and protections", Shape::Texts(WORD_NAME), "What must be green.");
-        now("owners", "file path", Shape::Text(FILE_PATH), "The file that says who owns which paths.");
+        later("owners", "file path", Shape::Text(FILE_PATH), "The file that says who owns which paths.");
         now("reviewers", "mapping", Shape::Mapping(&REVIEWERS), "How many others must approve.");
-        now("merge", "squash | fast-forward | three-way", Shape::Word(names::MERGE), "How Signalbox merges by itself.");
-        or("optional", now("merge_result", "required | optional", Shape::Word(names::MERGE_RESULT), "Whether checks must have run on the result of the merge."));
-        or("gate", now("show", "gate | each-check", Shape::Word(names::SHOW), "Which rules the console shows."));
+        later("merge", "squash | fast-forward | three-way", Shape::Word(names::MERGE), "How Signalbox merges by itself.");
+        or("optional", later("merge_result", "required | optional", Shape::Word(names::MERGE_RESULT), "Whether checks must have run on the result of the merge."));
+        or("gate", later("show", "gate | each-check", Shape::Word(names::SHOW), "Which rules the console shows."));
         now("override", "ARN patterns", Shape::Texts(ARN), "Who may override the gate.");
     }
     /// `reviewers`

@@ -154,9 +154,9 @@ async fn what_is_in_the_way_is_told_with_what_to_do() {
     let desk = Desk::at(&ground);
     let ran = desk.run(&["apply", "--stack", "other", &desk.file("p.yaml", POLICY)]).await;
     assert!(ran.error.contains("there is no stack other in account 111122223333, region eu-west-1"), "{}", ran.error);
-    let ran = desk.run(&["redrive", "approver", "--all"]).await;
+    let ran = desk.run(&["redrive", "auditor", "--all"]).await;
     assert!(
-        ran.error.contains("has no function approver; it has notifier, protector, replicator, trigger"),
+        ran.error.contains("has no function auditor; it has approver, notifier, protector, replicator, trigger"),
         "{}",
         ran.error
     );

@@ -1,5 +1,7 @@
 //! What the template grants, held against what is used: each grant is taken away once and missed, and none is spare.
 
+mod hold;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,13 +54,15 @@ enum Scene {
     Bundled,
     /// Pushes of all kinds are judged, a tag that was forced over is put back and told by mail, and the sweep looks.
     Protected,
+    /// Pull requests are held, voted for and let go; gates and overrides are put back, and comments are found again.
+    Held,
     /// The alarms go off.
     Alarms,
     /// The queues are gone, and events end among the dead letters.
     DeadLetters,
 }
 
-const SCENES: [Scene; 11] = [
+const SCENES: [Scene; 12] = [
     Scene::Broken,
     Scene::Feature,
     Scene::Superseded,
@@ -68,11 +72,12 @@ const SCENES: [Scene; 11] = [
     Scene::Copied,
     Scene::Bundled,
     Scene::Protected,
+    Scene::Held,
     Scene::Alarms,
     Scene::DeadLetters,
 ];
 
-const FUNCTIONS: [&str; 4] = ["trigger", "notifier", "protector", "replicator"];
+const FUNCTIONS: [&str; 5] = ["trigger", "notifier", "protector", "approver", "replicator"];
 
 async fn set(scene: Scene, template: &str) -> anyhow::Result<Ground> {
     let programs = match scene {
@@ -257,6 +262,7 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
             anyhow::ensure!(left_over == 0, "{left_over} uploads are left over");
         }
         Scene::Protected => protect(ground).await?,
+        Scene::Held => hold::hold(ground).await?,
         Scene::Alarms => {
             let alarms = ground.stage.stack.resources.values().filter(|made| made.kind == ResourceKind::Alarm);
             let mut count = 0;
@@ -301,7 +307,10 @@ async fn play(scene: Scene, ground: &Ground) -> anyhow::Result<()> {
     if !matches!(scene, Scene::Alarms | Scene::DeadLetters) {
         for function in FUNCTIONS {
             let is_quiet = match scene {
-                Scene::Feature | Scene::Swept | Scene::Reviewed | Scene::Bundled => function == "notifier",
+                Scene::Feature | Scene::Swept | Scene::Reviewed | Scene::Bundled => {
+                    ["notifier", "approver"].contains(&function)
+                }
+                Scene::Copied => function == "approver",
                 _ => false,
             };
             if !is_quiet {

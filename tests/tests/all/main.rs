@@ -8,6 +8,7 @@
 )]
 
 mod account;
+mod approver;
 mod carry_out;
 mod chaos;
 mod clients;

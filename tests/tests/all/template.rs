@@ -58,14 +58,14 @@ fn the_sweep_runs_as_often_as_the_parameter_says_and_not_at_all_where_it_says_so
 #[tokio::test]
 async fn every_function_finds_the_settings_that_it_reads() {
     let ground = Ground::without_functions().await.unwrap();
-    for function in ["trigger", "notifier", "protector", "replicator"] {
+    for function in ["trigger", "notifier", "protector", "approver", "replicator"] {
         let settings: Settings = ground.setup(function).unwrap().settings;
         assert_eq!(settings.function, function);
         assert_eq!(settings.bucket, ground.stage.bucket().unwrap());
         assert!(settings.queue_url.is_some());
     }
     assert!(ground.setup("notifier").unwrap().settings.topic_arn.is_some());
-    for function in ["trigger", "protector", "replicator"] {
+    for function in ["trigger", "protector", "approver", "replicator"] {
         assert!(ground.setup(function).unwrap().settings.repositories.is_some());
     }
 }

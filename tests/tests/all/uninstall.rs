@@ -22,7 +22,7 @@ async fn uninstall_leaves_nothing_and_may_be_repeated() {
     assert!(ran.error.contains("no terminal to ask at"), "{}", ran.error);
     let ran = desk.run(&["uninstall", "--dry-run"]).await;
     assert_eq!(ran.code, Some(0), "{}", ran.error);
-    assert!(ran.out.contains("4 AWS::Lambda::Function") && ran.out.contains("--keep-bucket leaves it"), "{}", ran.out);
+    assert!(ran.out.contains("5 AWS::Lambda::Function") && ran.out.contains("--keep-bucket leaves it"), "{}", ran.out);
     assert!(ran.out.contains(&format!("the bucket {bucket} of the stack signalbox, changed last 20")), "{}", ran.out);
     assert!(ran.out.contains("goes:  the log group /aws/lambda/signalbox-trigger"), "{}", ran.out);
     let ran = answer(&desk, &["uninstall"], "to go on: ", "yes", || {}).await;

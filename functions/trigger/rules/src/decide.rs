@@ -143,7 +143,8 @@ pub(crate) fn paths_match(
 }
 
 /// The words of a commit message that ask for no build.
-pub(crate) fn skip_marker(message: &str) -> Option<&'static str> {
+/// What of [`SKIP_MARKERS`] a message says.
+pub fn skip_marker(message: &str) -> Option<&'static str> {
     let message = message.to_lowercase();
     SKIP_MARKERS.iter().find(|marker| message.contains(*marker)).copied()
 }

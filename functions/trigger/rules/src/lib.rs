@@ -22,14 +22,14 @@ mod trouble;
 mod wishes;
 
 pub use action::{Action, OnlyIf, Reply, StartBuild, StopBuild};
-pub use decide::{SKIP_MARKERS, decide};
+pub use decide::{SKIP_MARKERS, decide, skip_marker};
 pub use decision::{Because, Decision, Idle, Reason, Verdict};
 pub use facts::{Base, Difference, Facts, Head, Push, SweepFacts, TriggerFacts};
 pub use journal::{Arrival, Journal, Known, Origin, TakenUp};
 pub use needs::{Needs, PushNeeds, SweepNeeds, Target, TriggerNeeds, WhichFiles, needs, push_of, scope};
 pub use render::{render_action, render_reason};
 pub use review::{Looked, Meets, Merge, PullRequest, Review, Subject, TargetBuildspec, What, Writer, review_of};
-pub use review_needs::{BuildspecNeeds, ReviewTriggerNeeds, review_needs};
+pub use review_needs::{BuildspecNeeds, ReviewTriggerNeeds, review_key, review_needs};
 pub use review_sweep::{
     Comparison, FoundReview, ReviewCursor, ReviewLook, ReviewMemory, SeenReview, lost_event, may_review, wants_review,
 };

@@ -85,5 +85,10 @@ pub(crate) fn wants_target_buildspec(trigger: &Trigger) -> bool {
 
 /// The key of what is remembered of a trigger on a pull request.
 pub(crate) fn review_state_key(repository: &RepositoryName, pull_request: &PullRequestId, trigger: &Trigger) -> String {
-    format!("state/triggers/{repository}/{}/pull-requests/{pull_request}.json", trigger.name)
+    review_key(repository, pull_request, trigger.name.as_str())
+}
+
+/// The key of the [`crate::RefState`] of a trigger, by its name, on a pull request.
+pub fn review_key(repository: &RepositoryName, pull_request: &PullRequestId, trigger: &str) -> String {
+    format!("state/triggers/{repository}/{trigger}/pull-requests/{pull_request}.json")
 }

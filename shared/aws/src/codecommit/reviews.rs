@@ -2,7 +2,8 @@
 
 use aws_sdk_codecommit::operation::get_pull_request::GetPullRequestOutput;
 use aws_sdk_codecommit::types::{
-    ConflictDetailLevelTypeEnum, ConflictResolutionStrategyTypeEnum, MergeOptionTypeEnum, PullRequestStatusEnum,
+    self, ConflictDetailLevelTypeEnum, ConflictResolutionStrategyTypeEnum, MergeOptionTypeEnum, PullRequestStatusEnum,
+    PullRequestTarget,
 };
 use signalbox_events::{
     Arn, CommentId, CommitId, PullRequestId, PullRequestState, RefName, RepositoryName, RevisionId,
@@ -152,37 +153,12 @@ impl CodeCommit {
         repository: &RepositoryName,
         id: &PullRequestId,
     ) -> Result<Option<PullRequest>, Failure> {
-        let doing = reading(id);
         let Some(answer) = self.get_pull_request(id).await? else { return Ok(None) };
-        let found = answer.pull_request.ok_or_else(|| lacking(&doing, "pullRequest"))?;
-        let targets = found.pull_request_targets.unwrap_or_default();
+        let found = answer.pull_request.ok_or_else(|| lacking(&reading(id), "pullRequest"))?;
+        let targets = found.pull_request_targets.clone().unwrap_or_default();
         let ours = targets.into_iter().find(|target| target.repository_name.as_deref() == Some(repository.as_str()));
         let Some(target) = ours else { return Ok(None) };
-        let is_open = found.pull_request_status == Some(PullRequestStatusEnum::Open);
-        let is_merged = target.merge_metadata.is_some_and(|merge| merge.is_merged);
-        let required = |value: Option<String>, member| value.ok_or_else(|| lacking(&doing, member));
-        let branch = |name: String| {
-            let full = if name.starts_with("refs/") { RefName::parse(name) } else { RefName::branch(&name) };
-            full.map_err(|error| unreadable(&doing, error))
-        };
-        let revision = RevisionId::parse(required(found.revision_id, "revisionId")?);
-        let base = target.merge_base.filter(|id| !id.is_empty());
-        Ok(Some(PullRequest {
-            state: match (is_merged, is_open) {
-                (true, _) => PullRequestState::Merged,
-                (false, true) => PullRequestState::Open,
-                (false, false) => PullRequestState::Closed,
-            },
-            revision: revision.map_err(|error| unreadable(&doing, error))?,
-            source: branch(required(target.source_reference, "sourceReference")?)?,
-            source_commit: commit_id(&doing, required(target.source_commit, "sourceCommit")?)?,
-            into: branch(required(target.destination_reference, "destinationReference")?)?,
-            into_commit: commit_id(&doing, required(target.destination_commit, "destinationCommit")?)?,
-            base: base.map(|id| commit_id(&doing, id)).transpose()?,
-            // Who made it is only told: an ARN that cannot be read is nobody.
-            author: found.author_arn.and_then(|arn| Arn::parse(arn).ok()),
-            title: found.title.unwrap_or_default(),
-        }))
+        read_pull_request(id, found, target).map(Some)
     }
 
     /// What the merge of a pull request came to in this repository; `None` where it was not merged.
@@ -286,4 +262,38 @@ impl CodeCommit {
 /// What is done when a pull request is read, as failures name it.
 pub(super) fn reading(id: &PullRequestId) -> String {
     format!("codecommit:GetPullRequest {id}")
+}
+
+/// A pull request as it stands, by what CodeCommit says of it and of its target.
+pub(super) fn read_pull_request(
+    id: &PullRequestId,
+    found: types::PullRequest,
+    target: PullRequestTarget,
+) -> Result<PullRequest, Failure> {
+    let doing = reading(id);
+    let is_merged = target.merge_metadata.is_some_and(|merge| merge.is_merged);
+    let required = |value: Option<String>, member| value.ok_or_else(|| lacking(&doing, member));
+    let branch = |name: String| {
+        let full = if name.starts_with("refs/") { RefName::parse(name) } else { RefName::branch(&name) };
+        full.map_err(|error| unreadable(&doing, error))
+    };
+    let revision = RevisionId::parse(required(found.revision_id, "revisionId")?);
+    let base = target.merge_base.filter(|id| !id.is_empty());
+    Ok(PullRequest {
+        state: match (is_merged, found.pull_request_status) {
+            (true, _) => PullRequestState::Merged,
+            (false, Some(PullRequestStatusEnum::Open)) => PullRequestState::Open,
+            (false, Some(PullRequestStatusEnum::Closed)) => PullRequestState::Closed,
+            (false, other) => return Err(unreadable(&doing, format!("its status is {other:?}"))),
+        },
+        revision: revision.map_err(|error| unreadable(&doing, error))?,
+        source: branch(required(target.source_reference, "sourceReference")?)?,
+        source_commit: commit_id(&doing, required(target.source_commit, "sourceCommit")?)?,
+        into: branch(required(target.destination_reference, "destinationReference")?)?,
+        into_commit: commit_id(&doing, required(target.destination_commit, "destinationCommit")?)?,
+        base: base.map(|id| commit_id(&doing, id)).transpose()?,
+        // Who made it is only told: an ARN that cannot be read is nobody.
+        author: found.author_arn.and_then(|arn| Arn::parse(arn).ok()),
+        title: found.title.unwrap_or_default(),
+    })
 }
