@@ -127,7 +127,7 @@ fn parse_line(line: &str) -> Result<SigningKey, KeyFault> {
         let message = "this is neither an SSH public key nor an armoured OpenPGP public key block";
         KeyFault::new(message, "write the line of a .pub file, or the word anybody")
     };
-    let at = words.iter().position(|word| is_kind(word)).ok_or_else(neither)?;
+    let at = words.iter().position(is_kind).ok_or_else(neither)?;
     let (kind, key) = match words.get(at..) {
         Some([kind, key, ..]) => (*kind, *key),
         _ => return Err(neither()),

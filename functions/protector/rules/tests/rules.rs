@@ -484,7 +484,7 @@ fn rest_of(decision: &Decision) -> Option<&Rest> {
 fn a_long_push_is_judged_part_by_part_and_ends_with_all_that_was_found() {
     let rules = policy("{ refs: [main], on_violation: report, commits: { message: feat } }");
     let left = Rest { looks: 1, commits: 1, ..Rest::default() };
-    let first = decide(&long("wip", None, Some(left.clone())), &rules);
+    let first = decide(&long("wip", None, Some(left)), &rules);
     assert_eq!((first.verdict, first.is_complete()), (Verdict::Reported, true));
     assert!(matches!(first.actions.last(), Some(Action::GoOn { .. })), "{first:?}");
     assert!(said(&first).contains("1 commits and 0 files of it were looked at so far"), "{}", said(&first));
