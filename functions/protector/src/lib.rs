@@ -10,6 +10,7 @@ mod git;
 mod merges;
 mod pack;
 mod range;
+mod review;
 mod sweep;
 mod tell;
 mod walk;
@@ -174,6 +175,9 @@ impl Handle for Protector {
         }
         if let Some(wanted) = watch_of(&event) {
             return self.watch_event((&event, &received(bytes)), &wanted, &in_force, invocation).await;
+        }
+        if let Detail::CheckState(change) = &event.detail {
+            return self.review((&event, &received(bytes)), change, &in_force, invocation).await;
         }
         let needs = needs(&event, &in_force.policy);
         let came_in = (&*event, Some(received(bytes)));

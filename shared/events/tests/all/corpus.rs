@@ -100,6 +100,7 @@ fn kind(detail: &Detail) -> String {
         Detail::ApiCall(_) => "codecommit-api-call",
         Detail::ReplicaState(_) => "signalbox-replica",
         Detail::ProtectionState(_) => "signalbox-protection",
+        Detail::CheckState(_) => "signalbox-check",
     };
     text.to_owned()
 }
