@@ -110,7 +110,9 @@ repositories:
         on: { pull_request: { into: [main] } }
         start: { build: gated-unit }
     approvals:
-      main: { checks: [gated] }
+      main: { checks: [gated, tidy] }
+    protection:
+      - { name: tidy, refs: [main], files: { forbid: ["*.pem"] } }
 YAML
 aws s3 cp gated.yaml "s3://$bucket/policy/signalbox.yaml" >/dev/null
 
@@ -142,5 +144,6 @@ refused PullRequestApprovalRulesNotSatisfiedException MergePullRequestBySquash a
     merge-pull-request-by-squash --pull-request-id "$id" --repository-name gated
 topic=$(spec topic 'echo mended' "$topic")
 said 'Everything is met'
+said 'nothing is wrong in 2 commits'
 text CLOSED codecommit merge-pull-request-by-squash --pull-request-id "$id" --repository-name gated \
     --query pullRequest.pullRequestStatus

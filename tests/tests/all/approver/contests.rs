@@ -127,3 +127,21 @@ async fn an_event_that_changes_nothing_costs_at_most_six_calls_and_no_write() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_branch_that_is_deleted_in_the_middle_is_no_trouble_for_anybody() {
+    let mut world = World::new("{ checks: [unit] }").await;
+    let id = world.open("feature", &["broken"]).await;
+    world.settle().await;
+    world.git(&["push", "--quiet", "origin", "--delete", "feature"]);
+    world.settle().await;
+    let Handled::Reported(report) = world.sweep("clock-1").await else { panic!("refused") };
+    assert!(!report.actions.join("; ").contains("left for the next sweep"), "{report:?}");
+    assert!(!world.is_voted(&id).await && world.merge(&id).await.is_some());
+
+    // Others go on.
+    let other = world.open("other", &["good"]).await;
+    world.settle().await;
+    assert!(world.is_voted(&other).await, "{}", world.comment(&other).await);
+    assert_eq!(world.merge(&other).await, None);
+}
