@@ -54,25 +54,25 @@ impl<'a> Carrier<'a> {
         }
     }
 
-    /// Has the protector look. It judges the pull request as it then stands, so asking twice does no harm.
-    async fn ask(&self, subject: &Subject) -> Result<Came, Failure> {
+    /// Has the protector or the trigger look. Each takes the pull request as it then stands, so asking twice does no harm.
+    async fn ask(&self, subject: &Subject, state: CheckState) -> Result<Came, Failure> {
         let function = self.function;
         let Some(stack) = &function.stack else {
             let what = "the environment variable SIGNALBOX_STACK is not set; template.yaml sets it";
-            return Err(Failure::refused("asking the protector", what));
+            return Err(Failure::refused("asking for a check", what));
         };
-        let wanted = CheckStateChange {
+        let change = CheckStateChange {
             stack: stack.clone(),
             repository: subject.repository.clone(),
             pull_request: subject.pull_request.clone(),
-            state: CheckState::Wanted,
+            state,
         };
         let entry = Entry {
             source: OWN_SOURCE,
             detail_type: CHECK,
             resources: function.readable.arn_of(&subject.repository).iter().map(ToString::to_string).collect(),
             time: Timestamp::now(),
-            detail: wanted.to_detail().to_string(),
+            detail: change.to_detail().to_string(),
         };
         Bus::new(&function.aws).put(entry).await?;
         Ok(Came::Done("asked".to_owned()))
@@ -179,7 +179,8 @@ impl Apply<Action> for Carrier<'_> {
             }
             Action::Approve { subject, revision } => self.vote(subject, revision, Vote::Approve).await,
             Action::Revoke { subject, revision } => self.vote(subject, revision, Vote::Revoke).await,
-            Action::Ask { subject } => self.ask(subject).await,
+            Action::Ask { subject } => self.ask(subject, CheckState::Wanted).await,
+            Action::Build { subject } => self.ask(subject, CheckState::Stale).await,
             Action::Say { subject, text } => self.say(subject, text).await,
         }
     }

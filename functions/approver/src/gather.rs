@@ -8,7 +8,7 @@ use signalbox_approver_rules::{
     Project, PullRequestFacts, RuleFacts, Subject, Void, check_needs, is_concerned, may_be_overridden, wants_more,
     wants_review,
 };
-use signalbox_aws::{Build, Failure, ReviewedPullRequest};
+use signalbox_aws::{Build, Failure, Merges, ReviewedPullRequest};
 use signalbox_events::{BuildId, BuildStart, BuildspecOf, CommitId, Detail, Event, ReviewRecord};
 use signalbox_glue::Invocation;
 use signalbox_policy::Policy;
@@ -78,7 +78,8 @@ pub(crate) async fn gather(
         return Ok(gathered);
     };
     let mut here = pull_request_facts(&found);
-    if !is_concerned(policy, subject, &here, &from.gate) {
+    let is_elsewhere = matches!(&facts.occasion, Occasion::Target { into } if here.destination != *into);
+    if is_elsewhere || !is_concerned(policy, subject, &here, &from.gate) {
         facts.pull_request = Found::Here(Box::new(here));
         return Ok(gathered);
     }
@@ -138,6 +139,7 @@ struct Try {
     attempt: u32,
     at: Timestamp,
     build: BuildId,
+    merged: Option<CommitId>,
 }
 
 /// The newest build of each check that the trigger started for these commits, as CodeBuild says that it stands.
@@ -157,8 +159,15 @@ async fn checks(
         let of_these = starts.into_iter().filter(|start| start.commit == found.now.source_commit);
         // The trigger writes the record first: the event of a quick build may come before the rest.
         let told = record.filter(|record| record.trigger == check.name && record.commit == found.now.source_commit);
-        let told = told.map(|record| Try { attempt: record.attempt, at: record.at, build: record.build.clone() });
-        let all = of_these.map(|start| Try { attempt: start.attempt, at: start.at, build: start.build }).chain(told);
+        let told = told.map(|record| Try {
+            attempt: record.attempt,
+            at: record.at,
+            build: record.build.clone(),
+            merged: record.pull_request.as_ref().and_then(|of| of.merge.clone()),
+        });
+        let all =
+            of_these.map(|start| Try { attempt: start.attempt, at: start.at, build: start.build, merged: start.merge });
+        let all = all.chain(told);
         newest.extend(all.max().map(|newest| (check, newest)));
     }
     if newest.is_empty() {
@@ -183,8 +192,8 @@ async fn checks(
         match (builds.iter().find(|build| build.id == start.build), &unreadable) {
             (Some(build), _) => {
                 let void = void(from, check, &found.now.source_commit, build).await?;
-                let (build, status) = (build.id.clone(), build.status);
-                known.builds.push(BuildFacts { build, attempt: start.attempt, status, void });
+                let (build, status, merged) = (build.id.clone(), build.status, start.merged);
+                known.builds.push(BuildFacts { build, attempt: start.attempt, merged, status, void });
             }
             (None, Some(why)) => known.unreadable = Some(why.clone()),
             (None, None) => known.unreadable = Some(format!("CodeBuild does not know build {} any more", start.build)),
@@ -232,6 +241,10 @@ async fn gather_more(
     if more.paths {
         let read = from.codecommit.changed_paths(repository, found.now.base.as_ref(), commit).await?;
         facts.paths = read.map(|paths| Paths { paths, left_out: 0 });
+    }
+    if more.conflicts {
+        let merges = from.codecommit.merges(repository, commit, &found.now.into_commit).await?;
+        facts.conflicts = Some(merges == Merges::WithConflicts);
     }
     for check in more.projects {
         let there = match from.codebuild.buildspec(&check.project).await {

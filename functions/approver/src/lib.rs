@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use signalbox_approver_rules::{
-    Decision, Facts, Gate, Idle, Needs, Occasion, Reason, Verdict, decide, needs, needs_of_build, render_action,
+    Decision, Facts, Gate, Idle, Needs, Occasion, Reason, Scope, Verdict, decide, needs, needs_of_build, render_action,
     render_item, render_reason,
 };
 use signalbox_aws::{Aws, CodeBuild, CodeCommit, Failure, Reviews, Roles};
@@ -150,6 +150,9 @@ impl Handle for Approver {
     async fn handle(&self, bytes: &[u8], invocation: Invocation) -> Result<Handled, Failure> {
         let Some((event, in_force)) = read_event(bytes, &self.policy).await? else { return Ok(Handled::NotOurs) };
         let mut needs = needs(&event, &in_force.policy, &self.gate);
+        if let Occasion::None(Idle::About(Scope::Into { repository, into })) = needs.occasion {
+            return self.look_into(&Arc::new(*event), &in_force, (repository, into), invocation).await;
+        }
         if let Occasion::None(Idle::About(scope)) = needs.occasion {
             return self.sweep(&Arc::new(*event), &in_force, scope, invocation).await;
         }

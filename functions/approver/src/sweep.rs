@@ -6,9 +6,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use signalbox_approver_rules::{Cursor, Needs, Scope, Subject};
+use signalbox_approver_rules::{Cursor, Idle, Needs, Reason, Scope, Subject, render_reason};
 use signalbox_aws::Failure;
-use signalbox_events::{Detail, Event, EventId, PullRequestId, RepositoryName};
+use signalbox_events::{Detail, Event, EventId, PullRequestId, RefName, RepositoryName};
 use signalbox_glue::{Handled, InForce, Invocation, Said, note};
 use signalbox_ledger::{Report, Turn};
 use tokio::task::JoinSet;
@@ -105,6 +105,53 @@ impl Approver {
         }
     }
 
+    /// Looks at the open pull requests into a branch that has moved, for as long as there is time; what is left the sweep looks at.
+    pub(crate) async fn look_into(
+        &self,
+        event: &Arc<Event>,
+        in_force: &InForce,
+        (repository, into): (RepositoryName, RefName),
+        invocation: Invocation,
+    ) -> Result<Handled, Failure> {
+        let mut swept = Swept::default();
+        let until = self.until(invocation);
+        let open = self.codecommit.open_pull_requests(&repository).await?;
+        let mut left = open.len();
+        for some in open.chunks(AT_ONCE) {
+            if swept.looked > 0 && Instant::now() >= until {
+                break;
+            }
+            let needs = |subject: Subject| Needs::of_target(subject, into.clone());
+            self.look_at(event, in_force, (&repository, some), needs, invocation, &mut swept).await;
+            left -= some.len();
+        }
+        if left > 0 {
+            swept.tell(format!("{left} more pull requests are left to the next sweep"));
+        }
+        if swept.left_out > 0 {
+            swept.told.push(format!("and {} more", swept.left_out));
+        }
+        let moved = Reason::Idle(Idle::About(Scope::Into { repository, into }));
+        let reasons = vec![render_reason(&moved), format!("{} open pull requests were looked at", swept.looked)];
+        let verdict = if swept.told.is_empty() { "nothing new" } else { "reported" };
+        let (is_quiet, is_refused) = (swept.told.is_empty(), swept.is_refused);
+        let said = Said { verdict, reasons, actions: swept.told, replay: json!({ "event": event }) };
+        let report = in_force.report(said, invocation);
+        if is_quiet {
+            return Ok(Handled::Reported(Box::new(report)));
+        }
+        if !is_refused {
+            return note(&self.ledger, Turn::of(&event.envelope), report, invocation).await;
+        }
+        self.ledger.refuse(Turn::of(&event.envelope), report.clone(), invocation.now).await?;
+        Ok(Handled::Refused(Box::new(report)))
+    }
+
+    fn until(&self, invocation: Invocation) -> Instant {
+        let left = invocation.deadline.duration_since(Timestamp::now()).saturating_sub(RESERVE);
+        Instant::now() + Duration::try_from(left).unwrap_or_default().min(self.sweep_time)
+    }
+
     async fn sweep_all(
         &self,
         event: &Arc<Event>,
@@ -113,8 +160,7 @@ impl Approver {
         invocation: Invocation,
         swept: &mut Swept,
     ) -> Result<(), Failure> {
-        let left = invocation.deadline.duration_since(Timestamp::now()).saturating_sub(RESERVE);
-        let until = Instant::now() + Duration::try_from(left).unwrap_or_default().min(self.sweep_time);
+        let until = self.until(invocation);
         let cursor = self.state.read::<Cursor>(Cursor::KEY).await?.map(|kept| kept.value).unwrap_or_default();
         let mut repositories: Vec<&RepositoryName> = kept.repositories.iter().collect();
         // Begins where the last one stopped, and goes around once.
@@ -145,7 +191,7 @@ impl Approver {
                     break 'all;
                 }
                 is_first = false;
-                self.look_at(event, in_force, (repository, some), invocation, swept).await;
+                self.look_at(event, in_force, (repository, some), Needs::of_sweep, invocation, swept).await;
                 behind = some.last().cloned();
             }
         }
@@ -162,6 +208,7 @@ impl Approver {
         event: &Arc<Event>,
         in_force: &InForce,
         (repository, some): (&RepositoryName, &[PullRequestId]),
+        needs: impl Fn(Subject) -> Needs,
         invocation: Invocation,
         swept: &mut Swept,
     ) {
@@ -169,8 +216,9 @@ impl Approver {
         for id in some {
             let subject = Subject { repository: repository.clone(), pull_request: id.clone() };
             let (function, event, in_force) = (self.clone(), Arc::clone(event), in_force.clone());
+            let needs = needs(subject.clone());
             looks.spawn(async move {
-                let looked = function.look_for_sweep(&event, &in_force, subject.clone(), invocation).await;
+                let looked = function.look_for_sweep(&event, &in_force, (&subject, needs), invocation).await;
                 (subject, looked)
             });
         }
@@ -202,12 +250,12 @@ impl Approver {
         &self,
         event: &Event,
         in_force: &InForce,
-        subject: Subject,
+        (subject, needs): (&Subject, Needs),
         invocation: Invocation,
     ) -> Result<Handled, Failure> {
-        let Some(id) = id_of(event, &subject) else { return Ok(Handled::NotOurs) };
+        let Some(id) = id_of(event, subject) else { return Ok(Handled::NotOurs) };
         let invocation = Invocation { now: Timestamp::now(), ..invocation };
-        self.look((event, None), Needs::of_sweep(subject), in_force, Turn::first(&id), invocation).await
+        self.look((event, None), needs, in_force, Turn::first(&id), invocation).await
     }
 }
 

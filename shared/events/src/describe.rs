@@ -79,14 +79,11 @@ impl fmt::Display for Detail {
             Self::ProtectionState(change) => write!(f, "{change}"),
             Self::CheckState(change) => {
                 let state = match change.state {
-                    CheckState::Wanted => "are to be judged",
-                    CheckState::Judged => "were judged",
+                    CheckState::Wanted => "the protections that it needs are to be judged",
+                    CheckState::Stale => "its merge results are to be built anew",
+                    CheckState::Judged => "the protections that it needs were judged",
                 };
-                write!(
-                    f,
-                    "{}: the protections that pull request {} needs {state}",
-                    change.repository, change.pull_request
-                )
+                write!(f, "{}: pull request {}: {state}", change.repository, change.pull_request)
             }
         }
     }

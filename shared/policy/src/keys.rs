@@ -271,7 +271,7 @@ tables! {
         later("owners", "file path", Shape::Text(FILE_PATH), "The file that says who owns which paths.");
         now("reviewers", "mapping", Shape::Mapping(&REVIEWERS), "How many others must approve.");
         later("merge", "squash | fast-forward | three-way", Shape::Word(names::MERGE), "How Signalbox merges by itself.");
-        or("optional", later("merge_result", "required | optional", Shape::Word(names::MERGE_RESULT), "Whether checks must have run on the result of the merge."));
+        or("optional", now("merge_result", "required | optional", Shape::Word(names::MERGE_RESULT), "Whether checks must have run on the result of the merge."));
         or("gate", later("show", "gate | each-check", Shape::Word(names::SHOW), "Which rules the console shows."));
         now("override", "ARN patterns", Shape::Texts(ARN), "Who may override the gate.");
     }

@@ -5,6 +5,7 @@ mod drift;
 mod judged;
 mod many;
 mod roles;
+mod stale;
 pub(crate) mod world;
 
 use serde_json::json;

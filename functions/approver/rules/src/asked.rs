@@ -2,7 +2,7 @@
 
 use signalbox_events::{Arn, RefKind, RefName, RepositoryName};
 use signalbox_policy::{
-    ArnPattern, Person, Policy, Protection, Recipient, Reviewers, Trigger, TriggerName, is_quarantined,
+    ArnPattern, MergeResult, Person, Policy, Protection, Recipient, Reviewers, Trigger, TriggerName, is_quarantined,
 };
 
 /// Everything that is asked of pull requests into one branch, of all sections together.
@@ -12,6 +12,8 @@ pub struct Asked<'a> {
     pub checks: Vec<Check<'a>>,
     /// How many must approve, for each approval that says so.
     pub reviewers: Vec<&'a Reviewers>,
+    /// Whether builds must have run on the merge with the target branch as it is now.
+    pub merge_result: MergeResult,
     /// For each approval, who may set the rules aside: whoever all of them name.
     pub may_override: Vec<&'a [ArnPattern]>,
 }
@@ -50,6 +52,9 @@ impl<'a> Asked<'a> {
                     asked.checks.push(Check { name, trigger, protection });
                 }
             }
+            if approval.merge_result == MergeResult::Required {
+                asked.merge_result = MergeResult::Required;
+            }
             asked.reviewers.extend(approval.reviewers.as_ref());
             asked.may_override.push(&approval.may_override);
         }
@@ -66,6 +71,12 @@ impl<'a> Asked<'a> {
 /// Whether the policy asks for anything before merges into some branch of the repository.
 pub fn has_approvals(policy: &Policy, repository: &RepositoryName) -> bool {
     policy.sections_for(repository).any(|section| !section.approvals.is_empty())
+}
+
+/// Whether a push to this branch makes checks of pull requests into it stale.
+pub fn is_held_to_merge_results(policy: &Policy, repository: &RepositoryName, into: &RefName) -> bool {
+    let asked = Asked::of(policy, repository, into);
+    asked.is_some_and(|asked| asked.merge_result == MergeResult::Required && !asked.checks.is_empty())
 }
 
 /// Who somebody is: two of their ARNs are one person where the policy knows them by one name.

@@ -101,7 +101,8 @@ fn help(item: &Item, here: &PullRequestFacts) -> String {
         (What::Check(name), Why::Failed { .. } | Why::Void { .. }) => {
             format!("whoever pushes to {source}; a comment /test {name} runs it once more")
         }
-        (What::Check(_), Why::NotJudged(_)) => String::new(),
+        (What::Check(_), Why::NotJudged(_) | Why::Stale { .. }) => String::new(),
+        (What::Check(_), Why::Conflicts(_)) => format!("whoever merges {} into {source}", here.destination.short()),
         (What::Check(_), Why::SkipCi { .. } | Why::RulesBroken { .. }) => format!("whoever pushes to {source}"),
         (What::Check(_), _) => "whoever keeps the policy".to_owned(),
     }

@@ -8,7 +8,7 @@ use crate::comment::render_comment;
 use crate::decision::{Action, Decision, Reason, Tampering, Verdict};
 use crate::facts::{CommentSeen, Facts, Found, Occasion, Overrider, PullRequestFacts, RuleEvent, RuleFacts, Subject};
 use crate::gate::counts_everybody;
-use crate::judge::{Met, filtered, head, judge, startable, unjudged};
+use crate::judge::{Met, filtered, head, judge, stale, startable, unjudged};
 use crate::memory::{Memory, Read, digest};
 
 /// The most rules of a pull request.
@@ -30,7 +30,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
         match &facts.occasion {
             Occasion::None(idle) => decision.reasons.push(Reason::Idle(idle.clone())),
             Occasion::Build { build } => decision.reasons.push(Reason::RecordUnread(build.clone())),
-            Occasion::PullRequest { .. } | Occasion::Judged | Occasion::Sweep => {}
+            Occasion::PullRequest { .. } | Occasion::Judged | Occasion::Target { .. } | Occasion::Sweep => {}
         }
         return decision;
     };
@@ -39,6 +39,12 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
         Found::Here(_) => return over(decision, Reason::Closed),
         Found::Gone | Found::NotRead => return over(decision, Reason::Gone),
     };
+    if let Occasion::Target { into } = &facts.occasion
+        && here.destination != *into
+    {
+        decision.reasons.push(Reason::OtherTarget { into: here.destination.clone() });
+        return decision;
+    }
     let look = Look { facts, policy, subject, here };
     match Asked::of(policy, &subject.repository, &here.destination) {
         Some(asked) => look.hold(&asked, &mut decision),
@@ -78,10 +84,11 @@ impl Look<'_> {
             Met::Missing => Verdict::Missing,
         };
         decision.memory = self.remember(asked);
-        self.ask(asked, decision);
         self.keep_gate(decision);
         self.keep_in_force(asked, decision);
         self.vote(if worst == Met::Met { Wish::Open } else { Wish::Closed }, decision);
+        self.ask(asked, decision);
+        self.build(asked, decision);
         for rule in self.others().filter(|rule| counts_everybody(&rule.content)) {
             decision.reasons.push(Reason::CountsEverybody { rule: rule.name.clone() });
         }
@@ -91,11 +98,22 @@ impl Look<'_> {
     /// Has the protector judge what it has not: once, and again whenever the clock finds that nothing came of it.
     fn ask(&self, asked: &Asked<'_>, decision: &mut Decision) {
         let unjudged = unjudged(asked, self.here, self.facts).map(|unjudged| digest(&unjudged));
-        let is_asked = unjudged.is_none() || unjudged == self.facts.memory.asked;
-        if unjudged.is_some() && (!is_asked || self.facts.occasion == Occasion::Sweep) {
+        let is_asked = unjudged == self.facts.memory.asked && self.facts.occasion != Occasion::Sweep;
+        if unjudged.is_some() && !is_asked {
             decision.actions.push(Action::Ask { subject: self.subject.clone() });
         }
         decision.memory.asked = unjudged;
+    }
+
+    /// Has the trigger build what is stale, in the same way. Where the branches conflict there is nothing to build.
+    fn build(&self, asked: &Asked<'_>, decision: &mut Decision) {
+        let stale = stale(asked, self.here, self.facts).filter(|_| self.facts.conflicts != Some(true));
+        let stale = stale.map(|stale| digest(&stale));
+        let is_asked = stale == self.facts.memory.stale && self.facts.occasion != Occasion::Sweep;
+        if stale.is_some() && !is_asked {
+            decision.actions.push(Action::Build { subject: self.subject.clone() });
+        }
+        decision.memory.stale = stale;
     }
 
     /// Opens what is left of the gate, where nothing is asked any more.
@@ -261,7 +279,8 @@ impl Decision {
     /// What is done, and what is only told: where the policy only observes, all but asking the protector, which changes nothing that people
     /// see.
     pub fn done_and_told(&self) -> (Vec<Action>, Vec<Action>) {
-        let is_done = |action: &Action| self.mode == Mode::Enforce || matches!(action, Action::Ask { .. });
+        let is_done =
+            |action: &Action| self.mode == Mode::Enforce || matches!(action, Action::Ask { .. } | Action::Build { .. });
         self.actions.iter().cloned().partition(is_done)
     }
 }

@@ -1,7 +1,7 @@
 //! What a decision on a pull request consists of.
 
 use serde::{Deserialize, Serialize};
-use signalbox_events::{Arn, BuildId, RevisionId};
+use signalbox_events::{Arn, BuildId, RefName, RevisionId};
 use signalbox_policy::Mode;
 
 use crate::facts::{Idle, Subject};
@@ -66,6 +66,11 @@ pub enum Reason {
     Closed,
     /// Nothing is asked of it any more.
     NothingAsked,
+    /// It is into another branch than the one that moved.
+    OtherTarget {
+        /// Into this one.
+        into: RefName,
+    },
     /// It was opened before its gate was there, or its template was not there.
     NoGateYet,
     /// The gate was taken away or changed.
@@ -159,6 +164,11 @@ pub enum Action {
         /// The pull request.
         subject: Subject,
     },
+    /// Have the trigger build its merge results anew.
+    Build {
+        /// The pull request.
+        subject: Subject,
+    },
     /// Say in our comment how things stand.
     Say {
         /// The pull request.
@@ -179,6 +189,7 @@ impl Action {
             | Self::Approve { subject, .. }
             | Self::Revoke { subject, .. }
             | Self::Ask { subject }
+            | Self::Build { subject }
             | Self::Say { subject, .. } => subject,
         }
     }

@@ -36,6 +36,9 @@ pub struct Facts {
     /// What the protector found in its commits; `None` where nothing of that is asked, or the protector has not looked yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<ReviewRecord>,
+    /// Whether a merge into the target branch as it is now meets conflicts, where somebody had to ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<bool>,
     /// What the source's tip says of itself, where somebody had to ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Head>,
@@ -73,6 +76,11 @@ pub enum Occasion {
     },
     /// The protector has judged it.
     Judged,
+    /// Its target branch may have moved.
+    Target {
+        /// The branch that did; pull requests into others are left alone.
+        into: RefName,
+    },
     /// The clock.
     Sweep,
 }
@@ -104,11 +112,18 @@ pub enum Idle {
 }
 
 /// What an event is about that is about no single pull request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Templates.
     Templates,
+    /// The open pull requests into a branch that has moved.
+    Into {
+        /// The repository.
+        repository: RepositoryName,
+        /// The branch.
+        into: RefName,
+    },
     /// Everything.
     Everything,
 }
@@ -229,6 +244,9 @@ pub struct BuildFacts {
     pub build: BuildId,
     /// Which try it is.
     pub attempt: u32,
+    /// The tip of the target branch that it merged first; `None` where it built the source as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<CommitId>,
     /// How CodeBuild says that it stands.
     pub status: BuildStatus,
     /// What keeps it from proving anything.
@@ -309,6 +327,7 @@ impl Facts {
             comment: CommentSeen::NotRead,
             checks: BTreeMap::new(),
             review: None,
+            conflicts: None,
             head: None,
             paths: None,
         }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use signalbox_events::{Arn, BuildId, BuildStatus, CheckRecord, CommitId, ProjectName, RefName, ReviewRecord};
-use signalbox_policy::{Policy, Protection, PullRequestFilter, Reviewers, SkipCi, Start, StartBuild, Trigger};
+use signalbox_policy::{
+    MergeResult, Policy, Protection, PullRequestCommit, PullRequestFilter, Reviewers, SkipCi, Start, StartBuild,
+    Trigger,
+};
 use signalbox_trigger_rules::skip_marker;
 
 use crate::asked::{Asked, Check, called, is_among, known_as};
@@ -73,6 +76,17 @@ pub enum Why {
     },
     /// The trigger has started none for these commits yet.
     NoBuild(CommitId),
+    /// The build merged what the target branch has left behind; it is built again.
+    Stale {
+        /// The build.
+        build: BuildId,
+        /// Where the target branch is now.
+        tip: CommitId,
+    },
+    /// The two branches changed the same lines, so there is no merge result to build.
+    Conflicts(CommitId),
+    /// The trigger builds the source as it is, and the policy asks for the merge result.
+    NotMergeResult,
     /// None of the changed files matches the trigger's paths.
     NoPathMatches {
         /// How many files the pull request changes.
@@ -125,14 +139,14 @@ pub enum Why {
 /// Judges everything that is asked, in the order of the policy.
 pub(crate) fn judge(asked: &Asked<'_>, here: &PullRequestFacts, facts: &Facts, policy: &Policy) -> Vec<Item> {
     let checks = asked.checks.iter().map(|check| {
-        let (met, why) = judge_check(check, here, facts);
+        let (met, why) = judge_check(check, asked.merge_result, here, facts);
         Item { what: What::Check(check.name.to_string()), met, why }
     });
     let reviewers = asked.reviewers.iter().map(|wanted| judge_reviewers(wanted, here, facts, policy));
     checks.chain(reviewers).collect()
 }
 
-fn judge_check(check: &Check<'_>, here: &PullRequestFacts, facts: &Facts) -> (Met, Why) {
+fn judge_check(check: &Check<'_>, merge_result: MergeResult, here: &PullRequestFacts, facts: &Facts) -> (Met, Why) {
     let missing = |why| (Met::Missing, why);
     if let Some(protection) = check.protection {
         return judge_protection(check, protection, here, facts);
@@ -146,7 +160,15 @@ fn judge_check(check: &Check<'_>, here: &PullRequestFacts, facts: &Facts) -> (Me
         return missing(Why::Unreadable(what.clone()));
     }
     if let Some(newest) = newest(known) {
-        return of_build(newest);
+        if is_of_present(filter, merge_result, newest, here) {
+            return of_build(newest);
+        }
+        let (build, tip) = (newest.build.clone(), here.destination_commit.clone());
+        return match (filter.commit, facts.conflicts) {
+            (PullRequestCommit::Source, _) => missing(Why::NotMergeResult),
+            (PullRequestCommit::MergeResult, Some(true)) => missing(Why::Conflicts(tip)),
+            (PullRequestCommit::MergeResult, _) => (Met::Waiting, Why::Stale { build, tip }),
+        };
     }
     if let Some(why) = does_not_apply(trigger, filter, here, facts) {
         let met = if matches!(why, Why::SkipCi { .. }) { Met::Missing } else { Met::Met };
@@ -159,6 +181,29 @@ fn judge_check(check: &Check<'_>, here: &PullRequestFacts, facts: &Facts) -> (Me
         Project::Missing => missing(Why::NoProject(build.project.clone())),
         Project::There | Project::NotRead => (Met::Waiting, Why::NoBuild(here.source_commit.clone())),
     }
+}
+
+/// Whether a build is of what a merge would come to now, as far as the policy asks for that.
+fn is_of_present(
+    filter: &PullRequestFilter,
+    merge_result: MergeResult,
+    build: &BuildFacts,
+    here: &PullRequestFacts,
+) -> bool {
+    merge_result == MergeResult::Optional
+        || filter.commit == PullRequestCommit::MergeResult && build.merged.as_ref() == Some(&here.destination_commit)
+}
+
+/// The merge results that the trigger is to build anew, as one text; `None` where none is stale.
+pub(crate) fn stale(asked: &Asked<'_>, here: &PullRequestFacts, facts: &Facts) -> Option<String> {
+    let is_stale = |check: &&Check<'_>| {
+        let Ok((_, filter, _)) = startable(check, &here.destination) else { return false };
+        let build = facts.checks.get(check.name.as_str()).and_then(newest);
+        let is_merge_result = filter.commit == PullRequestCommit::MergeResult;
+        is_merge_result && build.is_some_and(|build| !is_of_present(filter, asked.merge_result, build, here))
+    };
+    let names: Vec<&str> = asked.checks.iter().filter(is_stale).map(|check| check.name.as_str()).collect();
+    (!names.is_empty()).then(|| format!("{} {} {}", here.source_commit, here.destination_commit, names.join(" ")))
 }
 
 /// What the protector found in these commits by these rules.

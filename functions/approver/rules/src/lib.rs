@@ -16,7 +16,7 @@ mod render;
 mod sweep;
 mod templates;
 
-pub use asked::{Asked, Check, has_approvals};
+pub use asked::{Asked, Check, has_approvals, is_held_to_merge_results};
 pub use comment::MARKER;
 pub use decide::decide;
 pub use decision::{Action, Decision, Reason, Tampering, Verdict};

@@ -27,6 +27,9 @@ pub struct Memory {
     /// What the protector was asked to judge: the commits and the rules, so that it is asked once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<String>,
+    /// The merge results that the trigger was asked to build anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<String>,
     /// Whether it was told that there is no room for the gate.
     #[serde(default)]
     pub told_full: bool,

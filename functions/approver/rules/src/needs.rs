@@ -2,15 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 use signalbox_events::{
-    BuildId, BuildStart, CheckState, Detail, Event, ProjectName, PullRequestState, RefName, RepositoryName,
+    BuildId, BuildStart, CheckState, Detail, Event, ProjectName, PullRequestState, RefChange, RefName, RepositoryName,
 };
 use signalbox_policy::{BuildspecFrom, Policy, PullRequestFilter, StartBuild};
 use signalbox_trigger_rules::review_key;
 
-use crate::asked::{Asked, Check};
+use crate::asked::{Asked, Check, is_held_to_merge_results};
 use crate::facts::{Facts, Idle, Occasion, Project, PullRequestFacts, RuleEvent, Scope, Subject};
 use crate::gate::Gate;
-use crate::judge::{does_not_apply, missing_facts, newest, startable};
+use crate::judge::{does_not_apply, missing_facts, newest, stale, startable};
 
 /// What shall be gathered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,12 +53,19 @@ pub struct More {
     pub paths: bool,
     /// Whether these projects exist, by the checks that run them.
     pub projects: Vec<CheckNeeds>,
+    /// Whether a merge into the target branch as it is now meets conflicts.
+    pub conflicts: bool,
 }
 
 impl Needs {
     /// A look at a pull request because of the clock.
     pub fn of_sweep(subject: Subject) -> Self {
         Self { subject: Some(subject), build: None, occasion: Occasion::Sweep, record: None }
+    }
+
+    /// A look at a pull request because a branch has moved, which may be its target.
+    pub fn of_target(subject: Subject, into: RefName) -> Self {
+        Self { subject: Some(subject), build: None, occasion: Occasion::Target { into }, record: None }
     }
 
     fn none(why: Idle) -> Self {
@@ -106,6 +113,14 @@ pub fn needs(event: &Event, policy: &Policy, gate: &Gate) -> Needs {
                 record: None,
             }
         }
+        Detail::Reference(change) if matches!(change.change, RefChange::Updated { .. }) => {
+            let (repository, into) = (change.repository.clone(), change.reference.clone());
+            if is_held_to_merge_results(policy, &repository, &into) {
+                Needs::none(Idle::About(Scope::Into { repository, into }))
+            } else {
+                Needs::none(Idle::NothingAsked { repository, into })
+            }
+        }
         Detail::Scheduled(_) => Needs::none(Idle::About(Scope::Everything)),
         _ => Needs::none(Idle::NotAboutReviews),
     }
@@ -151,6 +166,7 @@ pub fn wants_more(facts: &Facts, policy: &Policy) -> More {
     let mut more = More::default();
     let (Some(subject), Some(here)) = (&facts.subject, facts.here()) else { return more };
     let Some(asked) = Asked::of(policy, &subject.repository, &here.destination) else { return more };
+    more.conflicts = stale(&asked, here, facts).is_some();
     for check in &asked.checks {
         let Ok((trigger, filter, build)) = startable(check, &here.destination) else { continue };
         let Some(known) = facts.checks.get(check.name.as_str()) else { continue };
@@ -177,9 +193,11 @@ pub fn may_be_overridden(facts: &Facts) -> bool {
     match &facts.occasion {
         Occasion::Sweep => true,
         Occasion::PullRequest { rules: Some(RuleEvent::Overridden | RuleEvent::InForceAgain), .. } => true,
-        Occasion::PullRequest { .. } | Occasion::Build { .. } | Occasion::Judged | Occasion::None(_) => {
-            facts.memory.overridden.is_some()
-        }
+        Occasion::PullRequest { .. }
+        | Occasion::Build { .. }
+        | Occasion::Judged
+        | Occasion::Target { .. }
+        | Occasion::None(_) => facts.memory.overridden.is_some(),
     }
 }
 

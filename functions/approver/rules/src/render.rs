@@ -41,6 +41,15 @@ pub(crate) fn render_why(why: &Why) -> String {
         Why::Failed { build, status } => format!("build {build} ended as {status}"),
         Why::Void { build, void } => format!("build {build} proves nothing: {}", render_void(void)),
         Why::NoBuild(commit) => format!("no build of {} was started yet", commit.short()),
+        Why::Stale { build, tip } => {
+            format!("the target branch has moved to {} since build {build}: its merge is built again", tip.short())
+        }
+        Why::Conflicts(tip) => {
+            format!("a merge with {} of the target branch meets conflicts, so it cannot be built", tip.short())
+        }
+        Why::NotMergeResult => {
+            "its trigger builds the source as it is, and the policy asks for the merge result: give its pull_request the line `commit: merge-result`".to_owned()
+        }
         Why::NoPathMatches { changed } => {
             let files =
                 if *changed == 1 { "the 1 changed file".to_owned() } else { format!("{changed} changed files") };
@@ -113,6 +122,7 @@ pub fn render_reason(reason: &Reason) -> String {
         Reason::NothingAsked => {
             "the policy asks for nothing any more, so what is left of the gate is opened".to_owned()
         }
+        Reason::OtherTarget { into } => format!("it is into {}, which has not moved", into.short()),
         Reason::NoGateYet => "it has no gate yet".to_owned(),
         Reason::Tampered { rule, how, by } => {
             let did = match how {
@@ -147,6 +157,9 @@ fn render_idle(idle: &Idle) -> String {
             format!("the trigger did not start build {build} for a pull request, so it counts for none")
         }
         Idle::About(Scope::Templates) => "the gates' templates are looked at".to_owned(),
+        Idle::About(Scope::Into { repository, into }) => {
+            format!("{} of {repository} has moved: the pull requests into it are looked at", into.short())
+        }
         Idle::About(Scope::Everything) => "the sweep looks at the gates and at every open pull request".to_owned(),
     }
 }
@@ -167,6 +180,9 @@ pub fn render_action(action: &Action) -> String {
         Action::Approve { subject, .. } => format!("open the gate of pull request {}", subject.pull_request),
         Action::Revoke { subject, .. } => format!("close the gate of pull request {}", subject.pull_request),
         Action::Ask { subject } => format!("have the protector judge pull request {}", subject.pull_request),
+        Action::Build { subject } => {
+            format!("have the merge result of pull request {} built anew", subject.pull_request)
+        }
         Action::Say { subject, .. } => format!("say so in the comment on pull request {}", subject.pull_request),
     }
 }

@@ -72,7 +72,13 @@ fn gate_rule(template: Option<&str>) -> RuleFacts {
 }
 
 fn build(project: &str, attempt: u32, status: BuildStatus) -> BuildFacts {
-    BuildFacts { build: BuildId::parse(format!("{project}:{attempt}")).unwrap(), attempt, status, void: None }
+    BuildFacts {
+        build: BuildId::parse(format!("{project}:{attempt}")).unwrap(),
+        attempt,
+        merged: None,
+        status,
+        void: None,
+    }
 }
 
 fn green(project: &str) -> CheckFacts {
@@ -107,6 +113,7 @@ fn facts() -> Facts {
         comment: CommentSeen::NotRead,
         checks: BTreeMap::from([("unit".to_owned(), green("demo-unit")), ("lint".to_owned(), green("demo-lint"))]),
         review: None,
+        conflicts: None,
         head: None,
         paths: None,
     }
@@ -136,7 +143,7 @@ fn after(mut facts: Facts, decision: &Decision) -> Facts {
             Action::EndOverride { .. } => here.overrider = Overrider::Nobody,
             Action::Approve { .. } => here.approvals.get_or_insert_default().push(voter()),
             Action::Revoke { .. } => here.approvals.get_or_insert_default().retain(|arn| *arn != voter()),
-            Action::Ask { .. } => {}
+            Action::Ask { .. } | Action::Build { .. } => {}
             Action::Say { text, .. } => {
                 let (id, sha256) = (CommentId::parse("comment").unwrap(), digest(text));
                 facts.memory.comment = Some(Posted { id, sha256, anew: 0, given_up: false });
@@ -697,4 +704,77 @@ proptest! {
         let again = decide(&next, &policy);
         prop_assert!(again.actions.is_empty(), "{}\n\n{}", told(&decision), told(&again));
     }
+}
+
+#[test]
+fn a_merge_result_counts_for_the_tip_that_it_was_built_with() {
+    let required = POLICY.replace("reviewers: { count: 1 }", "reviewers: { count: 1 }\n        merge_result: required");
+    let of_merges = required.replace("into: [main]", "into: [main], commit: merge-result");
+    let (required, of_merges) = (policy(&required), policy(&of_merges));
+    let words = told(&decide(&facts(), &required));
+    assert!(
+        words.starts_with("missing") && words.contains("give its pull_request the line `commit: merge-result`"),
+        "{words}"
+    );
+
+    let merged = |tip: char, status| {
+        let mut facts = facts();
+        for check in facts.checks.values_mut() {
+            for build in &mut check.builds {
+                (build.merged, build.status) = (Some(CommitId::parse(tip.to_string().repeat(40)).unwrap()), status);
+            }
+        }
+        facts
+    };
+    assert!(told(&decide(&merged('d', BuildStatus::Succeeded), &of_merges)).starts_with("met"));
+    let optional = POLICY.replace("into: [main]", "into: [main], commit: merge-result");
+    assert!(told(&decide(&merged('e', BuildStatus::Succeeded), &policy(&optional))).starts_with("met"));
+
+    let mut voted = merged('e', BuildStatus::Succeeded);
+    if let Found::Here(here) = &mut voted.pull_request {
+        here.approvals.as_mut().unwrap().push(voter());
+    }
+    assert!(wants_more(&voted, &of_merges).conflicts);
+    let decision = decide(&voted, &of_merges);
+    let words = told(&decision);
+    assert!(
+        words.starts_with("waiting\ncheck unit is not yet met: the target branch has moved to ddddddd since"),
+        "{words}"
+    );
+    assert!(
+        words.contains("-> have the merge result of pull request 7 built anew") && words.contains("-> close the gate"),
+        "{words}"
+    );
+    // It is asked for once, and again by the clock or for another tip.
+    let asked = after(voted.clone(), &decision);
+    let words = told(&decide(&asked, &of_merges));
+    assert!(!words.contains("built anew"), "{words}");
+    let clock = Facts { occasion: Occasion::Sweep, ..asked.clone() };
+    assert!(told(&decide(&clock, &of_merges)).contains("built anew"));
+    let mut moved = asked;
+    if let Found::Here(here) = &mut moved.pull_request {
+        here.destination_commit = CommitId::parse("f".repeat(40)).unwrap();
+    }
+    assert!(told(&decide(&moved, &of_merges)).contains("built anew"));
+
+    let conflicting = Facts { conflicts: Some(true), ..voted };
+    let words = told(&decide(&conflicting, &of_merges));
+    assert!(
+        words.starts_with("missing") && words.contains("meets conflicts") && !words.contains("built anew"),
+        "{words}"
+    );
+}
+
+#[test]
+fn a_branch_that_moved_concerns_the_pull_requests_into_it_where_merge_results_are_asked_for() {
+    let required = policy(&POLICY.replace("reviewers: { count: 1 }", "merge_result: required"));
+    let repository = RepositoryName::parse("demo").unwrap();
+    assert!(is_held_to_merge_results(&required, &repository, &target()));
+    assert!(!is_held_to_merge_results(&required, &repository, &RefName::branch("next").unwrap()));
+    assert!(!is_held_to_merge_results(&policy(POLICY), &repository, &target()));
+    let elsewhere = Facts { occasion: Occasion::Target { into: RefName::branch("next").unwrap() }, ..facts() };
+    let decision = decide(&elsewhere, &policy(POLICY));
+    assert_eq!((decision.verdict, decision.actions.len()), (Verdict::NotConcerned, 0), "{}", told(&decision));
+    let here = Facts { occasion: Occasion::Target { into: target() }, ..facts() };
+    assert_eq!(decide(&here, &policy(POLICY)).verdict, Verdict::Met);
 }

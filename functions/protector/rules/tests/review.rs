@@ -96,7 +96,7 @@ fn what_was_judged_is_not_judged_again_and_what_was_not_read_is() {
     assert_eq!((decision.verdict, &decision.memory), (ReviewVerdict::Before, &judged.memory));
     // Other rules, other commits, or something that could not be read.
     assert!(again.wants(&policy(&TWO.replace("feat", "fix"))).is_some());
-    let mut moved = again.clone();
+    let mut moved = again;
     moved.here.as_mut().unwrap().commit = id('d');
     assert!(moved.wants(&rules).is_some());
     let unread = Range { unread: vec!["no leave".to_owned()], ..Range::default() };
@@ -112,7 +112,7 @@ fn nothing_is_said_of_a_part_until_the_last_was_looked_at() {
     let first = decide_review(&ReviewFacts { rest: Some(rest), ..facts(Some(range())) }, &rules);
     assert_eq!((first.verdict, first.memory.record.checks.len()), (ReviewVerdict::Unfinished, 0));
     let next = ReviewFacts {
-        memory: first.memory.clone(),
+        memory: first.memory,
         ..facts(Some(Range { commits: vec![commit('b', "no")], ..Range::default() }))
     };
     let (_, before) = next.wants(&rules).unwrap();

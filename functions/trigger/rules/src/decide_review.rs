@@ -13,17 +13,19 @@ use crate::journal::Origin;
 use crate::needs::not_yet;
 use crate::reply::{Line, reply};
 use crate::review::{Looked, Meets, PullRequest, Review, TargetBuildspec, What, Writer};
-use crate::review_needs::{wants_target_buildspec, what_is_built};
+use crate::review_needs::{of_merge_results, wants_target_buildspec, what_is_built};
 use crate::review_sweep::FoundReview;
 use crate::start::{For, conclude, start_build};
 use crate::state::PastStart;
-use crate::wishes::{hears_comments, startable, taking, wishes};
+use crate::wishes::{builds_merge_results, hears_comments, startable, taking, wishes};
 
 /// Why a trigger of a pull request is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Call<'a> {
     /// The pull request has a new revision.
     Revised,
+    /// The target branch has moved since its merge result was built.
+    Stale,
     /// Somebody wants it by this command.
     Asked(&'a str),
     /// Somebody wants by this command what has failed.
@@ -70,6 +72,11 @@ pub(crate) fn decide_review(facts: &Facts, review: &Review, policy: &Policy, dec
     match &review.subject.what {
         What::Revised { .. } => revised(case, policy, decision),
         What::Commented { .. } => commented(case, policy, decision),
+        What::Stale => {
+            for trigger in of_merge_results(&review.subject, &open.into, policy) {
+                consider(case, trigger, Call::Stale, None, decision);
+            }
+        }
     }
 }
 
@@ -77,7 +84,7 @@ pub(crate) fn decide_review(facts: &Facts, review: &Review, policy: &Policy, dec
 fn unseen(review: &Review, policy: &Policy, decision: &mut Decision) {
     let triggers = match &review.subject.what {
         What::Revised { into, .. } => taking(&review.subject.repository, into, policy),
-        What::Commented { .. } => Vec::new(),
+        What::Commented { .. } | What::Stale => Vec::new(),
     };
     let never = triggers.iter().map(|trigger| Some((trigger.name.to_string(), not_yet(trigger)?)));
     match never.collect::<Option<Vec<_>>>() {
@@ -96,6 +103,10 @@ fn concerns(review: &Review, policy: &Policy) -> Result<(), Reason> {
             Err(Reason::NoTriggerInto { repository: repository.clone(), into: into.clone() })
         }
         What::Revised { .. } => Ok(()),
+        What::Stale if !builds_merge_results(repository, policy) => {
+            Err(Reason::NoReviewTrigger { repository: repository.clone() })
+        }
+        What::Stale => Ok(()),
         What::Commented { .. } if review.writer == Writer::Ourselves => Err(Reason::OwnComment),
         What::Commented { .. } if !hears_comments(repository, policy) => {
             Err(Reason::NoReviewTrigger { repository: repository.clone() })
@@ -228,6 +239,7 @@ fn start_or_idle(
     let is_filtered = call == Call::Revised && trigger.paths(PathFilter::PullRequest).is_some();
     let because = match (call, &case.review.subject.by) {
         (Call::Revised, _) => paths_match(known, case.facts, is_filtered, first_match)?,
+        (Call::Stale, _) => Some(Because::TargetMoved { into: case.open.into.clone(), to: merge.clone() }),
         (Call::Asked(command) | Call::Retested(command), by) => {
             Some(Because::Asked { command: command.to_owned(), by: by.clone() })
         }
@@ -245,7 +257,12 @@ fn start_or_idle(
 /// Whether the commit has the build already that is wanted.
 fn has_a_build(case: Case<'_>, call: Call<'_>, past: Option<&PastStart>, merge: Option<&CommitId>) -> Result<(), Idle> {
     let Some(past) = past else {
-        return if matches!(call, Call::Retested(_)) { Err(Idle::NotFailed) } else { Ok(()) };
+        return match call {
+            Call::Retested(_) => Err(Idle::NotFailed),
+            // Its own event, or the sweep, has it built for the first time.
+            Call::Stale => Err(Idle::NotStale),
+            Call::Revised | Call::Asked(_) => Ok(()),
+        };
     };
     let (facts, build) = (case.facts, past.build.clone());
     if facts.again.is_some() && past.again == facts.again {
@@ -257,6 +274,10 @@ fn has_a_build(case: Case<'_>, call: Call<'_>, past: Option<&PastStart>, merge: 
     let is_answer = is_ours
         || is_first_time && past.status != BuildStatus::Stopped && past.revision.as_ref() == Some(&case.open.revision);
     match call {
+        // One that merges what the branch has left behind says nothing any more, whether it still runs or not.
+        Call::Stale if past.merge.as_ref() != merge => Ok(()),
+        Call::Stale if past.status.is_success() => Err(Idle::Green { build }),
+        Call::Stale if past.status.is_terminal() => Err(Idle::Answered { build }),
         _ if !past.status.is_terminal() => Err(Idle::Running { build }),
         Call::Asked(_) | Call::Retested(_) if is_ours => Err(Idle::StartedAgain { build }),
         Call::Retested(_) if past.status.is_success() => Err(Idle::NotFailed),
@@ -266,7 +287,7 @@ fn has_a_build(case: Case<'_>, call: Call<'_>, past: Option<&PastStart>, merge: 
             Err(Idle::Green { build })
         }
         Call::Revised if is_answer => Err(Idle::Answered { build }),
-        Call::Revised => Ok(()),
+        Call::Revised | Call::Stale => Ok(()),
     }
 }
 

@@ -189,6 +189,13 @@ pub enum Because {
         /// The target branch.
         into: RefName,
     },
+    /// The target branch has moved since the merge result was built.
+    TargetMoved {
+        /// The target branch.
+        into: RefName,
+        /// Where it is now.
+        to: Option<CommitId>,
+    },
     /// Somebody asked for it in a comment.
     Asked {
         /// The command.
@@ -211,6 +218,8 @@ pub enum Because {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Idle {
+    /// Its merge result was never built, so none is stale.
+    NotStale,
     /// No changed path matches its filter.
     NoPathMatches {
         /// How many paths changed.

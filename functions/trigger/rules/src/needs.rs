@@ -9,7 +9,7 @@ use crate::decision::Idle;
 use crate::facts::Push;
 use crate::review::{Subject, What, review_of};
 use crate::sweep::sections;
-use crate::wishes::{hears_comments, taking};
+use crate::wishes::{builds_merge_results, hears_comments, taking};
 
 /// At most this many bytes of a ref stand in a key as they are.
 const LONGEST_PART: usize = 200;
@@ -132,6 +132,7 @@ pub fn needs(event: &Event, policy: &Policy) -> Needs {
                 taking(&review.repository, into, policy).into_iter().any(|trigger| not_yet(trigger).is_none())
             }
             What::Commented { .. } => hears_comments(&review.repository, policy),
+            What::Stale => builds_merge_results(&review.repository, policy),
         };
         return Needs { review: concerned.then_some(review), ..Needs::default() };
     }

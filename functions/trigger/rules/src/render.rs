@@ -107,6 +107,10 @@ fn render_because(because: &Because) -> String {
         Because::Revised { pull_request, into } => {
             format!("it takes every pull request into {}, and this is {pull_request}", into.short())
         }
+        Because::TargetMoved { into, to } => {
+            let to = to.as_ref().map(|to| format!(" to {}", to.short())).unwrap_or_default();
+            format!("{} has moved{to} since its merge result was built", into.short())
+        }
         Because::Asked { command, by } => {
             let who = by.as_ref().map_or("somebody", |by| by.person());
             format!("{who} asked for it with {}", command.escape_debug())
@@ -120,6 +124,7 @@ fn render_because(because: &Because) -> String {
 /// Why a trigger starts nothing, to stand behind a colon.
 pub(crate) fn render_idle(idle: &Idle) -> String {
     match idle {
+        Idle::NotStale => "its merge result was not built yet, so none is to be built anew".to_owned(),
         Idle::NoPathMatches { changed, example, base } => {
             let example = example.as_ref().map(|path| format!(", such as {path}")).unwrap_or_default();
             format!("nothing matches its paths ({}{example})", render_changed(*changed, base))

@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 use signalbox_events::{
-    Arn, CommentChange, CommentId, CommitId, Detail, Event, EventId, PullRequestEvent, PullRequestId, PullRequestState,
-    RefName, RepositoryName, RevisionId,
+    Arn, CheckState, CommentChange, CommentId, CommitId, Detail, Event, EventId, PullRequestEvent, PullRequestId,
+    PullRequestState, RefName, RepositoryName, RevisionId,
 };
 
 use crate::facts::Push;
@@ -35,6 +35,8 @@ pub enum What {
         /// The revision that the event tells of, which need not be the newest.
         revision: Option<RevisionId>,
     },
+    /// Its target branch has moved, and the approver wants its merge results built anew.
+    Stale,
     /// Somebody wrote a comment.
     Commented {
         /// The comment. No event says what it says.
@@ -201,6 +203,12 @@ pub fn review_of(event: &Event) -> Option<Subject> {
             what: What::Commented { comment: on.comment.comment.clone() },
             by: on.comment.caller.clone(),
         }),
+        Detail::CheckState(change) if change.state == CheckState::Stale => Some(Subject {
+            repository: change.repository.clone(),
+            pull_request: change.pull_request.clone(),
+            what: What::Stale,
+            by: None,
+        }),
         _ => None,
     }
 }
@@ -210,7 +218,7 @@ impl Subject {
     pub fn comment(&self) -> Option<&CommentId> {
         match &self.what {
             What::Commented { comment } => Some(comment),
-            What::Revised { .. } => None,
+            What::Revised { .. } | What::Stale => None,
         }
     }
 }
@@ -259,6 +267,8 @@ impl Review {
                 EventId::of_revision(&self.subject.repository, &self.subject.pull_request, &open.revision).ok()
             }
             What::Commented { comment } => EventId::of_comment(comment).ok(),
+            // Whoever asks twice finds the build that the first one started.
+            What::Stale => None,
         }
     }
 

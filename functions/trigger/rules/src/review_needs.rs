@@ -1,11 +1,11 @@
 //! Which facts the decision on a pull request will want, once it was looked at.
 
 use serde::{Deserialize, Serialize};
-use signalbox_events::{ProjectName, PullRequestId, RepositoryName};
+use signalbox_events::{ProjectName, PullRequestId, RefName, RepositoryName};
 use signalbox_policy::{BuildspecFrom, PathFilter, Policy, PullRequestCommit, Start, Trigger};
 
 use crate::needs::{WhichFiles, not_yet};
-use crate::review::{Review, What};
+use crate::review::{Review, Subject, What};
 use crate::wishes::{startable, taking, wishes};
 
 /// What shall be gathered for one trigger of a pull request.
@@ -40,6 +40,7 @@ pub fn review_needs(review: &Review, policy: &Policy) -> Vec<ReviewTriggerNeeds>
     let subject = &review.subject;
     let (triggers, filtered) = match (&subject.what, &review.commands) {
         (What::Revised { .. }, _) => (taking(&subject.repository, &open.into, policy), true),
+        (What::Stale, _) => (of_merge_results(subject, &open.into, policy), false),
         (What::Commented { .. }, None) => (Vec::new(), false),
         (What::Commented { .. }, Some(commands)) => {
             let wishes = wishes(commands, &subject.repository, &open.into, policy);
@@ -62,6 +63,12 @@ pub fn review_needs(review: &Review, policy: &Policy) -> Vec<ReviewTriggerNeeds>
         buildspec: buildspec_needs(trigger),
     });
     needs.collect()
+}
+
+/// The triggers that build the merge result of pull requests into this branch.
+pub(crate) fn of_merge_results<'a>(subject: &'a Subject, into: &RefName, policy: &'a Policy) -> Vec<&'a Trigger> {
+    let taking = taking(&subject.repository, into, policy).into_iter();
+    taking.filter(|trigger| what_is_built(trigger) == PullRequestCommit::MergeResult).collect()
 }
 
 /// Which commit of a pull request a trigger builds; one that only a comment starts builds the source.

@@ -3,7 +3,9 @@
 //! A command is a line of its own that begins with a slash, outside of quoted lines and code blocks.
 
 use signalbox_events::{RefName, RepositoryName};
-use signalbox_policy::{Policy, Trigger, nearest};
+use signalbox_policy::{Policy, PullRequestCommit, Trigger, nearest};
+
+use crate::review_needs::what_is_built;
 
 /// At most this many commands of a comment are looked at.
 const MOST: usize = 10;
@@ -86,6 +88,11 @@ pub(crate) fn hears_comments(repository: &RepositoryName, policy: &Policy) -> bo
         .triggers_for(repository)
         .iter()
         .any(|trigger| trigger.on.pull_request.is_some() || trigger.on.comment.is_some())
+}
+
+/// Whether a trigger of the repository builds merge results.
+pub(crate) fn builds_merge_results(repository: &RepositoryName, policy: &Policy) -> bool {
+    policy.triggers_for(repository).iter().any(|trigger| what_is_built(trigger) == PullRequestCommit::MergeResult)
 }
 
 /// What these commands ask for.

@@ -1,6 +1,7 @@
-//! The approver asks the protector to judge a pull request, and the protector says that it did.
+//! The approver asks for what its checks are made of: the protector to judge a pull request, the trigger to build its merge result anew. The protector says that it did.
 //!
-//! Both are no more than a reason to look: what the rules found lies in [`crate::ReviewRecord`], which the protector alone may write.
+//! All three are no more than a reason to look: what the rules found lies in [`crate::ReviewRecord`], which the protector alone may write, and what was built
+//! in the trigger's own state.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -11,10 +12,10 @@ use crate::fields::Fields;
 use crate::names::{PullRequestId, RepositoryName, StackName};
 use crate::words::words;
 
-/// The protections that a pull request needs as checks are to be judged, or were.
+/// The checks of a pull request are to be made, or were.
 pub const CHECK: &str = "Signalbox Check State Change";
 
-/// What the checks of a pull request by the protector have come to.
+/// What the checks of a pull request have come to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckStateChange {
     /// The stack that it is for.
@@ -30,8 +31,10 @@ pub struct CheckStateChange {
 words! {
     /// How far they are.
     CheckState {
-        /// The approver wants them judged.
+        /// The approver wants protections judged.
         Wanted = "WANTED",
+        /// The target branch has moved: the approver wants merge results built anew.
+        Stale = "STALE",
         /// The protector has judged them.
         Judged = "JUDGED",
     }

@@ -18,8 +18,15 @@ use signalbox_tests::Ground;
 use signalbox_trigger::Trigger;
 use tokio::sync::broadcast;
 
-/// Passes unless the commit has a file of this name.
-const SPEC: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"test ! -e broken\"]\n";
+/// Merges the target branch where the trigger says so, and passes unless there is a file of this name, or both of the other two.
+const SPEC: &str = r#"version: 0.2
+phases:
+  build:
+    commands:
+      - test -z "$SIGNALBOX_MERGE" || git -c user.name=build -c user.email=build@localhost merge --no-edit "$SIGNALBOX_MERGE"
+      - test ! -e broken
+      - test ! -e left -o ! -e right
+"#;
 
 /// By which the approver and the protector talk.
 pub(crate) const CHECK: &str = "Signalbox Check State Change";
@@ -176,7 +183,7 @@ impl World {
     /// Hands an event to the functions, as their rules would; gives what the approver reported.
     pub(crate) async fn deliver(&self, event: &Value) -> Vec<Report> {
         let kind = event["detail-type"].as_str().unwrap_or_default().to_owned();
-        if kind == "CodeCommit Pull Request State Change" {
+        if kind == "CodeCommit Pull Request State Change" || kind == CHECK && event["detail"]["state"] == "STALE" {
             let bytes = event.to_string();
             let handled = self.trigger.handle(bytes.as_bytes(), self.ground.invocation()).await;
             match handled {
@@ -190,6 +197,7 @@ impl World {
         }
         let is_ours = kind == CHECK && event["detail"]["state"] == "JUDGED"
             || kind == "CodeCommit Pull Request State Change"
+            || event["detail"]["event"] == "referenceUpdated"
             || kind == "CodeBuild Build State Change"
             || kind == "CodeCommit Approval Rule Template Change";
         let mut reports = Vec::new();

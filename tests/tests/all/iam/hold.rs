@@ -7,7 +7,7 @@ use signalbox_tests::Ground;
 
 use super::{QUICK, make, sweep};
 
-const HELD: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit: { on: { pull_request: { into: [main], paths: [\"src/**\"] } }, start: { build: unit } }\n      gone: { on: { pull_request: { into: [next] } }, start: { build: nowhere } }\n    approvals:\n      main: { checks: [unit, tidy] }\n      next: { checks: [gone] }\n    protection:\n      - { name: tidy, refs: [none], files: { forbid: [\"*.pem\"] } }\n";
+const HELD: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit: { on: { pull_request: { into: [main], commit: merge-result, paths: [\"src/**\"] } }, start: { build: unit } }\n      gone: { on: { pull_request: { into: [next] } }, start: { build: nowhere } }\n    approvals:\n      main: { checks: [unit, tidy], merge_result: required }\n      next: { checks: [gone] }\n    protection:\n      - { name: tidy, refs: [none], files: { forbid: [\"*.pem\"] } }\n";
 
 /// Calls CodeCommit as the developer until its answer has these words, or until it has them no more.
 async fn until_told(ground: &Ground, operation: &str, input: Value, words: &str, wanted: Told) -> anyhow::Result<()> {
@@ -74,18 +74,29 @@ pub(super) async fn hold(ground: &Ground) -> anyhow::Result<()> {
     until_told(ground, comments, it.clone(), commit.get(..7).unwrap_or_default(), Told::So).await?;
 
     // One is built, another concerns no trigger: both are voted for, and an override is ended.
+    let mut merged = (String::new(), String::new());
     for (branch, file) in [("built", "src/a"), ("other", "docs/a")] {
         ground.branch("demo", branch, &main).await?;
         ground.commit("demo", branch, branch, &[(file, Some("a"))]).await?;
         let (id, revision) = open(ground, branch, "main").await?;
         let votes = json!({ "pullRequestId": id, "revisionId": revision });
         until_told(ground, "GetPullRequestApprovalStates", votes.clone(), "ChecksRole", Told::So).await?;
+        if branch == "built" {
+            merged = (id.clone(), revision.clone());
+        }
         if branch == "other" {
             let over = json!({ "pullRequestId": id, "revisionId": revision, "overrideStatus": "OVERRIDE" });
             codecommit.call("OverridePullRequestApprovalRules", over, &developer).await?;
             until_told(ground, "GetPullRequestOverrideState", votes, "user/developer", Told::NoMore).await?;
         }
     }
+
+    // The target branch moves: what was built is built again, and voted for again.
+    let built = |ground: &Ground| Ok((ground.objects("state/starts/")?.len() >= 2).then_some(()));
+    ground.commit("demo", "main", "five", &[("docs/b", Some("b"))]).await?;
+    ground.until("a merge result that is built anew", built).await?;
+    let votes = json!({ "pullRequestId": merged.0, "revisionId": merged.1 });
+    until_told(ground, "GetPullRequestApprovalStates", votes, "ChecksRole", Told::So).await?;
 
     // A template that somebody weakened is put right; then nothing is asked any more, and what is left of the gates goes.
     let weaken = json!({ "approvalRuleTemplateName": "signalbox gate main", "newRuleContent": weak });

@@ -446,3 +446,66 @@ fn facts_of_a_pull_request_can_be_written_to_a_file_and_read_back() {
         assert_eq!(read, decision);
     }
 }
+
+#[test]
+fn a_stale_merge_result_is_built_anew_once_for_each_tip_of_the_target_branch() {
+    let event = sample("signalbox-check-stale");
+    assert_eq!(review_of(&event).unwrap().what, What::Stale);
+    assert!(
+        review_of(&sample("signalbox-check-wanted")).is_none()
+            && review_of(&sample("signalbox-check-judged")).is_none()
+    );
+    let decided = |built: Option<(char, BuildStatus)>, meets: Meets| {
+        let merge = Some(Merge { with: Some(commit('e')), meets });
+        let mut facts = known_facts(Review { merge, ..review(What::Stale) });
+        if let Some((with, status)) = built {
+            let start = PastStart {
+                reference: branch("feature"),
+                merge: Some(commit(with)),
+                revision: Some(revision('1')),
+                at: Timestamp::from_second(500).unwrap(),
+                ..past("demo-merged", 1, 'b', status)
+            };
+            facts.triggers.get_mut("merged").unwrap().state = RefState::default().with_start(start);
+        }
+        decide(&facts, &reviewed())
+    };
+    for status in [BuildStatus::Succeeded, BuildStatus::Failed, BuildStatus::InProgress] {
+        let decision = decided(Some(('d', status)), Meets::Nothing);
+        let start = start_of(&decision, "merged");
+        assert_eq!(
+            (start.attempt, starts(&decision).len()),
+            (2, 1),
+            "only the merge result is built: {}",
+            told(&decision)
+        );
+        assert_eq!(start.pull_request.as_ref().unwrap().merge, Some(commit('e')));
+        assert!(
+            told(&decision).contains("main has moved to eeeeeee since its merge result was built"),
+            "{}",
+            told(&decision)
+        );
+        assert!(starts(&decided(Some(('e', status)), Meets::Nothing)).is_empty(), "{status}: it is of this tip");
+    }
+    let first = decided(None, Meets::Nothing);
+    assert!(
+        starts(&first).is_empty() && told(&first).contains("its merge result was not built yet"),
+        "{}",
+        told(&first)
+    );
+    let conflict = decided(Some(('d', BuildStatus::Succeeded)), Meets::Conflicts);
+    assert!(starts(&conflict).is_empty() && told(&conflict).contains("without conflicts"), "{}", told(&conflict));
+
+    // Nobody builds merge results: nothing is even looked at.
+    let source =
+        parse_policy(&REVIEWED.replace("commit: merge-result, ", "")).unwrap_or_else(|problems| panic!("{problems}"));
+    let event_of_demo = {
+        let mut event = event;
+        if let signalbox_events::Detail::CheckState(change) = &mut event.detail {
+            change.repository = RepositoryName::parse("demo").unwrap();
+        }
+        event
+    };
+    assert!(needs(&event_of_demo, &reviewed()).review.is_some() && needs(&event_of_demo, &source).review.is_none());
+    assert_eq!(decide(&known_facts(review(What::Stale)), &source).verdict, Verdict::NotConcerned);
+}
