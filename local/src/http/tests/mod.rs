@@ -129,7 +129,7 @@ async fn chaos_names_a_call_as_the_gate_does_and_leaves_alone_what_is_not_offere
     let world = &client.running.cloud.world;
     client.running.cloud.s3.create_bucket("papers", crate::s3::Versioning::Off).unwrap();
     world.chaos.set(Some("throttle=1,seed=1".parse().unwrap()));
-    let users = client.send("iam", "GET", "/?Action=ListUsers&Version=2010-05-08", &[], "").await;
+    let users = client.send("iam", "GET", "/?Action=ListGroups&Version=2010-05-08", &[], "").await;
     assert!(users.contains("UnknownOperationException"), "{users}");
     assert!(client.send("s3", "GET", "/papers?acl", &[], "").await.contains("UnknownOperationException"));
     client.send("s3", "POST", "/papers/key?uploads", &[], "").await;
