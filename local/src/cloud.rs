@@ -30,7 +30,7 @@ use crate::world::{ACCOUNT, World, check_account, check_region};
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// What is played of an account beside the first one; everything else is refused there.
-pub const BESIDE: [&str; 3] = ["codecommit", "s3", "sts"];
+pub const BESIDE: [&str; 4] = ["codecommit", "iam", "s3", "sts"];
 
 /// How a cloud is started.
 #[derive(Debug)]

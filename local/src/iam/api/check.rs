@@ -1,5 +1,7 @@
 //! What each operation takes, and what the service model says of it; anything else is refused, never ignored.
 
+use std::collections::BTreeSet;
+
 use super::invalid;
 use crate::error::{Answer, ServiceError};
 use crate::http::Parameters;
@@ -88,10 +90,31 @@ pub(super) fn check(operation: &str, parameters: &Parameters) -> Answer<()> {
             )));
         }
     }
-    for (member, most) in [("Tags", 50)] {
-        if parameters.get(&format!("{member}.member.{}.Key", most + 1)).is_some() {
-            return Err(invalid(format!("{member}: there are more than {most}")));
+    check_tags(parameters)
+}
+
+/// The most tags of a user or role.
+const MOST_TAGS: usize = 50;
+
+/// Each tag has both of its members, and there are not too many.
+fn check_tags(parameters: &Parameters) -> Answer<()> {
+    let numbers: BTreeSet<&str> = parameters
+        .names()
+        .filter_map(|name| name.strip_prefix("Tags.member.")?.split_once('.').map(|(number, _)| number))
+        .collect();
+    for number in &numbers {
+        for part in ["Key", "Value"] {
+            if parameters.get(&format!("Tags.member.{number}.{part}")).is_none() {
+                return Err(invalid(format!(
+                    "1 validation error detected: Value null at 'tags.{number}.member.{}' failed to satisfy constraint: Member must not be null",
+                    super::lower_first(part)
+                )));
+            }
         }
+    }
+    if numbers.len() > MOST_TAGS {
+        let what = "failed to satisfy constraint: Member must have length less than or equal to 50";
+        return Err(invalid(format!("1 validation error detected: Value at 'tags' {what}")));
     }
     Ok(())
 }
