@@ -6,6 +6,8 @@
 mod check;
 mod entities;
 mod simulate;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
