@@ -1,10 +1,11 @@
 //! Does what was decided, and chooses nothing.
 
+use jiff::Timestamp;
 use signalbox_approver_rules::{
     Action, CommentSeen, Decision, MARKER, Memory, Posted, Subject, comment_token, digest, render_action,
 };
-use signalbox_aws::{Edited, Failure, PostedComment, Put, ReviewedPullRequest, Vote, Written};
-use signalbox_events::RevisionId;
+use signalbox_aws::{Bus, Edited, Entry, Failure, PostedComment, Put, ReviewedPullRequest, Vote, Written};
+use signalbox_events::{CHECK, CheckState, CheckStateChange, OWN_SOURCE, RevisionId};
 use signalbox_glue::{Apply, Came, Invocation, Order, Step, Twice};
 use tokio::sync::OnceCell;
 
@@ -51,6 +52,30 @@ impl<'a> Carrier<'a> {
             (Written::Changed, Vote::Revoke) => Ok(Came::Left("the pull request has moved on".to_owned())),
             (written, _) => came(subject, written),
         }
+    }
+
+    /// Has the protector look. It judges the pull request as it then stands, so asking twice does no harm.
+    async fn ask(&self, subject: &Subject) -> Result<Came, Failure> {
+        let function = self.function;
+        let Some(stack) = &function.stack else {
+            let what = "the environment variable SIGNALBOX_STACK is not set; template.yaml sets it";
+            return Err(Failure::refused("asking the protector", what));
+        };
+        let wanted = CheckStateChange {
+            stack: stack.clone(),
+            repository: subject.repository.clone(),
+            pull_request: subject.pull_request.clone(),
+            state: CheckState::Wanted,
+        };
+        let entry = Entry {
+            source: OWN_SOURCE,
+            detail_type: CHECK,
+            resources: function.readable.arn_of(&subject.repository).iter().map(ToString::to_string).collect(),
+            time: Timestamp::now(),
+            detail: wanted.to_detail().to_string(),
+        };
+        Bus::new(&function.aws).put(entry).await?;
+        Ok(Came::Done("asked".to_owned()))
     }
 
     async fn say(&self, subject: &Subject, text: &str) -> Result<Came, Failure> {
@@ -154,6 +179,7 @@ impl Apply<Action> for Carrier<'_> {
             }
             Action::Approve { subject, revision } => self.vote(subject, revision, Vote::Approve).await,
             Action::Revoke { subject, revision } => self.vote(subject, revision, Vote::Revoke).await,
+            Action::Ask { subject } => self.ask(subject).await,
             Action::Say { subject, text } => self.say(subject, text).await,
         }
     }

@@ -6,9 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use signalbox_approver_rules::{
     BuildFacts, CheckFacts, CheckNeeds, CommentSeen, Facts, Found, Head, Memory, Needs, Occasion, Overrider, Paths,
     Project, PullRequestFacts, RuleFacts, Subject, Void, check_needs, is_concerned, may_be_overridden, wants_more,
+    wants_review,
 };
 use signalbox_aws::{Build, Failure, ReviewedPullRequest};
-use signalbox_events::{BuildId, BuildStart, BuildspecOf, CommitId, Detail, Event};
+use signalbox_events::{BuildId, BuildStart, BuildspecOf, CommitId, Detail, Event, ReviewRecord};
 use signalbox_glue::Invocation;
 use signalbox_policy::Policy;
 use signalbox_trigger_rules::RefState;
@@ -98,6 +99,10 @@ pub(crate) async fn gather(
     }
     let wanted = check_needs(policy, &subject.repository, &found.now.into);
     facts.checks = checks(from, subject, &found, &wanted, needs.record.as_deref()).await?;
+    if wants_review(policy, &subject.repository, &found.now.into) {
+        let key = ReviewRecord::key(&subject.repository, &subject.pull_request);
+        facts.review = from.state.read::<ReviewRecord>(&key).await?.map(|kept| kept.value);
+    }
     gather_more(from, &found, facts, policy).await?;
     gathered.pull_request = Some(found);
     Ok(gathered)

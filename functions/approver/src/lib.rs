@@ -17,8 +17,8 @@ use signalbox_approver_rules::{
     Decision, Facts, Gate, Idle, Needs, Occasion, Reason, Verdict, decide, needs, needs_of_build, render_action,
     render_item, render_reason,
 };
-use signalbox_aws::{CodeBuild, CodeCommit, Failure, Reviews, Roles};
-use signalbox_events::{Arn, Event};
+use signalbox_aws::{Aws, CodeBuild, CodeCommit, Failure, Reviews, Roles};
+use signalbox_events::{Arn, Event, StackName};
 use signalbox_glue::{
     Ending, Handle, Handled, InForce, Invocation, Measure, OwnSessions, PolicySource, Readable, Said, Setup, carry_out,
     measure, note, read_event, received,
@@ -48,6 +48,8 @@ pub struct Approver {
     own: OwnSessions,
     gate: Gate,
     function_name: String,
+    aws: Aws,
+    stack: Option<StackName>,
     sweep_time: Duration,
 }
 
@@ -77,6 +79,8 @@ impl Approver {
             readable: settings.readable(),
             own: settings.own_sessions(),
             function_name: settings.function_name.clone(),
+            aws: setup.aws.clone(),
+            stack: settings.stack.as_ref().and_then(|name| StackName::parse(name.as_str()).ok()),
             sweep_time: sweep::TIME,
         }
     }
@@ -121,9 +125,10 @@ impl Approver {
         if decision.actions.is_empty() && !decision.is_loud() && !is_wanted {
             return Ok(Handled::Reported(Box::new(report(Vec::new()))));
         }
-        if !decision.is_carried_out() {
-            let lines: Vec<String> =
-                decision.actions.iter().map(|action| format!("would {}", render_action(action))).collect();
+        let (done, told) = decision.done_and_told();
+        let would: Vec<String> = told.iter().map(|action| format!("would {}", render_action(action))).collect();
+        if done.is_empty() {
+            let lines = would;
             // The clock comes again and again: what it would do is said once an hour by nobody.
             if gathered.facts.occasion == Occasion::Sweep && decision.mode == Mode::Observe {
                 return Ok(Handled::Reported(Box::new(report(lines))));
@@ -132,7 +137,8 @@ impl Approver {
         }
         let ending = if decision.is_complete() { Ending::Done } else { Ending::Refused };
         let carrier = Carrier::new(self, &gathered, &decision);
-        let handled = carry_out(&carrier, &self.ledger, turn, invocation, ending, &decision.actions, report).await?;
+        let report = |actions: Vec<String>| report(would.iter().cloned().chain(actions).collect());
+        let handled = carry_out(&carrier, &self.ledger, turn, invocation, ending, &done, report).await?;
         if matches!(handled, Handled::Reported(_) | Handled::Refused(_)) && was_put_back(&decision) {
             measure(&self.function_name, Measure::Restored);
         }

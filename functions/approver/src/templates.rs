@@ -84,12 +84,12 @@ impl Approver {
                 "another invocation was faster; they are looked at again",
             ));
         }
-        let (mut later, mut unmade) = (None, BTreeSet::new());
+        let (mut later, mut undone) = (None, Vec::new());
         for action in &decision.actions {
             let told = render_template_action(action);
             // It would be taken for one that somebody has just deleted, and tried again for ever.
             if let TemplateAction::Associate { name, .. } = action
-                && unmade.contains(name)
+                && undone.iter().any(|action| made_by(action) == Some(name))
             {
                 kept.told.push(format!("{told}: left, as there is no such template"));
                 continue;
@@ -101,7 +101,7 @@ impl Approver {
                 }
                 Ok(Written::Full) => {
                     kept.is_refused = true;
-                    unmade.extend(made_by(action));
+                    undone.push(action.clone());
                     kept.told.push(format!(
                         "{told}: refused: there is no room, CodeCommit's limit is 1,000 templates a region and 25 a \
                          repository; pull requests get their gate when they are opened"
@@ -109,11 +109,15 @@ impl Approver {
                 }
                 Err(failure @ Failure::Refused(_)) => {
                     kept.is_refused = true;
-                    unmade.extend(made_by(action));
+                    undone.push(action.clone());
                     kept.told.push(format!("{told}: refused: {}", failure.chain()));
                 }
                 Err(failure) => later = later.or(Some(failure)),
             }
+        }
+        if !undone.is_empty() {
+            let forget = |there: Option<&TemplateMemory>| there.cloned().unwrap_or_default().without(&undone);
+            self.state.change(TemplateMemory::KEY, forget).await?;
         }
         if !kept.drift.is_empty() {
             measure(&self.function_name, Measure::Restored);

@@ -7,7 +7,7 @@ use signalbox_protector_rules::{Facts, Journal, Needs, Tip, Want, Whose};
 
 use crate::Protector;
 use crate::git::{is_missing, sorted, tip_of};
-use crate::range::gather_range;
+use crate::range::{Asking, read_arrival};
 use crate::sweep::Seen;
 
 /// Reads what the decision will want.
@@ -38,8 +38,9 @@ pub(crate) async fn gather(
         if needs.wants.contains(&Want::PullRequest) {
             facts.arrival.merged = function.merged(subject, new).await?;
         }
-        let arrived = (&made.id, made.old.as_ref(), new);
-        gather_range(function, (needs, subject), arrived, &mut facts, invocation).await?;
+        let before = facts.journal.rests.get(&made.id).cloned().unwrap_or_default();
+        let asking = Asking { old: made.old.as_ref(), new, before, merged: facts.arrival.merged.clone() };
+        facts.arrival = read_arrival(function, (needs, subject), asking, invocation).await?;
     }
     Ok(facts)
 }

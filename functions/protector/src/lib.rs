@@ -11,6 +11,7 @@ mod merges;
 mod pack;
 mod pushers;
 mod range;
+mod review;
 mod sweep;
 mod tell;
 mod walk;
@@ -175,6 +176,9 @@ impl Handle for Protector {
         }
         if let Some(wanted) = watch_of(&event) {
             return self.watch_event((&event, &received(bytes)), &wanted, &in_force, invocation).await;
+        }
+        if let Detail::CheckState(change) = &event.detail {
+            return self.review((&event, &received(bytes)), change, &in_force, invocation).await;
         }
         let needs = needs(&event, &in_force.policy);
         let came_in = (&*event, Some(received(bytes)));

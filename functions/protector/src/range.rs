@@ -4,17 +4,26 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use signalbox_aws::{ChangedPaths, Commit, Failure};
-use signalbox_events::{CommitId, EventId, RefName};
+use signalbox_events::{CommitId, RefName};
 use signalbox_glue::Invocation;
 use signalbox_protector_rules::{
-    Ancestry, CommitFacts, Facts, FileFacts, FileKind, Merged, Needs, Paths, Range, Rest, Signature, Subject, Want,
+    Ancestry, Arrival, CommitFacts, FileFacts, FileKind, Merged, Needs, Paths, Range, Rest, Signature, Subject, Want,
 };
 
 use crate::Protector;
 use crate::pack::{Asked, read_pack};
 
-/// A push: the event that told of it, from where and to where it went.
-type Arrived<'a> = (&'a EventId, Option<&'a CommitId>, &'a CommitId);
+/// Which range is asked about.
+pub(crate) struct Asking<'a> {
+    /// What was there before; `None` for a new ref.
+    pub(crate) old: Option<&'a CommitId>,
+    /// What arrives.
+    pub(crate) new: &'a CommitId,
+    /// How far earlier looks came.
+    pub(crate) before: Rest,
+    /// Whether a pull request brought it.
+    pub(crate) merged: Merged,
+}
 
 /// The changed paths, as far as this look has them.
 enum Listed {
@@ -26,29 +35,29 @@ enum Listed {
     Before,
 }
 
-/// Reads the next part of what arrived into the facts, and says what is left.
-pub(crate) async fn gather_range(
+/// Reads the next part of what arrives, and says what is left.
+pub(crate) async fn read_arrival(
     function: &Protector,
     (needs, subject): (&Needs, &Subject),
-    (id, old, new): Arrived<'_>,
-    facts: &mut Facts,
+    asking: Asking<'_>,
     invocation: Invocation,
-) -> Result<(), Failure> {
+) -> Result<Arrival, Failure> {
+    let Asking { old, new, before, merged } = asking;
+    let mut arrival = Arrival { merged, ..Arrival::default() };
     let wants = |want| needs.wants.contains(&want);
     let wants_range = wants(Want::Commits) || wants(Want::Paths) || wants(Want::Contents);
     if !wants_range && !wants(Want::Ancestry) {
-        return Ok(());
+        return Ok(arrival);
     }
-    let before = facts.journal.rests.get(id).cloned().unwrap_or_default();
     let mut next = Rest { looks: before.looks + 1, found: Vec::new(), ..before.clone() };
     let until = invocation.deadline.checked_sub(function.bounds.reserve).unwrap_or(invocation.deadline);
     let mut range = Range::default();
     if before.is_endless() {
         let (looks, commits, files) = (before.looks, before.commits, before.files);
         range.unread.push(format!("after {looks} looks at {commits} commits and {files} files the rest was given up"));
-        facts.arrival.ancestry = before.ancestry;
-        facts.arrival.range = Some(range);
-        return Ok(());
+        arrival.ancestry = before.ancestry;
+        arrival.range = Some(range);
+        return Ok(arrival);
     }
     let listed = match (wants(Want::Paths), &before.paths) {
         (false, _) => Listed::All(ChangedPaths::default()),
@@ -64,15 +73,15 @@ pub(crate) async fn gather_range(
             Some(commit) if commit.parents.len() == 1 && commit.parents.first() == old => alone = Some(commit),
             Some(_) => {}
             None => {
-                facts.arrival.ancestry = Ancestry::Unreadable;
-                return Ok(());
+                arrival.ancestry = Ancestry::Unreadable;
+                return Ok(arrival);
             }
         }
     }
     let mut left = None;
     match (alone, listed) {
         (Some(commit), listed) => {
-            facts.arrival.ancestry = Ancestry::Forward;
+            arrival.ancestry = Ancestry::Forward;
             if let Listed::All(changes) | Listed::Some(changes) = &listed {
                 range.files.extend(plain_files(new, changes));
             }
@@ -91,32 +100,32 @@ pub(crate) async fn gather_range(
                 Listed::Before => None,
             };
             let asked = Asked { old, new, changes, needs, rest: next, until };
-            (facts.arrival.ancestry, left) = read_pack(function, subject, asked, &mut range).await?;
+            (arrival.ancestry, left) = read_pack(function, subject, asked, &mut range).await?;
         }
         (None, _) => {}
     }
     if before.looks > 0 {
-        facts.arrival.ancestry = before.ancestry;
+        arrival.ancestry = before.ancestry;
     } else if wants(Want::Ancestry)
-        && facts.arrival.ancestry == Ancestry::NotRead
+        && arrival.ancestry == Ancestry::NotRead
         && let Some(old) = old
     {
-        facts.arrival.ancestry = ancestry(function, subject, old, new).await?;
+        arrival.ancestry = ancestry(function, subject, old, new).await?;
     }
     if wants(Want::Contents) && range.files.iter().any(|file| matches!(file.kind, FileKind::Submodule { .. })) {
         add_addresses(function, subject, new, &mut range).await?;
     }
     if wants(Want::Signatures) && old.is_some() {
-        excuse_merge(function, subject, new, facts, &mut range).await?;
+        excuse_merge(function, subject, new, &arrival.merged, &mut range).await?;
     }
-    facts.arrival.rest = left.map(|left| Rest {
+    arrival.rest = left.map(|left| Rest {
         commits: left.commits + range.commits.len(),
         files: left.files + range.files.len(),
-        ancestry: facts.arrival.ancestry,
+        ancestry: arrival.ancestry,
         ..left
     });
-    facts.arrival.range = wants_range.then_some(range);
-    Ok(())
+    arrival.range = wants_range.then_some(range);
+    Ok(arrival)
 }
 
 /// Reads changed paths from where the last look stopped. Half of the time is left for what is in them.
@@ -173,12 +182,12 @@ async fn excuse_merge(
     function: &Protector,
     subject: &Subject,
     new: &CommitId,
-    facts: &Facts,
+    merged: &Merged,
     range: &mut Range,
 ) -> Result<(), Failure> {
     let is_tip = |commit: &&mut CommitFacts| commit.id == *new && commit.signature == Signature::Missing;
     if let Some(tip) = range.commits.iter_mut().find(is_tip)
-        && facts.arrival.merged != Merged::No
+        && *merged != Merged::No
         && let Some(id) = function.made_for(subject, new).await?
     {
         tip.signature = Signature::Merge(id);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use signalbox_events::{Event, Parsed, parse_event};
+use signalbox_events::{Detail, Event, Parsed, parse_event};
 use signalbox_policy::{Policy, parse_policy, render_problems};
 
 use super::{Outcome, Paint, tell};
@@ -173,6 +173,9 @@ fn explain_replicator(event: &Event, policy: &Policy, facts: &Map<String, Value>
 
 fn explain_protector(event: &Event, policy: &Policy, facts: &Map<String, Value>) -> anyhow::Result<Explained> {
     use signalbox_protector_rules as rules;
+    if let Some(explained) = explain_review(event, policy, facts)? {
+        return Ok(explained);
+    }
     if let Some(explained) = explain_watch(event, policy, facts)? {
         return Ok(explained);
     }
@@ -227,6 +230,32 @@ fn explain_approver(event: &Event, policy: &Policy, facts: &Map<String, Value>) 
         actions: decision.actions.iter().map(rules::render_action).collect(),
         decision: to_value(&decision)?,
     })
+}
+
+/// What the protector makes of a pull request that the approver wants judged; nothing where the event is about something else.
+fn explain_review(event: &Event, policy: &Policy, facts: &Map<String, Value>) -> anyhow::Result<Option<Explained>> {
+    use signalbox_protector_rules as rules;
+    let Detail::CheckState(change) = &event.detail else { return Ok(None) };
+    let (facts, facts_given) = match given::<rules::ReviewFacts>("protector", facts)? {
+        Some(facts) if facts.repository != change.repository || facts.pull_request != change.pull_request => {
+            bail!("the facts are of another pull request than the event")
+        }
+        Some(facts) => (facts, Given::Yes),
+        None => {
+            let (repository, id) = (change.repository.clone(), change.pull_request.clone());
+            (rules::ReviewFacts::before_gathering(repository, id), Given::No)
+        }
+    };
+    let decision = rules::decide_review(&facts, policy);
+    Ok(Some(Explained {
+        function: "protector",
+        needs: to_value(change)?,
+        facts_given,
+        verdict: to_value(&decision.verdict)?,
+        reasons: rules::render_review(&decision),
+        actions: Vec::new(),
+        decision: to_value(&decision)?,
+    }))
 }
 
 /// What the protector makes of what else is watched; nothing where the event, or the facts, are about a ref.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::signalbox::{Protected, ProtectionState, ProtectionStateChange, ReplicaState};
+use crate::signalbox::{CheckState, Protected, ProtectionState, ProtectionStateChange, ReplicaState};
 use crate::{
     CommentChange, Detail, ExecutionTrigger, Permitted, PullRequestChange, PullRequestEvent, RefChange,
     ReferenceChange, TemplateChange,
@@ -82,6 +82,17 @@ impl fmt::Display for Detail {
                 write!(f, "{}: the copy at {} {state}", change.repository, change.target)
             }
             Self::ProtectionState(change) => write!(f, "{change}"),
+            Self::CheckState(change) => {
+                let state = match change.state {
+                    CheckState::Wanted => "are to be judged",
+                    CheckState::Judged => "were judged",
+                };
+                write!(
+                    f,
+                    "{}: the protections that pull request {} needs {state}",
+                    change.repository, change.pull_request
+                )
+            }
         }
     }
 }

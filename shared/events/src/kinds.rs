@@ -12,10 +12,10 @@ use crate::error::ParseError;
 use crate::fields::{Fields, cut};
 use crate::names::EventId;
 use crate::scheduled::Scheduled;
-use crate::signalbox::{self, ProtectionStateChange, ReplicaStateChange};
+use crate::signalbox::{self, CheckStateChange, ProtectionStateChange, ReplicaStateChange};
 use crate::{Detail, Event, NotOurs, Parsed};
 
-/// Every pair of source and detail-type that is parsed, in AWS's spelling; the last two are our own.
+/// Every pair of source and detail-type that is parsed, in AWS's spelling; the last three are our own.
 ///
 /// `CodeBuild Fleet State Change` is missing on purpose: AWS lists it without saying what it carries, and no job of
 /// Signalbox wants it. `CodeCommit PullRequest State Change` is how older documentation spells the kind before it.
@@ -39,6 +39,7 @@ pub const DETAIL_TYPES: &[(&str, &str)] = &[
     ("aws.events", SCHEDULED),
     (signalbox::OWN_SOURCE, signalbox::REPLICA),
     (signalbox::OWN_SOURCE, signalbox::PROTECTION),
+    (signalbox::OWN_SOURCE, signalbox::CHECK),
 ];
 
 const BUILD_STATE: &str = "CodeBuild Build State Change";
@@ -96,6 +97,7 @@ pub(crate) fn parse(event: &Fields<'_>) -> Result<Parsed, ParseError> {
             take_notice(&mut envelope, &change.notice);
             Detail::ProtectionState(Box::new(change))
         }
+        signalbox::CHECK => Detail::CheckState(CheckStateChange::parse(&detail)?),
         // The only one left in the list.
         _ => Detail::Scheduled(Scheduled::from_envelope(&envelope)),
     };

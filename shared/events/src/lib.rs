@@ -15,6 +15,7 @@ mod error;
 mod fields;
 mod kinds;
 mod names;
+mod reviews;
 mod scheduled;
 mod signalbox;
 mod starts;
@@ -32,10 +33,12 @@ pub use envelope::{AGAIN, Again, Envelope};
 pub use error::ParseError;
 pub use kinds::DETAIL_TYPES;
 pub use names::*;
+pub use reviews::{CheckRecord, MOST_FINDINGS_RECORDED, ReviewRecord};
 pub use scheduled::Scheduled;
 pub use signalbox::{
-    MOST_FINDINGS_TOLD, MOST_OBSTACLES, OWN_SOURCE, Obstacle, ObstacleKind, PROTECTION, Protected, ProtectionFinding,
-    ProtectionState, ProtectionStateChange, REPLICA, ReplicaState, ReplicaStateChange,
+    CHECK, CheckState, CheckStateChange, MOST_FINDINGS_TOLD, MOST_OBSTACLES, OWN_SOURCE, Obstacle, ObstacleKind,
+    PROTECTION, Protected, ProtectionFinding, ProtectionState, ProtectionStateChange, REPLICA, ReplicaState,
+    ReplicaStateChange,
 };
 pub use starts::{BuildStart, BuildspecOf, PullRequestStart};
 
@@ -111,6 +114,8 @@ pub enum Detail {
     ReplicaState(Box<ReplicaStateChange>),
     /// What became of a protected ref, or of the protection itself: our own word.
     ProtectionState(Box<ProtectionStateChange>),
+    /// Protections are to be judged as the checks of a pull request, or were: our own word.
+    CheckState(CheckStateChange),
 }
 
 impl Event {
@@ -126,6 +131,7 @@ impl Event {
             Detail::ApiCall(call) => Some(&call.repository),
             Detail::ReplicaState(change) => Some(&change.repository),
             Detail::ProtectionState(change) => Some(&change.repository),
+            Detail::CheckState(change) => Some(&change.repository),
             _ => None,
         }
     }

@@ -1,10 +1,11 @@
 //! Signalbox's own events: what one function has the notifier tell people, over the account's event bus.
 //!
 //! Each job has a detail-type of its own, so that its role may put that one and no other. What all of them have:
-//! `version`, the `stack` they are meant for, since two stacks of an account share its bus, and `notice`. That is the id of
+//! `version`, and the `stack` they are meant for, since two stacks of an account share its bus. What people are told has a `notice`, too: the id of
 //! what is told, made from what it is about, what is wrong, and since when: whoever is not sure that it was put puts it
 //! again, and the notifier, which takes it for the event's id, tells it once.
 
+mod check;
 mod protection;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use crate::fields::{Fields, cut};
 use crate::names::{EventId, RepositoryName, StackName};
 use crate::words::words;
 
+pub use check::{CHECK, CheckState, CheckStateChange};
 pub use protection::{
     MOST_FINDINGS_TOLD, PROTECTION, Protected, ProtectionFinding, ProtectionState, ProtectionStateChange,
 };

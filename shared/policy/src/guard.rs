@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use signalbox_events::{Arn, RefName, Region, RepositoryName};
 
 use crate::names::{ArnPattern, FilePath, SecretName, TriggerName};
@@ -107,6 +108,16 @@ impl Protection {
     /// Whether it holds for this ref; never below the quarantine prefix.
     pub fn covers(&self, name: &RefName) -> bool {
         !is_quarantined(name) && self.refs.matches(name.as_str())
+    }
+
+    /// Whether it says anything about the commits and files that arrive, so that it can judge a pull request.
+    pub fn has_range_rules(&self) -> bool {
+        self.commits.is_some() || self.files.is_some()
+    }
+
+    /// The SHA-256 of all that it says about commits and files: what was judged by rules with another one has to be judged anew.
+    pub fn range_rules(&self) -> String {
+        hex::encode(Sha256::digest(serde_json::json!([self.commits, self.files]).to_string()))
     }
 }
 

@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use signalbox_events::{Arn, RepositoryName};
+use signalbox_events::{Arn, RefKind, RefName, RepositoryName};
 
 use crate::glob_index::KeptIndex;
 use crate::guard::{Approval, Protection, Replica};
-use crate::names::{ArnPattern, EmailAddress, PersonName, TeamName};
+use crate::names::{ArnPattern, EmailAddress, PersonName, TeamName, TriggerName};
 use crate::topic::Topic;
 use crate::trigger::{PathFilter, Trigger};
-use crate::{Globs, Note};
+use crate::{Globs, Note, is_quarantined};
 
 /// What stands for every subscriber among the names of recipients; `to` accepts it for no team and no person.
 pub const EVERYONE: &str = "everyone";
@@ -225,6 +225,32 @@ impl Policy {
             .flat_map(|section| &section.triggers)
             .filter(|trigger| seen.insert(&trigger.name))
             .collect()
+    }
+
+    /// The protections that pull requests into this branch need as checks, each once, in the order of the policy.
+    ///
+    /// A trigger of the same name comes first, as for [`Policy::triggers_for`]: two of one name are only possible where they cannot be
+    /// told apart when the file is checked.
+    pub fn protections_asked<'a>(&'a self, repository: &'a RepositoryName, into: &RefName) -> Vec<&'a Protection> {
+        if into.kind() != RefKind::Branch || is_quarantined(into) {
+            return Vec::new();
+        }
+        let triggers = self.triggers_for(repository);
+        let approvals = self.sections_for(repository).flat_map(|section| &section.approvals);
+        let checks = approvals.filter(|approval| approval.into.matches(into.short())).flat_map(|it| &it.checks);
+        let mut seen = BTreeSet::new();
+        let names = checks.filter(|name| seen.insert(*name) && triggers.iter().all(|trigger| trigger.name != **name));
+        names.filter_map(|name| self.protection_named(repository, name)).collect()
+    }
+
+    /// The protection of this name, where the repository has one.
+    pub fn protection_named<'a>(
+        &'a self,
+        repository: &'a RepositoryName,
+        name: &TriggerName,
+    ) -> Option<&'a Protection> {
+        let mut protections = self.sections_for(repository).flat_map(|section| &section.protections);
+        protections.find(|protection| protection.name.as_ref() == Some(name))
     }
 
     /// Who has this ARN: the exact entry, or else the first pattern that covers it.

@@ -2,6 +2,7 @@
 
 mod contests;
 mod drift;
+mod judged;
 mod many;
 mod roles;
 pub(crate) mod world;

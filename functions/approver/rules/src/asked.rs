@@ -1,7 +1,9 @@
 //! What the policy asks of a pull request.
 
 use signalbox_events::{Arn, RefKind, RefName, RepositoryName};
-use signalbox_policy::{ArnPattern, Person, Policy, Recipient, Reviewers, Trigger, TriggerName, is_quarantined};
+use signalbox_policy::{
+    ArnPattern, Person, Policy, Protection, Recipient, Reviewers, Trigger, TriggerName, is_quarantined,
+};
 
 /// Everything that is asked of pull requests into one branch, of all sections together.
 #[derive(Debug, Default, PartialEq)]
@@ -21,6 +23,8 @@ pub struct Check<'a> {
     pub name: &'a TriggerName,
     /// The trigger of that name; a protection's check has none.
     pub trigger: Option<&'a Trigger>,
+    /// The protection of that name, where it is no trigger's.
+    pub protection: Option<&'a Protection>,
 }
 
 impl<'a> Asked<'a> {
@@ -39,7 +43,11 @@ impl<'a> Asked<'a> {
             for name in &approval.checks {
                 if asked.checks.iter().all(|check| check.name != name) {
                     let trigger = triggers.iter().find(|trigger| trigger.name == *name).copied();
-                    asked.checks.push(Check { name, trigger });
+                    let protection = match trigger {
+                        Some(_) => None,
+                        None => policy.protection_named(repository, name),
+                    };
+                    asked.checks.push(Check { name, trigger, protection });
                 }
             }
             asked.reviewers.extend(approval.reviewers.as_ref());

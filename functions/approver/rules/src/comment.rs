@@ -5,7 +5,7 @@ use signalbox_policy::Policy;
 use crate::decision::{Decision, Reason, Verdict};
 use crate::facts::PullRequestFacts;
 use crate::judge::{Item, Met, What, Why};
-use crate::render::{render_what, render_why};
+use crate::render::{findings_of, render_what, render_why};
 
 /// How every comment of ours ends, so that it is found again.
 pub const MARKER: &str = "Kept up to date by Signalbox: it reads no answers here.";
@@ -34,11 +34,37 @@ pub(crate) fn render_comment(decision: &Decision, here: &PullRequestFacts, polic
             text.push_str(&format!("\nThere is no room for {left_out} more.\n"));
         }
     }
+    for item in &decision.items {
+        push_findings(item, &mut text);
+    }
     for note in decision.reasons.iter().filter_map(|reason| note(reason, policy)) {
         text.push_str(&format!("\n{note}\n"));
     }
     let sum = text.chars().take(LONGEST - MARKER.len() - 20).collect::<String>();
     format!("{sum}\n{MARKER}\n")
+}
+
+/// Everything that the rules of a check found at once, as far as there is room.
+fn push_findings(item: &Item, text: &mut String) {
+    let room = LONGEST.saturating_sub(1_500);
+    let mut length = text.chars().count();
+    let mut left_out = match &item.why {
+        Why::RulesBroken { left_out, .. } => *left_out,
+        _ => return,
+    };
+    text.push_str(&format!("\nWhat {} found:\n\n", plain(&render_what(&item.what))));
+    for finding in findings_of(&item.why) {
+        let line = format!("- {}\n", plain(finding));
+        length += line.chars().count();
+        if length > room {
+            left_out += 1;
+        } else {
+            text.push_str(&line);
+        }
+    }
+    if left_out > 0 {
+        text.push_str(&format!("- and {left_out} more\n"));
+    }
 }
 
 fn headline(decision: &Decision, here: &PullRequestFacts) -> String {
@@ -75,7 +101,8 @@ fn help(item: &Item, here: &PullRequestFacts) -> String {
         (What::Check(name), Why::Failed { .. } | Why::Void { .. }) => {
             format!("whoever pushes to {source}; a comment /test {name} runs it once more")
         }
-        (What::Check(_), Why::SkipCi { .. }) => format!("whoever pushes to {source}"),
+        (What::Check(_), Why::NotJudged(_)) => String::new(),
+        (What::Check(_), Why::SkipCi { .. } | Why::RulesBroken { .. }) => format!("whoever pushes to {source}"),
         (What::Check(_), _) => "whoever keeps the policy".to_owned(),
     }
 }

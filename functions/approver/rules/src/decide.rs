@@ -8,7 +8,7 @@ use crate::comment::render_comment;
 use crate::decision::{Action, Decision, Reason, Tampering, Verdict};
 use crate::facts::{CommentSeen, Facts, Found, Occasion, Overrider, PullRequestFacts, RuleEvent, RuleFacts, Subject};
 use crate::gate::counts_everybody;
-use crate::judge::{Met, filtered, head, judge, startable};
+use crate::judge::{Met, filtered, head, judge, startable, unjudged};
 use crate::memory::{Memory, Read, digest};
 
 /// The most rules of a pull request.
@@ -30,7 +30,7 @@ pub fn decide(facts: &Facts, policy: &Policy) -> Decision {
         match &facts.occasion {
             Occasion::None(idle) => decision.reasons.push(Reason::Idle(idle.clone())),
             Occasion::Build { build } => decision.reasons.push(Reason::RecordUnread(build.clone())),
-            Occasion::PullRequest { .. } | Occasion::Sweep => {}
+            Occasion::PullRequest { .. } | Occasion::Judged | Occasion::Sweep => {}
         }
         return decision;
     };
@@ -78,6 +78,7 @@ impl Look<'_> {
             Met::Missing => Verdict::Missing,
         };
         decision.memory = self.remember(asked);
+        self.ask(asked, decision);
         self.keep_gate(decision);
         self.keep_in_force(asked, decision);
         self.vote(if worst == Met::Met { Wish::Open } else { Wish::Closed }, decision);
@@ -85,6 +86,16 @@ impl Look<'_> {
             decision.reasons.push(Reason::CountsEverybody { rule: rule.name.clone() });
         }
         self.say(decision);
+    }
+
+    /// Has the protector judge what it has not: once, and again whenever the clock finds that nothing came of it.
+    fn ask(&self, asked: &Asked<'_>, decision: &mut Decision) {
+        let unjudged = unjudged(asked, self.here, self.facts).map(|unjudged| digest(&unjudged));
+        let is_asked = unjudged.is_none() || unjudged == self.facts.memory.asked;
+        if unjudged.is_some() && (!is_asked || self.facts.occasion == Occasion::Sweep) {
+            decision.actions.push(Action::Ask { subject: self.subject.clone() });
+        }
+        decision.memory.asked = unjudged;
     }
 
     /// Opens what is left of the gate, where nothing is asked any more.
@@ -247,8 +258,10 @@ impl Look<'_> {
 }
 
 impl Decision {
-    /// What is done: nothing where the policy only observes.
-    pub fn is_carried_out(&self) -> bool {
-        self.mode == Mode::Enforce && !self.actions.is_empty()
+    /// What is done, and what is only told: where the policy only observes, all but asking the protector, which changes nothing that people
+    /// see.
+    pub fn done_and_told(&self) -> (Vec<Action>, Vec<Action>) {
+        let is_done = |action: &Action| self.mode == Mode::Enforce || matches!(action, Action::Ask { .. });
+        self.actions.iter().cloned().partition(is_done)
     }
 }

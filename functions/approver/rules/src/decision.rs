@@ -154,6 +154,11 @@ pub enum Action {
         /// The revision.
         revision: RevisionId,
     },
+    /// Have the protector judge it by the protections that it needs as checks.
+    Ask {
+        /// The pull request.
+        subject: Subject,
+    },
     /// Say in our comment how things stand.
     Say {
         /// The pull request.
@@ -173,6 +178,7 @@ impl Action {
             | Self::EndOverride { subject, .. }
             | Self::Approve { subject, .. }
             | Self::Revoke { subject, .. }
+            | Self::Ask { subject }
             | Self::Say { subject, .. } => subject,
         }
     }

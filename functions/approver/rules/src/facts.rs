@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use signalbox_events::{
     ApprovalRuleName, Arn, BuildId, BuildStatus, CommitId, Detail, Event, OverrideStatus, ProjectName,
-    PullRequestChange, PullRequestEvent, PullRequestId, PullRequestState, RefName, RepositoryName, RevisionId,
+    PullRequestChange, PullRequestEvent, PullRequestId, PullRequestState, RefName, RepositoryName, ReviewRecord,
+    RevisionId,
 };
 
 use crate::gate::Gate;
@@ -32,6 +33,9 @@ pub struct Facts {
     pub comment: CommentSeen,
     /// What is known of each check, under its name.
     pub checks: BTreeMap<String, CheckFacts>,
+    /// What the protector found in its commits; `None` where nothing of that is asked, or the protector has not looked yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<ReviewRecord>,
     /// What the source's tip says of itself, where somebody had to ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Head>,
@@ -67,6 +71,8 @@ pub enum Occasion {
         /// The build.
         build: BuildId,
     },
+    /// The protector has judged it.
+    Judged,
     /// The clock.
     Sweep,
 }
@@ -302,6 +308,7 @@ impl Facts {
             memory: Memory::default(),
             comment: CommentSeen::NotRead,
             checks: BTreeMap::new(),
+            review: None,
             head: None,
             paths: None,
         }
@@ -328,6 +335,11 @@ impl Facts {
 }
 
 impl PullRequestFacts {
+    /// What the commits of the pull request are counted from: where the two branches parted, or the target's tip where they never met.
+    pub fn from(&self) -> &CommitId {
+        self.base.as_ref().unwrap_or(&self.destination_commit)
+    }
+
     /// As an event tells of it.
     fn told(change: &PullRequestChange) -> Self {
         Self {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use signalbox_events::{Arn, BuildId, BuildStatus, CommitId, ProjectName, RefName};
-use signalbox_policy::{Policy, PullRequestFilter, Reviewers, SkipCi, Start, StartBuild, Trigger};
+use signalbox_events::{Arn, BuildId, BuildStatus, CheckRecord, CommitId, ProjectName, RefName, ReviewRecord};
+use signalbox_policy::{Policy, Protection, PullRequestFilter, Reviewers, SkipCi, Start, StartBuild, Trigger};
 use signalbox_trigger_rules::skip_marker;
 
 use crate::asked::{Asked, Check, called, is_among, known_as};
-use crate::facts::{BuildFacts, CheckFacts, Facts, Head, Project, PullRequestFacts, Void};
+use crate::facts::{BuildFacts, CheckFacts, Facts, Head, Occasion, Project, PullRequestFacts, Void};
 use crate::memory::Filtered;
 
 /// One thing that is asked, and whether it is met.
@@ -94,8 +94,24 @@ pub enum Why {
     NoPullRequests,
     /// The trigger starts for none into this branch.
     OtherBranches(RefName),
-    /// It is no trigger.
-    NoTrigger,
+    /// Neither a trigger nor a protection of this repository is called so.
+    NoSuchCheck,
+    /// The protector has not looked at these commits yet.
+    NotJudged(CommitId),
+    /// The protection has no rules for commits and files.
+    NoRules,
+    /// The rules found nothing wrong.
+    RulesHold {
+        /// In so many commits.
+        commits: usize,
+    },
+    /// The rules found something.
+    RulesBroken {
+        /// What is wrong and how to mend it, a sentence each.
+        findings: Vec<String>,
+        /// How many more there are.
+        left_out: usize,
+    },
     /// The trigger asks people first, or starts something else than a build.
     NotYet,
     /// Nothing of it can be read.
@@ -118,6 +134,9 @@ pub(crate) fn judge(asked: &Asked<'_>, here: &PullRequestFacts, facts: &Facts, p
 
 fn judge_check(check: &Check<'_>, here: &PullRequestFacts, facts: &Facts) -> (Met, Why) {
     let missing = |why| (Met::Missing, why);
+    if let Some(protection) = check.protection {
+        return judge_protection(check, protection, here, facts);
+    }
     let (trigger, filter, build) = match startable(check, &here.destination) {
         Ok(found) => found,
         Err(why) => return missing(why),
@@ -142,12 +161,51 @@ fn judge_check(check: &Check<'_>, here: &PullRequestFacts, facts: &Facts) -> (Me
     }
 }
 
+/// What the protector found in these commits by these rules.
+fn judge_protection(check: &Check<'_>, protection: &Protection, here: &PullRequestFacts, facts: &Facts) -> (Met, Why) {
+    if !protection.has_range_rules() {
+        return (Met::Met, Why::NoRules);
+    }
+    match found(check, protection, here, facts) {
+        None => (Met::Waiting, Why::NotJudged(here.source_commit.clone())),
+        Some((_, found)) if !found.findings.is_empty() => {
+            (Met::Missing, Why::RulesBroken { findings: found.findings.clone(), left_out: found.left_out })
+        }
+        Some((record, _)) => (Met::Met, Why::RulesHold { commits: record.commits }),
+    }
+}
+
+fn found<'a>(
+    check: &Check<'_>,
+    protection: &Protection,
+    here: &PullRequestFacts,
+    facts: &'a Facts,
+) -> Option<(&'a ReviewRecord, &'a CheckRecord)> {
+    let record = facts.review.as_ref()?;
+    let found = record.of(check.name.as_str(), &protection.range_rules(), &here.source_commit, here.from())?;
+    Some((record, found))
+}
+
+/// What the protector is to judge: the rules that have not been held against these commits, as one text; `None` where all were.
+///
+/// What could not be read is worth another look when the clock asks for it.
+pub(crate) fn unjudged(asked: &Asked<'_>, here: &PullRequestFacts, facts: &Facts) -> Option<String> {
+    let rules = asked.checks.iter().filter_map(|check| {
+        let protection = check.protection.filter(|protection| protection.has_range_rules())?;
+        let found = found(check, protection, here, facts);
+        let is_known = found.is_some_and(|(_, found)| !(found.is_unread && facts.occasion == Occasion::Sweep));
+        (!is_known).then(|| protection.range_rules())
+    });
+    let rules: Vec<String> = rules.collect();
+    (!rules.is_empty()).then(|| format!("{} {} {}", here.source_commit, here.from(), rules.join(" ")))
+}
+
 /// The trigger of a check with what it starts for pull requests into this branch, or why it never does.
 pub(crate) fn startable<'a>(
     check: &Check<'a>,
     into: &RefName,
 ) -> Result<(&'a Trigger, &'a PullRequestFilter, &'a StartBuild), Why> {
-    let trigger = check.trigger.ok_or(Why::NoTrigger)?;
+    let trigger = check.trigger.ok_or(Why::NoSuchCheck)?;
     let Start::Build(build) = &trigger.start else { return Err(Why::NotYet) };
     if trigger.ask.is_some() {
         return Err(Why::NotYet);

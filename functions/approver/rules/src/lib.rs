@@ -29,6 +29,7 @@ pub use judge::{Item, Met, What, Why};
 pub use memory::{Filtered, Memory, Posted, Read, comment_token, digest};
 pub use needs::{
     CheckNeeds, More, Needs, check_needs, is_concerned, may_be_overridden, needs, needs_of_build, wants_more,
+    wants_review,
 };
 pub use render::{render_action, render_item, render_reason};
 pub use sweep::Cursor;

@@ -24,6 +24,9 @@ pub struct Memory {
     /// What was read of the commits that stand to be merged, so that it is read once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<Read>,
+    /// What the protector was asked to judge: the commits and the rules, so that it is asked once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
     /// Whether it was told that there is no room for the gate.
     #[serde(default)]
     pub told_full: bool,

@@ -1,7 +1,9 @@
 //! Which facts a decision will want.
 
 use serde::{Deserialize, Serialize};
-use signalbox_events::{BuildId, BuildStart, Detail, Event, ProjectName, PullRequestState, RefName, RepositoryName};
+use signalbox_events::{
+    BuildId, BuildStart, CheckState, Detail, Event, ProjectName, PullRequestState, RefName, RepositoryName,
+};
 use signalbox_policy::{BuildspecFrom, Policy, PullRequestFilter, StartBuild};
 use signalbox_trigger_rules::review_key;
 
@@ -93,9 +95,25 @@ pub fn needs(event: &Event, policy: &Policy, gate: &Gate) -> Needs {
         Detail::ApprovalRuleTemplate(change) if Gate::may_be_ours(change.name.as_str()) => {
             Needs::none(Idle::About(Scope::Templates))
         }
+        Detail::CheckState(change) if change.state == CheckState::Judged && change.stack.as_str() == gate.stack => {
+            Needs {
+                subject: Some(Subject {
+                    repository: change.repository.clone(),
+                    pull_request: change.pull_request.clone(),
+                }),
+                build: None,
+                occasion: Occasion::Judged,
+                record: None,
+            }
+        }
         Detail::Scheduled(_) => Needs::none(Idle::About(Scope::Everything)),
         _ => Needs::none(Idle::NotAboutReviews),
     }
+}
+
+/// Whether the protector's record of the pull request is asked for: some check into this branch is a protection with rules.
+pub fn wants_review(policy: &Policy, repository: &RepositoryName, into: &RefName) -> bool {
+    policy.protections_asked(repository, into).iter().any(|protection| protection.has_range_rules())
 }
 
 /// Which pull request a build is looked at for, by the record of its start.
@@ -159,7 +177,9 @@ pub fn may_be_overridden(facts: &Facts) -> bool {
     match &facts.occasion {
         Occasion::Sweep => true,
         Occasion::PullRequest { rules: Some(RuleEvent::Overridden | RuleEvent::InForceAgain), .. } => true,
-        Occasion::PullRequest { .. } | Occasion::Build { .. } | Occasion::None(_) => facts.memory.overridden.is_some(),
+        Occasion::PullRequest { .. } | Occasion::Build { .. } | Occasion::Judged | Occasion::None(_) => {
+            facts.memory.overridden.is_some()
+        }
     }
 }
 

@@ -6,12 +6,13 @@ use crate::judge::{Item, Met, What, Why};
 
 /// One thing that is asked, as a line.
 pub fn render_item(item: &Item) -> String {
+    let findings: String = findings_of(&item.why).map(|finding| format!("\n  - {finding}")).collect();
     let met = match item.met {
         Met::Met => "met",
         Met::Waiting => "not yet met",
         Met::Missing => "missing",
     };
-    format!("{} is {met}: {}", render_what(&item.what), render_why(&item.why))
+    format!("{} is {met}: {}{}", render_what(&item.what), render_why(&item.why), findings)
 }
 
 pub(crate) fn render_what(what: &What) -> String {
@@ -22,6 +23,15 @@ pub(crate) fn render_what(what: &What) -> String {
             format!("{count} {}{of}", if *count == 1 { "approval" } else { "approvals" })
         }
     }
+}
+
+/// What the rules found, a sentence each.
+pub(crate) fn findings_of(why: &Why) -> impl Iterator<Item = &String> {
+    let findings: &[String] = match why {
+        Why::RulesBroken { findings, .. } => findings,
+        _ => &[],
+    };
+    findings.iter()
 }
 
 pub(crate) fn render_why(why: &Why) -> String {
@@ -51,7 +61,21 @@ pub(crate) fn render_why(why: &Why) -> String {
         Why::OtherBranches(into) => {
             format!("its trigger starts for no pull request into {}: add the branch to its `into`", into.short())
         }
-        Why::NoTrigger => "it is no trigger, and this version has no other checks".to_owned(),
+        Why::NoSuchCheck => {
+            "no trigger and no protection of this repository is called so: change the policy".to_owned()
+        }
+        Why::NotJudged(commit) => format!("its rules have not been held against {} yet", commit.short()),
+        Why::NoRules => "it has no rules for commits and files, so there is nothing to judge".to_owned(),
+        Why::RulesHold { commits } => format!("nothing is wrong in {}", counted(*commits, "commit")),
+        Why::RulesBroken { findings, left_out } => {
+            let count = findings.len() + left_out;
+            let shown = if *left_out == 0 {
+                String::new()
+            } else {
+                format!(", of which these are the first {}", findings.len())
+            };
+            format!("it found {}{shown}", counted(count, "fault"))
+        }
         Why::NotYet => "its trigger asks people first, or starts no build: this version cannot do that".to_owned(),
         Why::Unreadable(what) => format!("its builds cannot be looked at: {what}"),
         Why::NotKnown => "nobody has looked yet".to_owned(),
@@ -71,6 +95,10 @@ fn render_void(void: &Void) -> String {
             "it ran the pull request's own buildspec, and the policy wants that of the target branch".to_owned()
         }
     }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// A reason as a sentence.
@@ -138,6 +166,7 @@ pub fn render_action(action: &Action) -> String {
         }
         Action::Approve { subject, .. } => format!("open the gate of pull request {}", subject.pull_request),
         Action::Revoke { subject, .. } => format!("close the gate of pull request {}", subject.pull_request),
+        Action::Ask { subject } => format!("have the protector judge pull request {}", subject.pull_request),
         Action::Say { subject, .. } => format!("say so in the comment on pull request {}", subject.pull_request),
     }
 }

@@ -41,6 +41,25 @@ pub struct TemplateMemory {
 impl TemplateMemory {
     /// Where it lies in the bucket.
     pub const KEY: &str = "state/approver/templates.json";
+
+    /// The memory without what was not done: what never was there nobody can have taken away.
+    #[must_use]
+    pub fn without(&self, undone: &[TemplateAction]) -> Self {
+        let mut made = self.made.clone();
+        for action in undone {
+            match action {
+                TemplateAction::Make { name, .. } => {
+                    made.remove(name);
+                }
+                TemplateAction::Associate { name, repository } => {
+                    made.get_mut(name).map(|repositories| repositories.remove(repository));
+                }
+                TemplateAction::Mend { .. } | TemplateAction::Disassociate { .. } => {}
+            }
+        }
+        made.retain(|_, repositories| !repositories.is_empty());
+        Self { made }
+    }
 }
 
 /// One thing to do to a template.

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use signalbox_approver_rules::*;
 use signalbox_events::{
-    ApprovalRuleName, Arn, BuildId, BuildStatus, CommentId, CommitId, ProjectName, PullRequestId, PullRequestState,
-    RefName, RepositoryName, RevisionId,
+    ApprovalRuleName, Arn, BuildId, BuildStatus, CheckRecord, CommentId, CommitId, ProjectName, PullRequestId,
+    PullRequestState, RefName, RepositoryName, ReviewRecord, RevisionId,
 };
 use signalbox_policy::{Policy, parse_policy};
 
@@ -106,6 +106,7 @@ fn facts() -> Facts {
         memory: Memory { gated: true, ..Memory::default() },
         comment: CommentSeen::NotRead,
         checks: BTreeMap::from([("unit".to_owned(), green("demo-unit")), ("lint".to_owned(), green("demo-lint"))]),
+        review: None,
         head: None,
         paths: None,
     }
@@ -135,6 +136,7 @@ fn after(mut facts: Facts, decision: &Decision) -> Facts {
             Action::EndOverride { .. } => here.overrider = Overrider::Nobody,
             Action::Approve { .. } => here.approvals.get_or_insert_default().push(voter()),
             Action::Revoke { .. } => here.approvals.get_or_insert_default().retain(|arn| *arn != voter()),
+            Action::Ask { .. } => {}
             Action::Say { text, .. } => {
                 let (id, sha256) = (CommentId::parse("comment").unwrap(), digest(text));
                 facts.memory.comment = Some(Posted { id, sha256, anew: 0, given_up: false });
@@ -263,10 +265,120 @@ fn a_trigger_that_never_starts_for_such_a_pull_request_is_missing_and_says_what_
         let told = told(&decide(&facts(), &policy(&text)));
         assert!(told.starts_with("missing") && told.contains(words), "{told}");
     }
-    let named = POLICY
-        .replace("approvals:", "protection:\n      - { name: tidy, refs: [main], forbid: [deletion] }\n    approvals:");
-    let told = told(&decide(&facts(), &policy(&named.replace("[unit, lint]", "[unit, lint, tidy]"))));
-    assert!(told.contains("check tidy is missing: it is no trigger"), "{told}");
+}
+
+fn tidy(rules: &str) -> Policy {
+    let protection = format!("protection:\n      - {{ name: tidy, refs: [main], {rules} }}\n    approvals:");
+    policy(&POLICY.replace("approvals:", &protection).replace("[unit, lint]", "[unit, lint, tidy]"))
+}
+
+fn judged(policy: &Policy, findings: &[&str], left_out: usize) -> ReviewRecord {
+    let facts = facts();
+    let here = facts.here().unwrap();
+    let repository = &facts.subject.as_ref().unwrap().repository;
+    let protections = policy.protections_asked(repository, &here.destination);
+    let findings: Vec<String> = findings.iter().map(|text| (*text).to_owned()).collect();
+    let found = |rules: String| CheckRecord { rules, findings: findings.clone(), left_out, is_unread: false };
+    ReviewRecord {
+        commit: Some(here.source_commit.clone()),
+        base: Some(here.from().clone()),
+        commits: 1,
+        checks: protections.iter().map(|it| (it.name.as_ref().unwrap().to_string(), found(it.range_rules()))).collect(),
+    }
+}
+
+#[test]
+fn a_protection_is_green_when_its_rules_found_nothing_in_just_these_commits() {
+    let none = tidy("forbid: [deletion]");
+    assert!(told(&decide(&facts(), &none)).contains("check tidy is met: it has no rules for commits and files"));
+    let rules = tidy("commits: { message: feat }");
+    let waiting = decide(&facts(), &rules);
+    assert_eq!(waiting.verdict, Verdict::Waiting);
+    let words = told(&waiting);
+    assert!(words.contains("check tidy is not yet met: its rules have not been held against ccccccc yet"), "{words}");
+    assert!(words.contains("-> have the protector judge pull request 7") && !words.contains("-> open"), "{words}");
+
+    // It is asked once, and again by the clock or for other rules.
+    let asked = after(facts(), &waiting);
+    assert!(decide(&asked, &rules).actions.is_empty(), "{}", told(&decide(&asked, &rules)));
+    let clock = Facts { occasion: Occasion::Sweep, ..asked.clone() };
+    assert!(told(&decide(&clock, &rules)).contains("-> have the protector"));
+    assert!(told(&decide(&asked, &tidy("commits: { message: fix }"))).contains("-> have the protector"));
+
+    let held = Facts { review: Some(judged(&rules, &[], 0)), ..facts() };
+    let words = told(&decide(&held, &rules));
+    assert!(words.starts_with("met") && words.contains("nothing is wrong in 1 commit"), "{words}");
+    let broken =
+        Facts { review: Some(judged(&rules, &["commits.message: commit ccccccc: no feat", "x | y"], 3)), ..facts() };
+    let decision = decide(&broken, &rules);
+    let words = told(&decision);
+    assert!(
+        words.contains("check tidy is missing: it found 5 faults, of which these are the first 2\n  - commits.message: commit ccccccc: no feat\n  - x | y"),
+        "{words}"
+    );
+    assert!(!words.contains("-> have the protector") && !words.contains("-> open"), "{words}");
+    let comment = decision.actions.iter().find_map(|action| match action {
+        Action::Say { text, .. } => Some(text.clone()),
+        _ => None,
+    });
+    let comment = comment.unwrap();
+    assert!(
+        comment
+            .contains("What check tidy found:\n\n- commits.message: commit ccccccc: no feat\n- x / y\n- and 3 more\n"),
+        "{comment}"
+    );
+    assert!(comment.contains("| whoever pushes to feature |"), "{comment}");
+
+    // Other commits, another base, other rules: it says nothing of them.
+    let record = judged(&rules, &[], 0);
+    for other in [
+        ReviewRecord { commit: Some(CommitId::parse("e".repeat(40)).unwrap()), ..record.clone() },
+        ReviewRecord { base: Some(CommitId::parse("e".repeat(40)).unwrap()), ..record },
+        judged(&tidy("commits: { message: fix }"), &[], 0),
+        ReviewRecord::default(),
+    ] {
+        let words = told(&decide(&Facts { review: Some(other), ..facts() }, &rules));
+        assert!(words.contains("check tidy is not yet met") && !words.contains("-> open"), "{words}");
+    }
+}
+
+#[test]
+fn what_could_not_be_read_is_missing_and_the_clock_has_it_looked_at_again() {
+    let rules = tidy("commits: { message: feat }");
+    let mut record = judged(&rules, &["unread: no leave to read it"], 0);
+    record.checks.get_mut("tidy").unwrap().is_unread = true;
+    let unread = Facts { review: Some(record), ..facts() };
+    let words = told(&decide(&unread, &rules));
+    assert!(words.contains("- unread: no leave to read it") && !words.contains("-> have the protector"), "{words}");
+    let clock = Facts { occasion: Occasion::Sweep, ..unread };
+    assert!(told(&decide(&clock, &rules)).contains("-> have the protector"));
+}
+
+#[test]
+fn a_long_list_of_findings_leaves_the_comment_within_its_length() {
+    let rules = tidy("commits: { message: feat }");
+    let long: Vec<String> = (0..50).map(|number| format!("{number} {}", "x".repeat(390))).collect();
+    let texts: Vec<&str> = long.iter().map(String::as_str).collect();
+    let decision = decide(&Facts { review: Some(judged(&rules, &texts, 7)), ..facts() }, &rules);
+    let comment = decision.actions.iter().find_map(|action| match action {
+        Action::Say { text, .. } => Some(text.clone()),
+        _ => None,
+    });
+    let comment = comment.unwrap();
+    let shown = comment.lines().filter(|line| line.ends_with("xxx")).count();
+    assert!(comment.chars().count() <= 10_240 && shown > 10, "{shown}");
+    assert!(
+        comment.contains(&format!("- and {} more", 57 - shown)) && comment.trim_end().ends_with(MARKER),
+        "{comment}"
+    );
+}
+
+#[test]
+fn observing_asks_the_protector_and_does_nothing_else() {
+    let mut observing = tidy("commits: { message: feat }");
+    observing.mode = signalbox_policy::Mode::Observe;
+    let (done, told) = decide(&facts(), &observing).done_and_told();
+    assert!(matches!(done.as_slice(), [Action::Ask { .. }]) && !told.is_empty(), "{done:?}");
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //! and both are values that can be written to a file.
 //!
 //! Two halves. [`judge`] holds a [`Range`] of commits and files against the rules for them and knows nothing of how it came. [`decide`] says
-//! what follows a move of a ref: nothing, a report, or putting it back to where the [`Journal`] proves that it was.
+//! what follows a move of a ref: nothing, a report, or putting it back to where the [`Journal`] proves that it was; [`decide_review`] holds the
+//! range of a pull request against the protections that it needs as checks.
 
 mod action;
 mod decide;
@@ -20,6 +21,7 @@ mod pushers;
 mod range;
 mod render;
 mod rest;
+mod review;
 mod secrets;
 mod signature;
 mod told;
@@ -33,7 +35,7 @@ pub use facts::{Ancestry, Arrival, Facts, Merged, Object, Origin, Subject, Tip, 
 pub use finding::{Fault, Finding};
 pub use journal::{Journal, Judged, Move, Place, Undo};
 pub use judge::{MOST_FINDINGS, judge};
-pub use needs::{Cursor, Needs, Want, has_protections, move_of, needs, needs_of, protections_of};
+pub use needs::{Cursor, Needs, Want, has_protections, move_of, needs, needs_of, needs_of_range, protections_of};
 pub use news::{News, Told, protection_of, rule_of};
 pub use pace::{is_contest, pause_after};
 pub use paths::{folded, is_escaping};
@@ -41,6 +43,7 @@ pub use pushers::{PusherLook, PusherMemory, Pushers, Reached, Round, is_askable,
 pub use range::{CommitFacts, Content, FileFacts, FileKind, Form, Range};
 pub use render::{render_action, render_reason, render_rescue, render_restore, render_violation};
 pub use rest::{Cut, Paths, Rest, Within};
+pub use review::{ReviewDecision, ReviewFacts, ReviewMemory, ReviewVerdict, Reviewed, decide_review, render_review};
 pub use secrets::{SecretHit, SecretKind, find_secrets};
 pub use signature::{Keyring, Signature, Unsigned, Worth};
 pub use told::{TellBook, Telling};

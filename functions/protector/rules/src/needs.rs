@@ -104,10 +104,23 @@ pub fn needs(event: &Event, policy: &Policy) -> Needs {
 /// What the decision on this move will want.
 pub fn needs_of(subject: Subject, origin: Origin, made: Move, policy: &Policy) -> Needs {
     let protections = protections_of(policy, &subject);
-    let mut wants = BTreeSet::new();
+    let wants = protections.iter().flat_map(|protection| wants_of(protection, &made, &subject.reference)).collect();
+    let (allowed_secrets, signing_keys) = helps(&protections);
+    let subject = (!protections.is_empty()).then_some(subject);
+    Needs { subject, origin, made: Some(made), wants, allowed_secrets, signing_keys }
+}
+
+/// What judging a range by these protections will want, for a pull request from this branch.
+pub fn needs_of_range(subject: Subject, protections: &[&Protection]) -> Needs {
+    let wants = protections.iter().flat_map(|protection| wants_of_range(protection)).collect();
+    let (allowed_secrets, signing_keys) = helps(protections);
+    Needs { subject: Some(subject), origin: Origin::Other, made: None, wants, allowed_secrets, signing_keys }
+}
+
+/// What helps to read a range: texts that are no secrets, and keys.
+fn helps(protections: &[&Protection]) -> (Vec<Pattern>, Vec<SigningKey>) {
     let (mut allowed_secrets, mut signing_keys) = (Vec::new(), Vec::new());
-    for protection in &protections {
-        wants.extend(wants_of(protection, &made, &subject.reference));
+    for protection in protections {
         let files = protection.files.iter().flat_map(|files| &files.allow_secrets);
         allowed_secrets.extend(files.cloned());
         let signed = protection.commits.as_ref().and_then(|commits| commits.signed.as_ref());
@@ -115,8 +128,7 @@ pub fn needs_of(subject: Subject, origin: Origin, made: Move, policy: &Policy) -
             signing_keys.extend(keys.iter().filter(|key| matches!(key, SigningKey::OpenPgp(_))).cloned());
         }
     }
-    let subject = (!protections.is_empty()).then_some(subject);
-    Needs { subject, origin, made: Some(made), wants, allowed_secrets, signing_keys }
+    (allowed_secrets, signing_keys)
 }
 
 fn wants_of(protection: &Protection, made: &Move, name: &RefName) -> BTreeSet<Want> {
@@ -137,6 +149,13 @@ fn wants_of(protection: &Protection, made: &Move, name: &RefName) -> BTreeSet<Wa
             wants.insert(Want::PullRequest);
         }
     }
+    wants.extend(wants_of_range(protection));
+    wants
+}
+
+/// What the rules for commits and files want of a range, however it came.
+fn wants_of_range(protection: &Protection) -> BTreeSet<Want> {
+    let mut wants = BTreeSet::new();
     if let Some(commits) = &protection.commits {
         wants.insert(Want::Commits);
         if commits.signed.is_some() {

@@ -305,7 +305,7 @@ fn finding_of(violation: &Violation) -> ProtectionFinding {
 }
 
 /// What is wrong without what is in the file: an address may hold a password, and a link is a file's content.
-fn plainly(fault: &Fault) -> String {
+pub(crate) fn plainly(fault: &Fault) -> String {
     match fault {
         Fault::EscapingSymlink { .. } => "the link leads out of the repository".to_owned(),
         Fault::SubmoduleAddress { address: Some(_) } => "the submodule's address is not allowed".to_owned(),

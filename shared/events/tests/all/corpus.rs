@@ -101,6 +101,7 @@ fn kind(detail: &Detail) -> String {
         Detail::IamCall(_) => "iam-api-call",
         Detail::ReplicaState(_) => "signalbox-replica",
         Detail::ProtectionState(_) => "signalbox-protection",
+        Detail::CheckState(_) => "signalbox-check",
     };
     text.to_owned()
 }

@@ -2,6 +2,7 @@
 
 use signalbox_aws::{Aws, Reviews, Roles, Vote};
 use signalbox_events::{Arn, PullRequestId, RevisionId};
+use signalbox_glue::Handled;
 
 use super::world::World;
 
@@ -51,4 +52,29 @@ async fn without_the_right_to_vote_the_event_is_refused_and_says_why() {
     assert!(!world.is_voted(&id).await);
     // The comment still says how things stand.
     assert!(world.comment(&id).await.contains("Everything is met"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_that_may_not_be_made_is_refused_and_nobody_is_said_to_have_deleted_it() {
+    let world = World::new("{ checks: [unit] }").await;
+    let role = world.ground.stage.stack.resources.get("ApproverRole").unwrap().name.clone();
+    let iam = &world.ground.cloud().world.iam;
+    let policy = |effect: &str| {
+        serde_json::json!({ "Version": "2012-10-17", "Statement": [{
+            "Effect": effect, "Action": "codecommit:CreateApprovalRuleTemplate", "Resource": "*",
+        }] })
+    };
+    iam.put_role_policy(&role, "taken", &policy("Deny")).unwrap();
+    for id in ["clock-1", "clock-2"] {
+        let Handled::Refused(report) = world.sweep(id).await else { panic!("not refused") };
+        let told = report.actions.join("; ");
+        assert!(
+            told.contains("codecommit:CreateApprovalRuleTemplate") && told.contains("there is no such template"),
+            "{told}"
+        );
+        assert!(!report.reasons.join("; ").contains("deleted"), "{:?}", report.reasons);
+    }
+    iam.put_role_policy(&role, "taken", &policy("Allow")).unwrap();
+    let Handled::Reported(report) = world.sweep("clock-3").await else { panic!("refused") };
+    assert!(report.actions.iter().any(|line| line == "make the template signalbox gate main: done"), "{report:?}");
 }

@@ -1,4 +1,4 @@
-//! A repository with a gate in the local cloud, a clone of it with the real git, the trigger and the approver.
+//! A repository with a gate in the local cloud, a clone of it with the real git, the trigger, the approver and the protector.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -13,6 +13,7 @@ use signalbox_ledger::Report;
 use signalbox_local::auth::Caller;
 use signalbox_local::error::ServiceError;
 use signalbox_local::eventbridge::Published;
+use signalbox_protector::Protector;
 use signalbox_tests::Ground;
 use signalbox_trigger::Trigger;
 use tokio::sync::broadcast;
@@ -20,13 +21,17 @@ use tokio::sync::broadcast;
 /// Passes unless the commit has a file of this name.
 const SPEC: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"test ! -e broken\"]\n";
 
+/// By which the approver and the protector talk.
+pub(crate) const CHECK: &str = "Signalbox Check State Change";
+
 /// For so long nothing happens when everything has happened.
 const QUIET: Duration = Duration::from_millis(300);
 
-/// The repository `demo` with its policy, a clone, and the two functions.
+/// The repository `demo` with its policy, a clone, and the functions that have to do with pull requests.
 pub(crate) struct World {
     pub(crate) ground: Ground,
     pub(crate) approver: Approver,
+    pub(crate) protector: Protector,
     trigger: Trigger,
     clone: PathBuf,
     events: broadcast::Receiver<Arc<Published>>,
@@ -53,10 +58,11 @@ impl World {
         ground.policy(policy).unwrap();
         let approver = Approver::new(&ground.setup("approver").unwrap());
         let trigger = Trigger::new(&ground.setup("trigger").unwrap());
+        let protector = Protector::new(&ground.setup("protector").unwrap());
         let clone = ground.desk().join("clone");
         std::fs::create_dir_all(&clone).unwrap();
         let events = ground.cloud().eventbridge.subscribe();
-        let world = Self { ground, approver, trigger, clone, events };
+        let world = Self { ground, approver, protector, trigger, clone, events };
         world.git(&["init", "--quiet", "--initial-branch", "main", "."]);
         world.git(&["remote", "add", "origin", &format!("{}/v1/repos/demo", world.ground.cloud().world.endpoint())]);
         world.commit("one", &["a"]);
@@ -167,7 +173,7 @@ impl World {
         self.approver.handle(event.to_string().as_bytes(), self.ground.invocation()).await
     }
 
-    /// Hands an event to both functions, as their rules would; gives what the approver reported.
+    /// Hands an event to the functions, as their rules would; gives what the approver reported.
     pub(crate) async fn deliver(&self, event: &Value) -> Vec<Report> {
         let kind = event["detail-type"].as_str().unwrap_or_default().to_owned();
         if kind == "CodeCommit Pull Request State Change" {
@@ -179,7 +185,11 @@ impl World {
                 Err(failure) => panic!("the trigger: {}", failure.chain()),
             }
         }
-        let is_ours = kind == "CodeCommit Pull Request State Change"
+        if kind == CHECK && event["detail"]["state"] == "WANTED" {
+            self.judge(event).await;
+        }
+        let is_ours = kind == CHECK && event["detail"]["state"] == "JUDGED"
+            || kind == "CodeCommit Pull Request State Change"
             || kind == "CodeBuild Build State Change"
             || kind == "CodeCommit Approval Rule Template Change";
         let mut reports = Vec::new();
@@ -196,6 +206,19 @@ impl World {
             break;
         }
         reports
+    }
+
+    /// Has the protector judge a pull request to its end, in as many looks as it takes; gives how many those were.
+    pub(crate) async fn judge(&self, event: &Value) -> usize {
+        let bytes = event.to_string();
+        for looks in 1..100 {
+            match self.protector.handle(bytes.as_bytes(), self.ground.invocation()).await {
+                Ok(_) => return looks,
+                Err(Failure::Retry(_)) => {}
+                Err(failure) => panic!("the protector: {}", failure.chain()),
+            }
+        }
+        panic!("it never ends")
     }
 
     /// Hands everything over that happens until nothing does; gives what the approver reported.

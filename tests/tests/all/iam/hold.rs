@@ -7,7 +7,7 @@ use signalbox_tests::Ground;
 
 use super::{QUICK, make, sweep};
 
-const HELD: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit: { on: { pull_request: { into: [main], paths: [\"src/**\"] } }, start: { build: unit } }\n      gone: { on: { pull_request: { into: [next] } }, start: { build: nowhere } }\n    approvals:\n      main: { checks: [unit] }\n      next: { checks: [gone] }\n";
+const HELD: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit: { on: { pull_request: { into: [main], paths: [\"src/**\"] } }, start: { build: unit } }\n      gone: { on: { pull_request: { into: [next] } }, start: { build: nowhere } }\n    approvals:\n      main: { checks: [unit, tidy] }\n      next: { checks: [gone] }\n    protection:\n      - { name: tidy, refs: [none], files: { forbid: [\"*.pem\"] } }\n";
 
 /// Calls CodeCommit as the developer until its answer has these words, or until it has them no more.
 async fn until_told(ground: &Ground, operation: &str, input: Value, words: &str, wanted: Told) -> anyhow::Result<()> {
