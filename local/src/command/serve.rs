@@ -241,7 +241,9 @@ fn greet(stage: &Stage, arguments: &Arguments, program: &Path) -> anyhow::Result
 /// How to be somebody in another account.
 fn tell_account(account: &PlayedAccount) {
     let PlayedAccount { id, developer, .. } = account;
-    tell(&format!("\nThe account {id} is there, too, with CodeCommit, S3, STS and IAM; its IAM user `developer` is:\n"));
+    tell(&format!(
+        "\nThe account {id} is there, too, with CodeCommit, S3, STS and IAM; its IAM user `developer` is:\n"
+    ));
     tell("  unset AWS_PROFILE AWS_SESSION_TOKEN");
     tell(&format!("  export AWS_ACCESS_KEY_ID={}", developer.access_key_id));
     tell(&format!("  export AWS_SECRET_ACCESS_KEY={}", developer.secret_access_key));
