@@ -16,6 +16,7 @@ use crate::codebuild::CodeBuild;
 use crate::codecommit::CodeCommit;
 use crate::eventbridge::EventBridge;
 use crate::http;
+use crate::iam::api::IamApi;
 use crate::logs::Logs;
 use crate::paging::Pages;
 use crate::s3::S3;
@@ -29,7 +30,7 @@ use crate::world::{ACCOUNT, World, check_account, check_region};
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// What is played of an account beside the first one; everything else is refused there.
-pub const BESIDE: [&str; 3] = ["codecommit", "s3", "sts"];
+pub const BESIDE: [&str; 4] = ["codecommit", "iam", "s3", "sts"];
 
 /// How a cloud is started.
 #[derive(Debug)]
@@ -83,6 +84,8 @@ pub struct Cloud {
     pub codebuild: Arc<CodeBuild>,
     /// The default event bus and its rules.
     pub eventbridge: Arc<EventBridge>,
+    /// Users and roles: those of all regions of the account.
+    pub iam: Arc<IamApi>,
     /// Log groups and streams.
     pub logs: Arc<Logs>,
     /// Buckets: those of all accounts and regions, as a bucket's name is taken everywhere.
@@ -294,6 +297,7 @@ impl Cloud {
         let sts = Arc::new(Sts::new(world, keys));
         let eventbridge = Arc::new(EventBridge::open(world, &sqs)?);
         eventbridge.delivers_to(&sns, &logs);
+        let iam = Arc::new(IamApi::new(world, &eventbridge));
         let codecommit = Arc::new(CodeCommit::open(world, &eventbridge)?);
         codecommit.triggers_call(&sns);
         let codebuild = Arc::new(CodeBuild::open(world, keys, &eventbridge, &logs)?);
@@ -306,6 +310,7 @@ impl Cloud {
             codecommit,
             codebuild,
             eventbridge,
+            iam,
             logs,
             s3,
             secretsmanager,

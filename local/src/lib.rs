@@ -7,6 +7,7 @@ pub mod auth;
 pub mod chaos;
 pub mod cloud;
 pub mod cloudformation;
+mod cloudtrail;
 pub mod codebuild;
 pub mod codecommit;
 pub mod command;

@@ -18,6 +18,8 @@ pub struct Bounds {
     pub files: usize,
     /// Changed paths that are asked of CodeCommit.
     pub paths: usize,
+    /// Questions that are put to IAM.
+    pub questions: usize,
     /// Kept back from the invocation's time for what follows: deciding, keeping, putting back.
     pub reserve: SignedDuration,
 }
@@ -32,6 +34,7 @@ impl Default for Bounds {
             message_bytes: 32 << 20,
             files: 100_000,
             paths: 100_000,
+            questions: 100,
             reserve: SignedDuration::from_secs(45),
         }
     }

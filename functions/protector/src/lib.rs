@@ -9,6 +9,7 @@ mod gather;
 mod git;
 mod merges;
 mod pack;
+mod pushers;
 mod range;
 mod review;
 mod sweep;

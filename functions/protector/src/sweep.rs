@@ -13,7 +13,7 @@ use signalbox_gitwire::http::Source;
 use signalbox_gitwire::{Change, Command, Outcome, Ref, Together};
 use signalbox_glue::{Handled, InForce, Invocation};
 use signalbox_ledger::{Report, Turn};
-use signalbox_policy::{Mode, Policy, is_quarantined};
+use signalbox_policy::{Mode, Policy, Watched, is_quarantined};
 use signalbox_protector_rules::{
     Cursor, Journal, Judged, Move, Origin, Subject, Tip, has_protections, kept_since, needs_of, protections_of,
 };
@@ -30,6 +30,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10 * 60);
 const RESERVE: SignedDuration = SignedDuration::from_secs(30);
 /// CodeCommit takes at most this many commands in one push.
 const MOST_COMMANDS: usize = 4_000;
+
+/// What CodeCommit itself is asked for.
+const WATCHED_IN_CODECOMMIT: [Watched; 3] =
+    [Watched::DefaultBranch, Watched::ApprovalRules, Watched::RepositoryTriggers];
 
 /// What the last sweep saw of a repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,16 +197,30 @@ impl Protector {
         if before.as_ref() != Some(&next) {
             self.state.change(&key, |_: Option<&Seen>| next.clone()).await?;
         }
-        match self.watch_sweep(event, in_force, invocation, repository).await? {
+        self.sweep_watched(event, in_force, invocation, (repository, &WATCHED_IN_CODECOMMIT), swept).await?;
+        if in_force.policy.mode == Mode::Enforce {
+            self.end_kept(&source, repository, now, swept).await?;
+        }
+        // The last, and by itself: a permission that is missing in IAM hinders nothing else.
+        self.sweep_watched(event, in_force, invocation, (repository, &[Watched::PushPermissions]), swept).await
+    }
+
+    /// Looks at what is watched beside the refs.
+    async fn sweep_watched(
+        &self,
+        event: &Event,
+        in_force: &InForce,
+        invocation: Invocation,
+        (repository, words): (&RepositoryName, &[Watched]),
+        swept: &mut Swept,
+    ) -> Result<(), Failure> {
+        match self.watch_sweep(event, in_force, invocation, (repository, words)).await? {
             Some(Handled::Refused(report)) => {
                 swept.is_refused = true;
                 swept.told.push(format!("{repository}: {}", report.reasons.join("; ")));
             }
             Some(Handled::Reported(report)) => swept.told.push(format!("{repository}: {}", report.reasons.join("; "))),
             Some(Handled::Before | Handled::NotOurs) | None => {}
-        }
-        if in_force.policy.mode == Mode::Enforce {
-            self.end_kept(&source, repository, now, swept).await?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Looks at the protection itself: the default branch, approval rules and their templates, repository triggers.
+//! Looks at the protection itself: the default branch, approval rules and their templates, repository triggers, and who may push.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,6 +25,7 @@ struct Look<'a> {
     event: &'a Event,
     received: Option<&'a Value>,
     wanted: Option<&'a WatchWanted>,
+    words: Vec<Watched>,
     in_force: &'a InForce,
     invocation: Invocation,
 }
@@ -39,20 +40,25 @@ impl Protector {
         invocation: Invocation,
     ) -> Result<Handled, Failure> {
         let mut repositories = wanted.repositories.clone();
-        if let Some(template) = &wanted.template
-            && in_force
-                .policy
-                .sections
-                .iter()
-                .flat_map(|section| &section.protections)
-                .any(|it| it.watch.contains(&wanted.word))
-        {
+        let mut protections = in_force.policy.sections.iter().flat_map(|section| &section.protections);
+        let is_asked_for = protections.any(|it| it.watch.contains(&wanted.word));
+        if let (Some(template), true) = (&wanted.template, is_asked_for) {
             repositories.extend(self.codecommit.repositories_of_template(template).await?);
+        }
+        if wanted.permitted.is_some() && is_asked_for {
+            repositories.extend(self.codecommit.repositories().await?.into_iter().map(|(name, _)| name));
         }
         let is_watched = |name: &RepositoryName| {
             self.readable.holds(name) && !watchers(&in_force.policy, name, wanted.word).is_empty()
         };
-        let look = Look { event, received: Some(received), wanted: Some(wanted), in_force, invocation };
+        let look = Look {
+            event,
+            received: Some(received),
+            wanted: Some(wanted),
+            words: vec![wanted.word],
+            in_force,
+            invocation,
+        };
         let (mut handled, mut failed) = (Vec::new(), None);
         for repository in repositories.into_iter().filter(is_watched) {
             match self.look_at(&look, &repository).await {
@@ -89,18 +95,20 @@ impl Protector {
         }
     }
 
-    /// Looks at everything of a repository that is watched; says what was found, if anything was.
+    /// Looks at what is watched of a repository, as far as it is among `words`; says what was found, if anything was.
     pub(crate) async fn watch_sweep(
         &self,
         event: &Event,
         in_force: &InForce,
         invocation: Invocation,
-        repository: &RepositoryName,
+        (repository, words): (&RepositoryName, &[Watched]),
     ) -> Result<Option<Handled>, Failure> {
-        if watched_words(&in_force.policy, repository).is_empty() {
+        let mut watched = watched_words(&in_force.policy, repository);
+        watched.retain(|word| words.contains(word));
+        if watched.is_empty() {
             return Ok(None);
         }
-        let look = Look { event, received: None, wanted: None, in_force, invocation };
+        let look = Look { event, received: None, wanted: None, words: watched, in_force, invocation };
         let handled = self.look_at(&look, repository).await?;
         let is_quiet = matches!(&handled, Handled::Reported(report) if report.verdict == verdict(Verdict::Allowed));
         Ok(Some(handled).filter(|handled| !is_quiet && *handled != Handled::Before))
@@ -146,11 +154,7 @@ impl Protector {
             memory,
             ..WatchFacts::before_gathering(repository.clone(), region, told, look.invocation.now)
         };
-        let words = match look.wanted {
-            Some(wanted) => vec![wanted.word],
-            None => watched_words(&look.in_force.policy, repository),
-        };
-        for word in words {
+        for word in &look.words {
             match word {
                 Watched::DefaultBranch => {
                     facts.there.default_branch = self.codecommit.default_branch(repository).await?;
@@ -167,7 +171,10 @@ impl Protector {
                     });
                     facts.there.triggers = Some(triggers.collect());
                 }
-                Watched::PushPermissions => {}
+                Watched::PushPermissions => {
+                    let permitted = look.wanted.and_then(|wanted| wanted.permitted.as_ref());
+                    self.gather_pushers(permitted, &look.in_force.policy, &mut facts).await?;
+                }
             }
         }
         Ok(facts)

@@ -110,7 +110,7 @@ fn throttled(service: &str) -> ServiceError {
         "s3" => (503, "SlowDown", "Please reduce your request rate."),
         "sqs" => (403, "RequestThrottled", "The request was denied due to request throttling."),
         "sns" => (429, "Throttled", "Rate exceeded"),
-        "sts" | "cloudformation" => (400, "Throttling", "Rate exceeded"),
+        "sts" | "cloudformation" | "iam" => (400, "Throttling", "Rate exceeded"),
         "git" => (429, "TooManyRequests", "Rate exceeded"),
         _ => (400, "ThrottlingException", "Rate exceeded"),
     };

@@ -330,7 +330,7 @@ mod tests {
             ("drop=2", "a number from 0 to 1"),
             ("dorp=0.1", "there is no `dorp`; there are drop, duplicate"),
             ("throttle@s4=0.1", "calls go to one of"),
-            ("throttle@iam=0.1", "calls go to one of cloudformation, codebuild"),
+            ("throttle@ec2=0.1", "calls go to one of cloudformation, codebuild"),
             ("throttle@s3:=0.1", "SERVICE:OPERATION"),
             ("seed=x", "a whole number"),
             ("slow-for=2h", "500ms or 3s"),

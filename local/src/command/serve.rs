@@ -44,7 +44,7 @@ pub(super) struct Arguments {
     /// A region that is played; the first is the home region, where the stack lives. May be given several times.
     #[arg(long = "region", value_name = "REGION", default_value = "eu-west-1", value_parser = region)]
     regions: Vec<String>,
-    /// An account that is played beside 111122223333, with CodeCommit, S3 and STS. TEMPLATE is what its administrator deploys
+    /// An account that is played beside 111122223333, with CodeCommit, S3, STS and IAM. TEMPLATE is what its administrator deploys
     /// there, roles and buckets only; behind it, after commas, are its parameters. May be given several times.
     #[arg(long = "account", value_name = "ID[=TEMPLATE[,NAME=VALUE]...]")]
     accounts: Vec<FurtherAccount>,
@@ -241,7 +241,9 @@ fn greet(stage: &Stage, arguments: &Arguments, program: &Path) -> anyhow::Result
 /// How to be somebody in another account.
 fn tell_account(account: &PlayedAccount) {
     let PlayedAccount { id, developer, .. } = account;
-    tell(&format!("\nThe account {id} is there, too, with CodeCommit, S3 and STS; its IAM user `developer` is:\n"));
+    tell(&format!(
+        "\nThe account {id} is there, too, with CodeCommit, S3, STS and IAM; its IAM user `developer` is:\n"
+    ));
     tell("  unset AWS_PROFILE AWS_SESSION_TOKEN");
     tell(&format!("  export AWS_ACCESS_KEY_ID={}", developer.access_key_id));
     tell(&format!("  export AWS_SECRET_ACCESS_KEY={}", developer.secret_access_key));

@@ -31,6 +31,7 @@ use self::operation::operation;
 use crate::auth::{Caller, Refusal, Scope, SignedParts, is_presigned, unsigned_query};
 use crate::cloud::{Accounts, Cloud, Regions};
 use crate::error::ServiceError;
+use crate::iam::api as iam;
 use crate::world::Called;
 
 /// The largest body that an AWS operation may have here. Git packs are streamed and have no limit.
@@ -173,7 +174,13 @@ fn authenticate(home: &Cloud, head: &Parts, body: &[u8]) -> Result<(Caller, Scop
 }
 
 /// The cloud of the region that was signed for.
+///
+/// What all regions share is signed for the one that it belongs to, or by a client that only knows this address for its own.
 fn region<'a>(regions: &'a Regions, scope: &Scope) -> Result<&'a Arc<Cloud>, Refusal> {
+    let is_global = scope.service == "iam" && (scope.region == iam::REGION || regions.find(&scope.region).is_some());
+    if is_global {
+        return Ok(regions.find(iam::REGION).unwrap_or(&regions.home));
+    }
     regions.find(&scope.region).ok_or_else(|| Refusal::OtherRegion {
         asked: scope.region.clone(),
         played: regions.names(),

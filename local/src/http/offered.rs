@@ -1,13 +1,14 @@
 //! What the local cloud offers: the tables that stand beside each service's dispatch, put together.
 
-use crate::{cloudformation, codebuild, codecommit, eventbridge, logs, s3, secretsmanager, sns, sqs, sts};
+use crate::{cloudformation, codebuild, codecommit, eventbridge, iam, logs, s3, secretsmanager, sns, sqs, sts};
 
 /// Every service by its signing name, with its operations.
-const SERVICES: [(&str, &[&str]); 10] = [
+const SERVICES: [(&str, &[&str]); 11] = [
     ("cloudformation", cloudformation::OPERATIONS),
     ("codebuild", codebuild::OPERATIONS),
     ("codecommit", codecommit::OPERATIONS),
     ("events", eventbridge::OPERATIONS),
+    ("iam", iam::api::OPERATIONS),
     ("logs", logs::OPERATIONS),
     ("s3", s3::OPERATIONS),
     ("secretsmanager", secretsmanager::OPERATIONS),

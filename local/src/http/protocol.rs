@@ -32,6 +32,7 @@ pub(super) fn protocol(service: &str) -> Option<Protocol> {
         "cloudformation" => {
             Protocol::Query { version: "2010-05-15", namespace: "http://cloudformation.amazonaws.com/doc/2010-05-15/" }
         }
+        "iam" => Protocol::Query { version: "2010-05-08", namespace: "https://iam.amazonaws.com/doc/2010-05-08/" },
         "sns" => Protocol::Query { version: "2010-03-31", namespace: "http://sns.amazonaws.com/doc/2010-03-31/" },
         "sts" => Protocol::Query { version: "2011-06-15", namespace: "https://sts.amazonaws.com/doc/2011-06-15/" },
         _ => return None,
@@ -139,6 +140,7 @@ async fn query_call(cloud: &Cloud, service: &str, version: &str, call: &Call) ->
     crate::iam::gate::admit_form(cloud, service, &action, &parameters, &call.caller)?;
     let result = match service {
         "cloudformation" => cloud.cloudformation.call(cloud, &action, &parameters).await?,
+        "iam" => cloud.iam.call(&action, &parameters, &call.caller)?,
         "sns" => cloud.sns.call(&action, &parameters, &call.caller).await?,
         "sts" => cloud.sts.call(&action, &parameters, &call.caller).await?,
         _ => return Err(ServiceError::unknown_operation(service, &action)),
@@ -154,6 +156,11 @@ impl Parameters {
     /// The fields of a call that the local cloud makes itself.
     pub(crate) fn of<const COUNT: usize>(fields: [(&str, &str); COUNT]) -> Self {
         Self(fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    /// The same of any number.
+    pub(crate) fn of_list(fields: &[(&str, &str)]) -> Self {
+        Self(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 
     /// The fields of a form.

@@ -235,6 +235,11 @@ impl Condition {
         format!("{} on {}", self.operator, self.shown_key)
     }
 
+    /// Its key, where the request does not have it.
+    pub(super) fn unknown_key(&self, context: &Context) -> Option<&str> {
+        context.get(&self.key).is_none().then_some(self.shown_key.as_str())
+    }
+
     /// Whether it holds for a request.
     pub(super) fn holds(&self, context: &Context) -> bool {
         let found = context.get(&self.key).filter(|values| !values.is_empty());

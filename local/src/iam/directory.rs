@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::document::{Document, Kind};
@@ -31,6 +32,8 @@ pub struct Definition {
     pub trust: Option<Value>,
     /// A role's longest session in seconds.
     pub longest_session: Option<i64>,
+    /// What people wrote about a role.
+    pub description: Option<String>,
 }
 
 impl Definition {
@@ -62,11 +65,16 @@ impl Definition {
 #[derive(Debug, Clone)]
 pub(super) struct Entity {
     pub(super) arn: String,
+    pub(super) path: String,
+    pub(super) created: Timestamp,
+    pub(super) description: Option<String>,
     pub(super) tags: BTreeMap<String, String>,
     pub(super) inline: BTreeMap<String, Arc<Document>>,
-    managed: BTreeMap<String, Arc<Document>>,
-    boundary: Option<(String, Arc<Document>)>,
+    pub(super) managed: BTreeMap<String, Arc<Document>>,
+    pub(super) boundary: Option<(String, Arc<Document>)>,
     pub(super) trust: Option<Arc<Document>>,
+    /// The same as it was written.
+    pub(super) trust_text: Option<String>,
     pub(super) longest_session: i64,
 }
 
@@ -84,6 +92,15 @@ pub(super) fn no_such_entity(what: &str) -> ServiceError {
 
 pub(super) fn no_user(user: &str) -> ServiceError {
     no_such_entity(&format!("The user with name {user} cannot be found."))
+}
+
+pub(super) fn no_role(role: &str) -> ServiceError {
+    no_such_entity(&format!("The role with name {role} cannot be found."))
+}
+
+/// A document as a text: one that was given as such stays as it is.
+fn written(document: &Value) -> String {
+    document.as_str().map_or_else(|| document.to_string(), str::to_owned)
 }
 
 pub(super) fn read(document: &Value, kind: Kind) -> Answer<Arc<Document>> {
@@ -120,10 +137,14 @@ impl Directory {
         };
         Ok(Entity {
             arn: format!("arn:aws:iam::{account}:{kind}{path}{name}"),
+            path: path.to_owned(),
+            created: Timestamp::now(),
+            description: definition.description,
             tags: definition.tags,
             inline,
             managed,
             boundary,
+            trust_text: definition.trust.as_ref().map(written),
             trust: definition.trust.map(|trust| read(&trust, Kind::Trust)).transpose()?,
             longest_session: definition.longest_session.unwrap_or(USUAL_SESSION),
         })
@@ -139,10 +160,7 @@ impl Directory {
             }
         }
         for role in roles {
-            let entity = self
-                .roles
-                .get_mut(role)
-                .ok_or_else(|| no_such_entity(&format!("The role with name {role} cannot be found.")))?;
+            let entity = self.roles.get_mut(role).ok_or_else(|| no_role(role))?;
             entity.managed.insert(arn.to_owned(), Arc::clone(&document));
         }
         Ok(())

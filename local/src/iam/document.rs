@@ -127,6 +127,11 @@ impl Statement {
         self.conditions.iter().find(|condition| !condition.holds(context))
     }
 
+    /// The condition keys that it asks for and a request does not have.
+    pub(super) fn unknown_keys<'a>(&'a self, context: &Context) -> impl Iterator<Item = &'a str> {
+        self.conditions.iter().filter_map(|condition| condition.unknown_key(context))
+    }
+
     /// How a principal is named, if it is; a statement without principals is about whom it is attached to.
     pub(super) fn principal(&self, principal: &Principal) -> Option<super::principal::NamedAs> {
         match &self.principals {

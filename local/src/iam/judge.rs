@@ -1,5 +1,6 @@
 //! Whether a request is allowed, and why: explicit deny first, then whoever allows it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::context::Context;
@@ -116,6 +117,42 @@ pub(super) fn judge(asked: &Asked<'_>, papers: &Papers) -> Result<Vec<Use>, Refu
         }
         _ => Ok(uses),
     }
+}
+
+/// What would be said to a request, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Simulated {
+    /// `allowed`, `explicitDeny` or `implicitDeny`.
+    pub(super) decision: &'static str,
+    /// The policies whose statements decide it.
+    pub(super) matched: Vec<String>,
+    /// The condition keys that policies ask for and the request does not have.
+    pub(super) missing: BTreeSet<String>,
+    /// Whether the permissions boundary allows it, where there is one.
+    pub(super) boundary: Option<bool>,
+}
+
+/// The same judgement for a request that nobody makes.
+pub(super) fn simulate(asked: &Asked<'_>, papers: &Papers) -> Simulated {
+    let (decision, matched) = match judge(asked, papers) {
+        Ok(uses) => ("allowed", uses.into_iter().map(|used| used.policy).collect()),
+        Err(Refusal { why: Why::Denied { .. }, .. }) => {
+            let all = papers.identity.iter().chain(&papers.boundary);
+            (
+                "explicitDeny",
+                all.filter(|paper| denial(asked, paper).is_some()).map(|paper| paper.name.clone()).collect(),
+            )
+        }
+        Err(Refusal { why: Why::NotAllowed { .. }, .. }) => ("implicitDeny", Vec::new()),
+    };
+    let missing = papers.identity.iter().chain(&papers.boundary).flat_map(|paper| &paper.document.statements);
+    let missing = missing.filter(|statement| statement.action(asked.action).is_some());
+    let missing = missing.flat_map(|statement| statement.unknown_keys(asked.context)).map(str::to_owned).collect();
+    let boundary = papers
+        .boundary
+        .as_ref()
+        .map(|paper| denial(asked, paper).is_none() && allowed(asked, paper, &mut Vec::new()).is_some());
+    Simulated { decision, matched, missing, boundary }
 }
 
 /// The name of the statement that denies.

@@ -5,6 +5,7 @@
 //! service does on somebody's behalf it asks here itself.
 
 mod actions;
+pub(crate) mod api;
 mod condition;
 mod context;
 mod directory;
@@ -32,7 +33,7 @@ pub use self::judge::Use;
 pub use self::principal::Principal;
 pub use self::refusal::{PolicyType, Refusal, Why};
 
-use self::directory::{Directory, Entity, no_such_entity, no_user};
+use self::directory::{Directory, Entity, no_role, no_user};
 use self::judge::{Asked, Guard, Paper};
 use self::pattern::{Pattern, Variables, Wildcards};
 use self::principal::Who;
@@ -242,6 +243,11 @@ impl Iam {
     /// The ARN of a role by its name.
     pub fn role_arn(&self, name: &str) -> Option<String> {
         self.look(|directory| directory.roles.get(name).map(|role| role.arn.clone()))
+    }
+
+    /// The ARN of a user by its name.
+    pub(crate) fn user_arn(&self, name: &str) -> Option<String> {
+        self.look(|directory| directory.users.get(name).map(|user| user.arn.clone()))
     }
 
     /// Whether an ARN names somebody of this account: a user, a session of a role, the account itself.
@@ -465,10 +471,6 @@ impl Iam {
 
 fn assume(role_arn: &str) -> Need {
     Need::new("sts:AssumeRole", role_arn)
-}
-
-fn no_role(role: &str) -> ServiceError {
-    no_such_entity(&format!("The role with name {role} cannot be found."))
 }
 
 /// Whether a text fits a pattern in which `*` stands for any text and `?` for one character, as in a policy.

@@ -87,7 +87,7 @@ impl Refusal {
     pub(crate) fn into_service(self, service: &str) -> ServiceError {
         let (status, code) = match service {
             "sns" => (403, "AuthorizationError"),
-            "sts" | "s3" | "cloudformation" => (403, "AccessDenied"),
+            "sts" | "s3" | "cloudformation" | "iam" => (403, "AccessDenied"),
             "sqs" => (403, "AccessDeniedException"),
             _ => (400, "AccessDeniedException"),
         };

@@ -268,6 +268,7 @@ fn the_operations_that_are_offered_and_those_that_have_their_actions_are_the_sam
         include_str!("actions/codebuild.rs"),
         include_str!("actions/codecommit.rs"),
         include_str!("actions/events.rs"),
+        include_str!("actions/iam.rs"),
         include_str!("actions/logs.rs"),
         include_str!("actions/mod.rs"),
         include_str!("actions/secretsmanager.rs"),

@@ -14,6 +14,8 @@ enum Wire {
     Json(&'static str, &'static str, &'static str, &'static str),
     /// The element that names an item.
     Sns(&'static str),
+    /// The element that holds the items, and the one that names an item (empty: the item itself).
+    Iam(&'static str, &'static str),
     /// The element that names an item; the element of the token.
     S3(&'static str, &'static str),
 }
@@ -97,6 +99,22 @@ impl Listing {
                     )),
                 }
             }
+            Wire::Iam(items, element) => {
+                let given = self.input.as_object().unwrap().iter();
+                let mut parameters: Vec<(&str, &str)> =
+                    given.map(|(name, value)| (&**name, value.as_str().unwrap())).collect();
+                parameters.extend(token.map(|token| ("Marker", token)));
+                let text = iam(client, self.operation, &parameters).await;
+                match elements(&text, "Code").pop() {
+                    Some(code) => Err(code),
+                    None => {
+                        let next = elements(&text, "Marker").pop();
+                        assert_eq!(elements(&text, "IsTruncated"), [next.is_some().to_string()], "{text}");
+                        let items = elements(&text, items).concat();
+                        Ok((elements(&items, element), next))
+                    }
+                }
+            }
             Wire::S3(element, next) => {
                 let (path, query) = self.input.as_str().unwrap().split_once('?').unwrap();
                 let token = token.map_or_else(String::new, |token| format!("continuation-token={token}&"));
@@ -141,6 +159,17 @@ const X: &str = "arn:aws:sqs:eu-west-1:111122223333:x";
 const TOPIC: &str = "arn:aws:sns:eu-west-1:111122223333:t";
 const IN_IRELAND: &str =
     "<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>";
+
+async fn iam(client: &Client, action: &str, parameters: &[(&str, &str)]) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("Action", action).append_pair("Version", "2010-05-08").extend_pairs(parameters);
+    client.send("iam", "POST", "/", &[], &form.finish()).await
+}
+
+async fn good_iam(client: &Client, action: &str, parameters: &[(&str, &str)]) {
+    let answer = iam(client, action, parameters).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{action}: {answer}");
+}
 
 async fn s3(client: &Client, method: &'static str, path: &str, body: &str) {
     let answer = client.send("s3", method, path, &[], body).await;
@@ -212,6 +241,18 @@ async fn make(client: &Client, name: &str, tip: &str) {
     let stream = json!({ "logGroupName": "pages-streams", "logStreamName": name });
     good(client, "logs", "CreateLogStream", stream).await;
     client.sns("CreateTopic", &[("Name", name)]).await;
+    let trust = json!({ "Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": { "AWS": "111122223333" }, "Action": "sts:AssumeRole",
+    }] });
+    let allow =
+        json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow", "Action": "*", "Resource": "*" }] });
+    let (trust, allow) = (trust.to_string(), allow.to_string());
+    good_iam(client, "CreateUser", &[("UserName", name), ("Path", "/pages/")]).await;
+    let role = [("RoleName", name), ("Path", "/pages/"), ("AssumeRolePolicyDocument", trust.as_str())];
+    good_iam(client, "CreateRole", &role).await;
+    for (action, whose) in [("PutUserPolicy", ("UserName", "developer")), ("PutRolePolicy", ("RoleName", "build"))] {
+        good_iam(client, action, &[whose, ("PolicyName", name), ("PolicyDocument", allow.as_str())]).await;
+    }
     s3(client, "PUT", &format!("/bucket-{name}"), IN_IRELAND).await;
     s3(client, "PUT", &format!("/bucket-objects/{name}"), "x").await;
 }
@@ -227,6 +268,13 @@ async fn unmake(client: &Client, name: &str) {
     good(client, "events", "DeleteRule", json!({ "Name": name })).await;
     good(client, "events", "RemoveTargets", json!({ "Rule": "rule", "Ids": [name] })).await;
     good(client, "events", "DeleteArchive", json!({ "ArchiveName": name })).await;
+    for (action, whose) in
+        [("DeleteUserPolicy", ("UserName", "developer")), ("DeleteRolePolicy", ("RoleName", "build"))]
+    {
+        good_iam(client, action, &[whose, ("PolicyName", name)]).await;
+    }
+    good_iam(client, "DeleteUser", &[("UserName", name)]).await;
+    good_iam(client, "DeleteRole", &[("RoleName", name)]).await;
     client.sns("DeleteTopic", &[("TopicArn", &TOPIC.replace(":t", &format!(":{name}")))]).await;
     s3(client, "DELETE", &format!("/bucket-{name}"), "").await;
     s3(client, "DELETE", &format!("/bucket-objects/{name}"), "").await;
@@ -263,6 +311,9 @@ fn listings(client: &Client, tip: &str) -> Vec<Listing> {
     };
     let sns = |operation, input, element, first, then| {
         listing(Wire::Sns(element), operation, input, "InvalidParameter", first, then)
+    };
+    let iam = |operation, input, items, element, first, then| {
+        listing(Wire::Iam(items, element), operation, input, "ValidationError", first, then)
     };
     let s3 = |operation, target: &str, element, token, first, then| {
         listing(Wire::S3(element, token), operation, json!(target), "InvalidArgument", first, then)
@@ -332,6 +383,17 @@ fn listings(client: &Client, tip: &str) -> Vec<Listing> {
         sns("ListTopics", json!({}), "TopicArn", "b d f t", "d e f t"),
         sns("ListSubscriptions", json!({}), "SubscriptionArn", "", ""),
         sns("ListSubscriptionsByTopic", json!({ "TopicArn": TOPIC }), "SubscriptionArn", "", ""),
+        iam("ListUsers", json!({ "PathPrefix": "/pages/" }), "Users", "UserName", "b d f", "d e f"),
+        iam("ListRoles", json!({ "PathPrefix": "/pages/" }), "Roles", "RoleName", "b d f", "d e f"),
+        iam("ListUserPolicies", json!({ "UserName": "developer" }), "PolicyNames", "member", "b d f", "d e f"),
+        iam(
+            "ListRolePolicies",
+            json!({ "RoleName": "build" }),
+            "PolicyNames",
+            "member",
+            "b builds d f",
+            "builds d e f",
+        ),
         s3("ListBuckets", "/?max-buckets=1000", "Name", "ContinuationToken", "b d f objects", "d e f objects"),
         s3("ListObjectsV2", "/bucket-objects?list-type=2", "Key", "NextContinuationToken", "b d f", "d e f"),
     ]

@@ -28,6 +28,7 @@ pub(super) fn definition(properties: &Value) -> Definition {
         tags: BTreeMap::new(),
         trust: properties.get("AssumeRolePolicyDocument").cloned(),
         longest_session: properties.get("MaxSessionDuration").and_then(Value::as_i64),
+        description: text("Description"),
     }
 }
 

@@ -275,13 +275,20 @@ where
 }
 
 /// What AWS answered is not of the kind that it should be: no name, no id.
-#[cfg(any(feature = "codecommit", feature = "codebuild"))]
+#[cfg(any(feature = "codecommit", feature = "codebuild", feature = "iam"))]
 pub(crate) fn unreadable(doing: &str, error: impl std::fmt::Display) -> Failure {
     Failure::refused(doing, format!("the answer cannot be read: {error}"))
 }
 
 /// A member that the service model requires was not in the answer.
-#[cfg(any(feature = "codecommit", feature = "codebuild", feature = "events", feature = "s3", feature = "sts"))]
+#[cfg(any(
+    feature = "codecommit",
+    feature = "codebuild",
+    feature = "events",
+    feature = "iam",
+    feature = "s3",
+    feature = "sts"
+))]
 pub(crate) fn lacking(doing: &str, member: &str) -> Failure {
     Failure::refused(doing, format!("the answer lacks {member}"))
 }

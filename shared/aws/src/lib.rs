@@ -16,6 +16,8 @@ mod codecommit;
 mod events;
 #[cfg(feature = "git")]
 mod git;
+#[cfg(feature = "iam")]
+mod iam;
 #[cfg(feature = "logs")]
 mod logs;
 #[cfg(feature = "profile")]
@@ -47,6 +49,8 @@ pub use events::{Bus, Entry};
 pub use failure::{Cause, Failure, Problem, ServiceError};
 #[cfg(feature = "git")]
 pub use git::{GitAddress, GitPassword};
+#[cfg(feature = "iam")]
+pub use iam::{Iam, Simulated};
 #[cfg(feature = "logs")]
 pub use logs::{LogLine, Logs, Searched};
 #[cfg(feature = "profile")]

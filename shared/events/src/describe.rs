@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::signalbox::{CheckState, Protected, ProtectionState, ProtectionStateChange, ReplicaState};
 use crate::{
-    CommentChange, Detail, ExecutionTrigger, PullRequestChange, PullRequestEvent, RefChange, ReferenceChange,
-    TemplateChange,
+    CommentChange, Detail, ExecutionTrigger, Permitted, PullRequestChange, PullRequestEvent, RefChange,
+    ReferenceChange, TemplateChange,
 };
 
 impl fmt::Display for Detail {
@@ -37,6 +37,11 @@ impl fmt::Display for Detail {
                 write!(f, "approval rule template {} {} [{}]", template.name, template.change, repositories.join(", "))
             }
             Self::ApiCall(call) => write!(f, "{}: {}", call.repository, call.name),
+            Self::IamCall(call) => match &call.whose {
+                Permitted::User(name) => write!(f, "IAM user {}: {}", name.escape_debug(), call.name),
+                Permitted::Role(name) => write!(f, "IAM role {}: {}", name.escape_debug(), call.name),
+                Permitted::Others => write!(f, "IAM: {}", call.name),
+            },
             Self::BuildState(build) => write!(f, "build {} {}", build.build, build.status),
             Self::BuildPhase(phase) => write!(f, "build {} phase {} {}", phase.build, phase.phase, phase.status),
             Self::Deployment(deployment) => {
@@ -98,6 +103,7 @@ impl fmt::Display for ProtectionStateChange {
             (Protected::DefaultBranch, _) => f.write_str("the default branch ")?,
             (Protected::ApprovalRules, _) => f.write_str("its approval rules: ")?,
             (Protected::RepositoryTriggers, _) => f.write_str("its triggers: ")?,
+            (Protected::PushPermissions, _) => f.write_str("who may push: ")?,
         }
         f.write_str(match self.state {
             ProtectionState::Restored => "was put back",

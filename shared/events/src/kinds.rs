@@ -1,6 +1,6 @@
 //! Which events are ours, and who reads them.
 
-use crate::cloudtrail::{self, ApiCall};
+use crate::cloudtrail::{self, ApiCall, IamCall};
 use crate::codebuild::{BuildPhaseChange, BuildStateChange};
 use crate::codecommit::{
     self, ApprovalRuleTemplateChange, Comment, CommentReaction, PullRequestChange, PullRequestComment,
@@ -28,6 +28,7 @@ pub const DETAIL_TYPES: &[(&str, &str)] = &[
     ("aws.codecommit", codecommit::REACTION),
     ("aws.codecommit", codecommit::TEMPLATE),
     ("aws.codecommit", cloudtrail::API_CALL),
+    (cloudtrail::IAM, cloudtrail::API_CALL),
     ("aws.codebuild", BUILD_STATE),
     ("aws.codebuild", BUILD_PHASE),
     ("aws.codedeploy", DEPLOYMENT),
@@ -58,7 +59,7 @@ pub(crate) fn parse(event: &Fields<'_>) -> Result<Parsed, ParseError> {
     let detail_type = event.text("detail-type", "the detail-type of an EventBridge event")?;
     let source = event.text("source", "the source of an EventBridge event")?;
     // Before anything else is asked of the event: what is not ours may have any shape.
-    let is_other_call = detail_type == cloudtrail::API_CALL && !cloudtrail::is_ours(event);
+    let is_other_call = detail_type == cloudtrail::API_CALL && !cloudtrail::is_ours(source, event);
     if is_other_call || !DETAIL_TYPES.contains(&(source, detail_type)) {
         return Ok(Parsed::NotOurs(NotOurs {
             id: event.optional_text("id").ok().flatten().and_then(|id| EventId::parse(id).ok()),
@@ -77,6 +78,7 @@ pub(crate) fn parse(event: &Fields<'_>) -> Result<Parsed, ParseError> {
         codecommit::COMMENT_ON_PULL_REQUEST => Detail::CommentOnPullRequest(PullRequestComment::parse(&detail)?),
         codecommit::REACTION => Detail::CommentReaction(CommentReaction::parse(&detail)?),
         codecommit::TEMPLATE => Detail::ApprovalRuleTemplate(ApprovalRuleTemplateChange::parse(&detail)?),
+        cloudtrail::API_CALL if source == cloudtrail::IAM => Detail::IamCall(IamCall::parse(&detail)?),
         cloudtrail::API_CALL => Detail::ApiCall(ApiCall::parse(&detail)?),
         BUILD_STATE => Detail::BuildState(BuildStateChange::parse(&detail)?),
         BUILD_PHASE => Detail::BuildPhase(BuildPhaseChange::parse(&detail)?),

@@ -24,7 +24,7 @@ mod words;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use cloudtrail::{ApiCall, ApiCallName};
+pub use cloudtrail::{ApiCall, ApiCallName, IamCall, IamCallName, Permitted};
 pub use codebuild::*;
 pub use codecommit::*;
 pub use codedeploy::*;
@@ -92,6 +92,8 @@ pub enum Detail {
     ApprovalRuleTemplate(ApprovalRuleTemplateChange),
     /// Somebody called what no event of CodeCommit tells of.
     ApiCall(ApiCall),
+    /// Somebody called IAM, after which somebody may do more.
+    IamCall(IamCall),
     /// A build began or ended.
     BuildState(BuildStateChange),
     /// A phase of a build ended.

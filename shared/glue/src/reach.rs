@@ -44,4 +44,9 @@ impl OwnSessions {
     pub fn hold(&self, by: Option<&Arn>) -> bool {
         by.is_some_and(|by| self.0.iter().any(|prefix| by.as_str().starts_with(prefix)))
     }
+
+    /// Whether they are sessions of this role.
+    pub fn are_of(&self, role: &Arn) -> bool {
+        role.session_prefix().is_some_and(|prefix| self.0.contains(&prefix))
+    }
 }

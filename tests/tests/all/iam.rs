@@ -23,7 +23,7 @@ const POLICY: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n    
 const COPIES: &str = "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: codecommit://us-east-1/demo-copy, create: true }\n      - { to: codecommit://us-east-1/demo-mirror, create: true, role: \"arn:aws:iam::444455556666:role/SignalboxMirror\", external_id: our-copies }\n      - { to: \"https://git.example.com/demo\", credentials: signalbox/none }\n      - { to: \"s3://demo-backup/{repository}.bundle\" }\n";
 const BUNDLE: &str =
     "mode: enforce\nrepositories:\n  demo:\n    replicas:\n      - { to: \"s3://demo-backup/{repository}.bundle\" }\n";
-const PROTECTED: &str = "mode: enforce\nrepositories:\n  demo:\n    protection:\n      - { refs: [\"**\"], files: { forbid: [\"*.pem\"], submodules: [\"https://git.example.com/**\"] }, watch: [default-branch, approval-rules, repository-triggers] }\n      - { refs: [\"refs/tags/*\"], forbid: [force-push] }\n      - { refs: [kept], forbid: [direct-push] }\n";
+const PROTECTED: &str = "mode: enforce\nrepositories:\n  demo:\n    protection:\n      - { refs: [\"**\"], files: { forbid: [\"*.pem\"], submodules: [\"https://git.example.com/**\"] }, watch: [default-branch, approval-rules, repository-triggers] }\n      - { refs: [\"refs/tags/*\"], forbid: [force-push] }\n      - { refs: [kept], forbid: [direct-push], watch: [push-permissions] }\n";
 const REVIEWED: &str = "mode: enforce\nrepositories:\n  demo:\n    triggers:\n      unit:\n        on: { pull_request: { into: [main], commit: merge-result, buildspec_from: target } }\n        start: { build: unit }\n";
 const QUICK: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"true\"]\n";
 const SLOW: &str = "version: 0.2\nphases:\n  build:\n    commands: [\"sleep 60\"]\n";
@@ -441,6 +441,8 @@ async fn protect(ground: &Ground) -> anyhow::Result<()> {
     let mailed = |subject: &'static str| {
         move |ground: &Ground| Ok(ground.cloud().sns.inbox().iter().any(|mail| mail.subject == subject).then_some(()))
     };
+    let may_push = mailed("IAM lets somebody push to demo past its protection");
+    ground.until("mail about the developer, who may do everything", may_push).await?;
     let other = json!({ "repositoryName": "demo", "defaultBranchName": "feature" });
     codecommit.call("UpdateDefaultBranch", other, &ground.developer()).await?;
     sweep(ground, "Protector", "sweep-5")?;

@@ -4,6 +4,7 @@ mod arrivals;
 mod contests;
 mod long;
 mod merges;
+mod pushers;
 mod signed;
 mod told;
 mod watched;

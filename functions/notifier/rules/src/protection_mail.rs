@@ -39,6 +39,7 @@ fn thing(change: &ProtectionStateChange) -> (&'static str, String) {
         (Protected::DefaultBranch, _) => ("", "the default branch".to_owned()),
         (Protected::ApprovalRules, _) => ("", "the approval rules".to_owned()),
         (Protected::RepositoryTriggers, _) => ("", "the repository triggers".to_owned()),
+        (Protected::PushPermissions, _) => ("", "the push permissions".to_owned()),
     }
 }
 
@@ -79,6 +80,13 @@ fn subject(change: &ProtectionStateChange, policy: &Policy) -> String {
             ProtectionState::WouldRestore => format!("{place} would have been put back{what}"),
             ProtectionState::Violated => format!("{place} is not as the policy wants it{what}"),
             ProtectionState::Bypassed => format!("{by} bypassed the protection of {place} ({rules})"),
+            ProtectionState::Weakened if change.about == Protected::PushPermissions => {
+                let findings = u64::try_from(change.findings.len()).unwrap_or(u64::MAX);
+                match findings.saturating_add(change.left_out) {
+                    0 | 1 => format!("IAM lets somebody push to {repository} past its protection"),
+                    count => format!("IAM lets {count} users and roles push to {repository} past its protection"),
+                }
+            }
             ProtectionState::Weakened => format!("{place} were weakened by {by}"),
             ProtectionState::Contested => format!("{place} is moved each time that it is put back, by {by}"),
             ProtectionState::Failed => format!("{place} could not be protected"),

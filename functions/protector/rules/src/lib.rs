@@ -17,6 +17,7 @@ mod needs;
 mod news;
 mod pace;
 mod paths;
+mod pushers;
 mod range;
 mod render;
 mod rest;
@@ -38,6 +39,7 @@ pub use needs::{Cursor, Needs, Want, has_protections, move_of, needs, needs_of, 
 pub use news::{News, Told, protection_of, rule_of};
 pub use pace::{is_contest, pause_after};
 pub use paths::{folded, is_escaping};
+pub use pushers::{PusherLook, PusherMemory, Pushers, Reached, Round, is_askable, is_named, refs_to_ask};
 pub use range::{CommitFacts, Content, FileFacts, FileKind, Form, Range};
 pub use render::{render_action, render_reason, render_rescue, render_restore, render_violation};
 pub use rest::{Cut, Paths, Rest, Within};

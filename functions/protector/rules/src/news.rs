@@ -223,8 +223,14 @@ pub(crate) fn watch_news(
         What::Weakened(weakening) => weakening.about() == about,
         _ => false,
     };
-    let findings: Vec<ProtectionFinding> =
+    let mut findings: Vec<ProtectionFinding> =
         decision.violations().filter(is_about).take(MOST_FINDINGS_TOLD).map(finding_of).collect();
+    // Whoever may push is mended in one way, which is said once, behind the last of them.
+    if about == Protected::PushPermissions
+        && let Some((_, others)) = findings.split_last_mut()
+    {
+        others.iter_mut().for_each(|finding| finding.remedy.clear());
+    }
     let left_out = decision.violations().filter(is_about).count().saturating_sub(findings.len());
     let by = weakenings.iter().filter(|(weakening, _)| weakening.about() == about).find_map(|(_, by)| by.clone());
     let why = match state {

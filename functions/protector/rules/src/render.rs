@@ -1,6 +1,6 @@
 //! Every sentence that the protector says of its decisions, in one place. What is wrong with a range says [`crate::Finding`].
 
-use signalbox_events::CommitId;
+use signalbox_events::{CommitId, RefName};
 
 use crate::action::{Action, Restore};
 use crate::decide::{Reason, Violation, What};
@@ -131,6 +131,11 @@ pub(crate) fn render_weakening(weakening: &Weakening) -> String {
             format!("the approval rules of pull request {pull_request} were set aside")
         }
         Weakening::TriggerGone { trigger } => format!("the repository trigger {trigger} is gone"),
+        Weakening::Pusher { who, refs } => {
+            let kind = if who.as_str().contains(":role/") { "role" } else { "user" };
+            let refs: Vec<&str> = refs.iter().map(RefName::as_str).collect();
+            format!("IAM lets the {kind} {} ({who}) push to {}", who.person(), refs.join(", "))
+        }
         Weakening::Trigger { trigger } => {
             format!("the repository trigger {trigger} calls something else, or for less than it did")
         }
@@ -153,6 +158,9 @@ pub(crate) const fn remedy_of(weakening: &Weakening) -> &'static str {
         Weakening::Rule { .. } => "If that was not meant: aws codecommit update-pull-request-approval-rule-content",
         Weakening::Overridden { .. } => {
             "If that was not meant: aws codecommit override-pull-request-approval-rules --override-status REVOKE"
+        }
+        Weakening::Pusher { .. } => {
+            "If that was not meant, attach what `signalbox iam --policy signalbox.yaml` prints, or take codecommit:GitPush away; if it was, name the ARN under `bypass`"
         }
         Weakening::TriggerGone { .. } | Weakening::Trigger { .. } => {
             "If that was not meant: aws codecommit put-repository-triggers, with all triggers that the repository shall have"

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use signalbox_events::{
-    ApiCallName, Arn, Detail, Event, OverrideStatus, Protected, ProtectionState, PullRequestEvent, PullRequestId,
-    RepositoryName, TemplateChange,
+    ApiCallName, Arn, Detail, Event, OverrideStatus, Permitted, Protected, ProtectionState, PullRequestEvent,
+    PullRequestId, RefName, RepositoryName, TemplateChange,
 };
 use signalbox_policy::{Mode, OnViolation, Policy, Protection, Watched};
 
@@ -14,6 +14,7 @@ use crate::action::Action;
 use crate::decide::{Decision, Reason, Verdict, Violation, What};
 use crate::facts::{Merged, Whose};
 use crate::news::{News, watch_news};
+use crate::pushers::{Reached, Round};
 use crate::watch_facts::{TriggerSeen, WatchFacts, WatchTold};
 use crate::weaker::{Weaker, weaker};
 
@@ -31,6 +32,9 @@ pub struct WatchWanted {
     pub word: Watched,
     /// The pull request, where it is about one.
     pub pull_request: Option<PullRequestId>,
+    /// Whose permissions may be other ones, in every repository that watches them.
+    #[serde(default)]
+    pub permitted: Option<Permitted>,
     /// What the event tells.
     pub told: WatchTold,
 }
@@ -79,6 +83,13 @@ pub enum Weakening {
         /// The pull request.
         pull_request: PullRequestId,
     },
+    /// IAM lets somebody push where the policy lets nobody.
+    Pusher {
+        /// The user or role.
+        who: Arn,
+        /// To these refs; one that stands for a pattern is any that the pattern covers.
+        refs: BTreeSet<RefName>,
+    },
     /// A repository trigger is gone.
     TriggerGone {
         /// Its name.
@@ -97,6 +108,7 @@ impl Weakening {
         match self {
             Self::DefaultBranch { .. } => Protected::DefaultBranch,
             Self::TriggerGone { .. } | Self::Trigger { .. } => Protected::RepositoryTriggers,
+            Self::Pusher { .. } => Protected::PushPermissions,
             _ => Protected::ApprovalRules,
         }
     }
@@ -106,6 +118,7 @@ impl Weakening {
         match self.about() {
             Protected::DefaultBranch => "watch default-branch",
             Protected::RepositoryTriggers => "watch repository-triggers",
+            Protected::PushPermissions => "watch push-permissions",
             Protected::ApprovalRules | Protected::Ref => "watch approval-rules",
         }
     }
@@ -117,10 +130,11 @@ pub fn watchers<'a>(policy: &'a Policy, repository: &'a RepositoryName, word: Wa
     sections.flat_map(|section| &section.protections).filter(|it| it.watch.contains(&word)).collect()
 }
 
-/// What of a repository the policy watches, as far as this version can.
+/// What of a repository the policy watches.
 pub fn watched_words(policy: &Policy, repository: &RepositoryName) -> Vec<Watched> {
-    let words = [Watched::DefaultBranch, Watched::ApprovalRules, Watched::RepositoryTriggers];
-    words.into_iter().filter(|word| !watchers(policy, repository, *word).is_empty()).collect()
+    const WORDS: [Watched; 4] =
+        [Watched::DefaultBranch, Watched::ApprovalRules, Watched::RepositoryTriggers, Watched::PushPermissions];
+    WORDS.into_iter().filter(|word| !watchers(policy, repository, *word).is_empty()).collect()
 }
 
 /// What an event has looked at; nothing for one that weakens nothing.
@@ -131,6 +145,7 @@ pub fn watch_of(event: &Event) -> Option<WatchWanted> {
         template: None,
         word,
         pull_request: None,
+        permitted: None,
         told: WatchTold { by: by.clone(), at, overridden: None },
     };
     match &event.detail {
@@ -140,6 +155,10 @@ pub fn watch_of(event: &Event) -> Option<WatchWanted> {
                 ApiCallName::PutRepositoryTriggers => Watched::RepositoryTriggers,
             };
             Some(wanted([call.repository.clone()].into(), word, &call.by))
+        }
+        Detail::IamCall(call) => {
+            let look = wanted(BTreeSet::new(), Watched::PushPermissions, &call.by);
+            Some(WatchWanted { permitted: Some(call.whose.clone()), ..look })
         }
         Detail::ApprovalRuleTemplate(change) => {
             let repositories: BTreeSet<RepositoryName> = change.repositories.keys().cloned().collect();
@@ -182,12 +201,16 @@ pub fn decide_watch(facts: &WatchFacts, policy: &Policy) -> Decision {
         let word = match weakening.about() {
             Protected::DefaultBranch => Watched::DefaultBranch,
             Protected::RepositoryTriggers => Watched::RepositoryTriggers,
+            Protected::PushPermissions => Watched::PushPermissions,
             Protected::ApprovalRules | Protected::Ref => Watched::ApprovalRules,
         };
         for protection in watchers(policy, &facts.repository, word) {
             let what = What::Weakened(weakening.clone());
             let violation = Violation { line: protection.line, name: protection.name.clone(), what };
-            decision.reasons.push(Reason::Violated(violation));
+            // Whoever may push is one finding, however many protections want to know it.
+            if word != Watched::PushPermissions || !decision.violations().any(|one| one.what == violation.what) {
+                decision.reasons.push(Reason::Violated(violation));
+            }
             let may = by.as_ref().filter(|by| protection.bypass.iter().any(|pattern| pattern.matches(by)));
             let entry = strictest.entry(weakening.about()).or_insert((None, None));
             match may {
@@ -282,6 +305,9 @@ fn see(facts: &WatchFacts, heard: Heard, restore: Option<&Action>, decision: &mu
     memory.seen.templates = there.templates.or(memory.seen.templates);
     memory.seen.triggers = there.triggers.or(memory.seen.triggers);
     memory.seen.rules.extend(there.rules);
+    if let Some(look) = &facts.pushers {
+        memory.pushers = facts.memory.pushers.with(look).1;
+    }
     if let Some(open) = &facts.open {
         memory.seen.rules.retain(|id, _| open.contains(id));
         memory.cursor = facts.cursor.clone();
@@ -340,6 +366,13 @@ fn weakenings(facts: &WatchFacts) -> Vec<(Weakening, Option<Arn>)> {
                 Some(_) => {}
             }
         }
+    }
+    if let Some(look) = &facts.pushers {
+        // Whoever changed a group or a policy did not bring those who could push before anybody looked.
+        let is_theirs = look.reached == Reached::One || facts.memory.pushers.round == Round::Later;
+        let (new, _) = facts.memory.pushers.with(look);
+        found
+            .extend(new.into_iter().map(|(who, refs)| (Weakening::Pusher { who, refs }, told().filter(|_| is_theirs))));
     }
     found
 }

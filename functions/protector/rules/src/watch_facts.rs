@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use signalbox_events::{Arn, PullRequestId, Region, RepositoryName};
 
 use crate::facts::Whose;
+use crate::pushers::{PusherLook, PusherMemory};
 
 /// What is watched of a repository, as it was seen. What was never looked at is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +60,9 @@ pub struct WatchMemory {
     /// The pull request behind which the next sweep looks on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<PullRequestId>,
+    /// Who could push.
+    #[serde(default)]
+    pub pushers: PusherMemory,
 }
 
 impl WatchMemory {
@@ -89,6 +93,9 @@ pub struct WatchFacts {
     pub open: Option<BTreeSet<PullRequestId>>,
     /// Behind which of them the next sweep looks on.
     pub cursor: Option<PullRequestId>,
+    /// Whom IAM lets push, where that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushers: Option<PusherLook>,
 }
 
 /// What an event tells.
@@ -120,6 +127,7 @@ impl WatchFacts {
             there: Guarded::default(),
             open: None,
             cursor: None,
+            pushers: None,
         }
     }
 }

@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use signalbox_events::{
     Arn, CommitId, EventId, Protected, ProtectionState, PullRequestId, RefName, Region, RepositoryName,
 };
+use signalbox_policy::iam::guarded_refs;
 use signalbox_policy::{Policy, parse_policy};
 use signalbox_protector_rules::*;
 
@@ -246,4 +249,60 @@ fn rules_of_a_pull_request_that_is_closed_are_forgotten() {
     assert_eq!(news(&decision).len(), 1, "the rule of the open one is gone");
     let rules = &memory(&decision).unwrap().seen.rules;
     assert_eq!(rules.keys().collect::<Vec<_>>(), [&id("2")]);
+}
+
+#[test]
+fn whoever_may_push_is_told_in_one_mail_with_one_remedy_and_a_count_of_the_rest() {
+    let guarded = "{ refs: [main], forbid: [direct-push], watch: [push-permissions] }";
+    let main: BTreeSet<RefName> = [RefName::branch("main").unwrap()].into();
+    let asked = |count: usize| (0..count).map(|number| (arn(&format!("u{number:02}")), main.clone())).collect();
+    let look = |count, reached| Some(PusherLook { asked: asked(count), gone: BTreeSet::new(), reached });
+    let of = |by, pushers| WatchFacts { pushers, ..watched(Guarded::default(), Guarded::default(), by) };
+    for mode in ["enforce", "observe"] {
+        let decision = decide_watch(&of(None, look(30, Reached::End)), &policy(mode, guarded));
+        let all = news(&decision);
+        let [told] = all.as_slice() else { panic!("{decision:?}") };
+        assert_eq!((told.about, told.state), (Protected::PushPermissions, ProtectionState::Weakened));
+        assert_eq!((told.findings.len(), told.left_out), (20, 10));
+        let remedies: Vec<bool> = told.findings.iter().map(|finding| !finding.remedy.is_empty()).collect();
+        assert!(remedies.last() == Some(&true) && remedies.iter().filter(|is_said| **is_said).count() == 1, "{told:?}");
+        // Nothing can be put back, and what was told is no news.
+        let remembered = memory(&decision).unwrap().clone();
+        let again = WatchFacts { memory: remembered, ..of(None, look(30, Reached::End)) };
+        assert_eq!(decide_watch(&again, &policy(mode, guarded)).actions, []);
+    }
+
+    // Two protections that want to know it make no two findings of one user.
+    let two = format!("{guarded}\n      - {{ refs: [next], forbid: [direct-push], watch: [push-permissions] }}");
+    let decision = decide_watch(&of(None, look(1, Reached::End)), &policy("enforce", &two));
+    assert_eq!(news(&decision).first().unwrap().findings.len(), 1);
+
+    // Who could push before anybody looked is nobody's doing, unless the call names them.
+    let by = |facts: &WatchFacts| news(&decide_watch(facts, &policy("enforce", guarded))).first().unwrap().by.clone();
+    assert_eq!(by(&of(Some(arn("editor")), look(2, Reached::End))), None);
+    assert_eq!(by(&of(Some(arn("editor")), look(1, Reached::One))), Some(arn("editor")));
+    let mut later = of(Some(arn("editor")), look(2, Reached::End));
+    later.memory.pushers.round = Round::Later;
+    assert_eq!(by(&later), Some(arn("editor")));
+
+    // The first round is remembered before it is told.
+    let part = decide_watch(&of(None, look(3, Reached::Part { behind: arn("u02") })), &policy("enforce", guarded));
+    assert_eq!((part.verdict, news(&part).len()), (Verdict::Allowed, 0));
+    assert_eq!(memory(&part).unwrap().pushers.untold.len(), 3);
+}
+
+#[test]
+fn who_may_go_past_a_protection_is_not_asked_for() {
+    let text = "{ refs: [main], forbid: [direct-push], bypass: [\"arn:aws:sts::*:assumed-role/break-glass/*\"] }\n      - { refs: [main, next], forbid: [direct-push], watch: [push-permissions], bypass: [\"arn:aws:iam::*:user/lead\", \"arn:aws:sts::*:assumed-role/break-glass/anna\"] }";
+    let policy = policy("enforce", text);
+    let repository = repository();
+    let guarded = guarded_refs(&policy, &repository);
+    let asked = |resource: &str| {
+        let who = Arn::parse(format!("arn:aws:iam::111122223333:{resource}")).unwrap();
+        refs_to_ask(&guarded, &who).iter().map(|name| name.short().to_owned()).collect::<Vec<_>>().join(" ")
+    };
+    // Each protection has its own list.
+    assert_eq!(asked("user/lead"), "main");
+    assert_eq!(asked("role/teams/break-glass"), "");
+    assert_eq!(asked("role/other"), "main next");
 }

@@ -72,7 +72,7 @@ async fn whoever_asks_is_told_their_account_and_what_is_not_played_there_is_refu
     let told = send("sts", "POST", "/", &[], "Action=GetCallerIdentity&Version=2011-06-15").await;
     assert!(told.contains(&format!("<Account>{OTHER}</Account>")), "{told}");
     assert!(told.contains(&format!("<Arn>arn:aws:iam::{OTHER}:user/developer</Arn>")), "{told}");
-    let words = "in the account 444455556666, only codecommit, s3, sts; 111122223333 has everything";
+    let words = "in the account 444455556666, only codecommit, iam, s3, sts; 111122223333 has everything";
     for (service, target, body) in [
         ("sqs", "AmazonSQS.ListQueues", "{}"),
         ("events", "AWSEvents.ListRules", "{}"),

@@ -129,8 +129,8 @@ async fn chaos_names_a_call_as_the_gate_does_and_leaves_alone_what_is_not_offere
     let world = &client.running.cloud.world;
     client.running.cloud.s3.create_bucket("papers", crate::s3::Versioning::Off).unwrap();
     world.chaos.set(Some("throttle=1,seed=1".parse().unwrap()));
-    let users = client.send("iam", "GET", "/?Action=ListUsers&Version=2010-05-08", &[], "").await;
-    assert!(users.contains("UnknownOperationException"), "{users}");
+    let metrics = client.send("monitoring", "GET", "/?Action=ListMetrics&Version=2010-08-01", &[], "").await;
+    assert!(metrics.contains("UnknownOperationException"), "{metrics}");
     assert!(client.send("s3", "GET", "/papers?acl", &[], "").await.contains("UnknownOperationException"));
     client.send("s3", "POST", "/papers/key?uploads", &[], "").await;
     client.send("sns", "GET", "/?Action=ListTopics&Version=2010-03-31", &[], "").await;

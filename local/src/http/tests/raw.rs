@@ -146,12 +146,15 @@ async fn what_is_no_http_of_today_is_answered_or_refused_and_never_harms() {
     let nothing = client.exchange(&super::super::testing::page("/no/such/page", "localhost")).await;
     assert!(nothing.starts_with("HTTP/1.1 403") && nothing.contains("<Code>AccessDenied</Code>"), "{nothing}");
     let form = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
-    let users = client.send("iam", "POST", "/", &[form], "Action=ListUsers&Version=2010-05-08").await;
+    let metrics = client.send("monitoring", "POST", "/", &[form], "Action=ListMetrics&Version=2010-08-01").await;
     assert!(
-        users.starts_with("HTTP/1.1 501") && users.contains("<ErrorResponse><Error><Type>Receiver</Type>"),
-        "{users}"
+        metrics.starts_with("HTTP/1.1 501") && metrics.contains("<ErrorResponse><Error><Type>Receiver</Type>"),
+        "{metrics}"
     );
-    assert!(users.contains("<Code>UnknownOperationException</Code>") && users.contains("iam:ListUsers"), "{users}");
+    assert!(
+        metrics.contains("<Code>UnknownOperationException</Code>") && metrics.contains("monitoring:ListMetrics"),
+        "{metrics}"
+    );
     let machines = client.send("ec2", "POST", "/", &[form], "Action=DescribeInstances&Version=2016-11-15").await;
     assert!(machines.contains("<Response><Errors><Error>") && machines.contains("ec2:DescribeInstances"), "{machines}");
     let functions = client.send("lambda", "GET", "/2015-03-31/functions", &[], "").await;

@@ -7,6 +7,7 @@ mod cloudformation;
 mod codebuild;
 pub(super) mod codecommit;
 mod events;
+mod iam;
 pub(super) mod logs;
 pub(crate) mod s3;
 mod secretsmanager;
@@ -58,6 +59,7 @@ pub(super) fn needs(world: &World, service: &str, operation: &str, input: Input<
         "codebuild" => codebuild::needs(world, operation, input),
         "codecommit" => codecommit::needs(world, operation, input),
         "events" => events::needs(world, operation, input),
+        "iam" => iam::needs(world, operation, input),
         "logs" => logs::needs(world, operation, input),
         "secretsmanager" => secretsmanager::needs(world, operation, input),
         "sns" => sns::needs(world, operation, input),

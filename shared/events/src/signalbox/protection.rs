@@ -71,6 +71,8 @@ words! {
         ApprovalRules = "APPROVAL_RULES",
         /// The repository's own triggers.
         RepositoryTriggers = "REPOSITORY_TRIGGERS",
+        /// Who may push, as IAM says.
+        PushPermissions = "PUSH_PERMISSIONS",
     }
 }
 

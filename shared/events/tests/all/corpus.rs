@@ -98,6 +98,7 @@ fn kind(detail: &Detail) -> String {
         Detail::ActionExecution(run) => return format!("codepipeline-action-{}", run.state).to_lowercase(),
         Detail::Scheduled(_) => "scheduled",
         Detail::ApiCall(_) => "codecommit-api-call",
+        Detail::IamCall(_) => "iam-api-call",
         Detail::ReplicaState(_) => "signalbox-replica",
         Detail::ProtectionState(_) => "signalbox-protection",
         Detail::CheckState(_) => "signalbox-check",

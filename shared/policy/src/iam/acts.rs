@@ -79,7 +79,7 @@ pub struct Row {
 ///
 /// IAM cannot tell a push that creates from one that changes or deletes. So it refuses pushes only where the policy forbids
 /// them as such, or all that a push can do.
-fn refuses_pushes(protection: &Protection) -> bool {
+pub(crate) fn refuses_pushes(protection: &Protection) -> bool {
     let has = |word| protection.forbid.contains(&word);
     has(Forbidden::DirectPush) || (has(Forbidden::Creation) && has(Forbidden::Update) && has(Forbidden::Deletion))
 }

@@ -11,13 +11,17 @@ mod acts;
 mod form;
 mod likeness;
 mod principal;
+mod pushes;
 
 use std::collections::BTreeSet;
 
 pub use acts::{Act, Guard, May, Row};
 pub use form::{Form, LONGEST_STACK, Place, TooLarge};
 pub use likeness::RefPatterns;
-pub use principal::Spared;
+pub use principal::{Spared, spares};
+pub use pushes::{Guarded, guarded_refs};
+
+pub(crate) use acts::refuses_pushes;
 
 use crate::glob_syntax::{Overlap, overlap};
 use crate::{ArnPattern, Mode, OnViolation, Policy, Protection, QUARANTINE, Section, Watched};

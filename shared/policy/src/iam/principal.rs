@@ -1,5 +1,7 @@
 //! Who is spared: `bypass` names sessions as events do, IAM knows only whose role a session is of.
 
+use signalbox_events::Arn;
+
 use crate::ArnPattern;
 
 /// Whom a statement leaves alone.
@@ -9,6 +11,16 @@ pub enum Spared {
     StackRole(&'static str),
     /// Whoever has such an ARN as `aws:PrincipalArn`.
     Arn(String),
+}
+
+/// Whether a pattern of the policy names this user or role, as the statements of `signalbox iam` spare it: a pattern of sessions
+/// names their role, with any path.
+pub fn spares(pattern: &ArnPattern, principal: &Arn) -> bool {
+    spared(pattern).0.into_iter().any(|one| match one {
+        // The statements escape a dollar sign, which begins a variable there; here it is a letter.
+        Spared::Arn(arn) => ArnPattern::parse(arn.replace("${$}", "$")).is_ok_and(|pattern| pattern.matches(principal)),
+        Spared::StackRole(_) => false,
+    })
 }
 
 /// A pattern of the policy in IAM's words, and what is wider about them.
@@ -56,5 +68,19 @@ mod tests {
         let user = "arn:aws:iam::111122223333:user/developer";
         assert_eq!(shown(user), (vec![user.to_owned()], false));
         assert_eq!(shown("arn:aws:iam::1:user/${x}").0, ["arn:aws:iam::1:user/${$}{x}"]);
+    }
+
+    #[test]
+    fn a_user_or_role_is_spared_by_its_own_name_and_by_that_of_its_sessions() {
+        let is_spared = |pattern: &str, principal: &str| {
+            spares(&ArnPattern::parse(pattern).unwrap(), &Arn::parse(principal).unwrap())
+        };
+        let sessions = "arn:aws:sts::111122223333:assumed-role/BreakGlass/*";
+        assert!(is_spared(sessions, "arn:aws:iam::111122223333:role/BreakGlass"));
+        assert!(is_spared(sessions, "arn:aws:iam::111122223333:role/teams/ops/BreakGlass"));
+        assert!(is_spared("arn:aws:iam::*:user/anna", "arn:aws:iam::111122223333:user/anna"));
+        for other in ["role/BreakGlass2", "role/BreakGlass/other", "user/BreakGlass"] {
+            assert!(!is_spared(sessions, &format!("arn:aws:iam::111122223333:{other}")), "{other}");
+        }
     }
 }

@@ -63,6 +63,7 @@ impl Reader {
         if let Some(place) = fields.get("protection") {
             let items = self.items(place, "a list of protections");
             section.protections = items.iter().filter_map(|item| self.protection(index, item)).collect();
+            self.note_idle_watches(&section.protections);
         }
         if let Some(place) = fields.get("notifications") {
             if place.is_null() {

@@ -104,8 +104,7 @@ impl Reader {
         let files = fields.get("files").and_then(|place| self.files(place));
         let watch = self.word_list(&fields, "watch", words::WATCHED);
         if let Some(place) = fields.get("watch").filter(|_| watch.contains(&Watched::PushPermissions)) {
-            let what = "push-permissions are not watched in this version; `signalbox iam` shows who may still push";
-            self.note(place.node.mark, &place.path, what.to_owned());
+            self.push_watches.push((place.node.mark, place.path.clone()));
         }
         let asks = keys::ASKED_OF_REFS.iter().any(|name| fields.get(name).is_some());
         if !asks && self.problems.len() == before {
@@ -124,6 +123,18 @@ impl Reader {
             files,
             watch,
         })
+    }
+
+    /// Tells of push permissions that are watched where there is nobody to look for.
+    pub(super) fn note_idle_watches(&mut self, protections: &[Protection]) {
+        let watches = std::mem::take(&mut self.push_watches);
+        if protections.iter().any(crate::iam::refuses_pushes) {
+            return;
+        }
+        for (mark, path) in watches {
+            let what = "push-permissions look for whom IAM lets push where direct-push is forbidden, and no protection of this section forbids it";
+            self.note(mark, &path, what.to_owned());
+        }
     }
 
     /// Patterns of refs; a short name is a branch.

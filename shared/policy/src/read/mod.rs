@@ -81,6 +81,8 @@ enum About {
 struct Reader {
     problems: Vec<Problem>,
     notes: Vec<Note>,
+    /// Where the section that is read asks for push permissions.
+    push_watches: Vec<(Mark, String)>,
     people: Vec<PersonName>,
     teams: Vec<TeamName>,
     defined: Vec<Defined>,

@@ -70,9 +70,11 @@ async fn what_is_no_json_or_no_operation_of_the_service_is_refused_as_aws_refuse
 #[tokio::test]
 async fn query_calls_may_be_get_and_must_be_of_the_services_version() {
     let ground = Ground::without_functions().await.unwrap();
-    for (service, good) in
-        [("sts", "Action=GetCallerIdentity&Version=2011-06-15"), ("sns", "Action=ListTopics&Version=2010-03-31")]
-    {
+    for (service, good) in [
+        ("sts", "Action=GetCallerIdentity&Version=2011-06-15"),
+        ("sns", "Action=ListTopics&Version=2010-03-31"),
+        ("iam", "Action=ListUsers&Version=2010-05-08"),
+    ] {
         for method in ["GET", "POST"] {
             let answer = send(&ground, service, &form(method, good)).await;
             assert_eq!(answer.status, 200, "{method} {good}: {}", answer.text());

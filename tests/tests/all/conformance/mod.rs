@@ -13,6 +13,7 @@ mod codecommit;
 mod codecommit_reviews;
 mod common;
 mod events;
+mod iam;
 mod logs;
 mod model;
 mod run;

@@ -165,6 +165,8 @@ fn query_fields(model: &Model, shape: &Value, value: &Value, prefix: &str, field
                 query_fields(model, model.target(reference), item, &join(location(name, reference)), fields);
             }
         }
+        // An operation that takes nothing has no shape.
+        ("", Value::Object(object)) if object.is_empty() => {}
         (_, Value::Object(_) | Value::Array(_)) => panic!("{prefix} is no {}", kind(shape)),
         (_, scalar) => fields.push((prefix.to_owned(), plain(scalar))),
     }

@@ -85,6 +85,7 @@ const SMALL: Bounds = Bounds {
     message_bytes: 1 << 20,
     files: 70,
     paths: 1_000,
+    questions: 100,
     reserve: jiff::SignedDuration::from_secs(45),
 };
 

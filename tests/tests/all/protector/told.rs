@@ -17,7 +17,7 @@ use crate::desk::Desk;
 const KIND: &str = "Signalbox Protection State Change";
 const PEOPLE: &str = "people:\n  \"arn:aws:iam::111122223333:user/developer\": { name: Anna, email: anna@example.com, teams: [team-demo] }\n";
 /// A text without its line breaks.
-fn flat(body: &str) -> String {
+pub(super) fn flat(body: &str) -> String {
     body.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -29,13 +29,13 @@ impl World {
         self.ground.events(KIND).await
     }
 
-    async fn notified(&self, event: &Value) -> Handled {
+    pub(super) async fn notified(&self, event: &Value) -> Handled {
         let notifier = Notifier::new(&self.ground.setup("notifier").unwrap());
         notifier.handle(event.to_string().as_bytes(), self.ground.invocation()).await.unwrap()
     }
 
     /// Hands over what was put; gives all mail so far.
-    async fn mailed(&mut self) -> Vec<Arc<Mail>> {
+    pub(super) async fn mailed(&mut self) -> Vec<Arc<Mail>> {
         for event in self.put().await {
             let handled = self.notified(&event).await;
             assert!(matches!(handled, Handled::Reported(_)), "{handled:?}");

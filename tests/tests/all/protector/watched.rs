@@ -30,7 +30,7 @@ impl World {
     }
 
     /// What was told since the last time: state, what it is about, who did it, and the first thing that is wrong.
-    async fn said(&mut self) -> Vec<(String, String, String, String)> {
+    pub(super) async fn said(&mut self) -> Vec<(String, String, String, String)> {
         let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
         let of = |event: &Value| {
             let detail = &event["detail"];
@@ -46,7 +46,7 @@ fn content(needed: u32) -> String {
     json!({ "Version": "2018-11-08", "Statements": [statement] }).to_string()
 }
 
-fn line(state: &str, about: &str, by: &str, wrong: &str) -> (String, String, String, String) {
+pub(super) fn line(state: &str, about: &str, by: &str, wrong: &str) -> (String, String, String, String) {
     (state.to_owned(), about.to_owned(), by.to_owned(), wrong.to_owned())
 }
 

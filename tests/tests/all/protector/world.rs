@@ -46,7 +46,11 @@ pub(crate) fn command(ground: &Ground, dir: &Path, program: &str) -> Command {
 
 impl World {
     pub(super) async fn new(protection: &str) -> Self {
-        let ground = Ground::without_functions().await.unwrap();
+        Self::on(Ground::without_functions().await.unwrap(), protection).await
+    }
+
+    /// The same on a ground of the test's own.
+    pub(super) async fn on(ground: Ground, protection: &str) -> Self {
         ground.repository("demo").await.unwrap();
         ground.policy(&policy(protection)).unwrap();
         let protector = Protector::new(&ground.setup("protector").unwrap());

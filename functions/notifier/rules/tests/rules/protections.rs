@@ -1,6 +1,6 @@
 //! Mail about protections.
 
-use signalbox_events::{ProtectionFinding, ProtectionStateChange};
+use signalbox_events::{Protected, ProtectionFinding, ProtectionStateChange};
 
 use super::*;
 
@@ -91,4 +91,30 @@ fn a_branch_that_mail_cannot_show_is_no_command() {
     let other = with(protection!("restored"), |it| it.kept = Some(RefName::parse("refs/heads/main").unwrap()));
     assert!(!mail_of(&other, &Policy::none()).body.contains("git fetch"), "what is not in quarantine is no command");
     assert!(!body.contains("git fetch") && body.contains("its name has characters that mail cannot show"), "{body}");
+}
+
+#[test]
+fn whom_iam_lets_push_is_counted_in_the_subject() {
+    let event = |count: usize, left_out: u64| {
+        with(protection!("weakened"), |it| {
+            it.about = Protected::PushPermissions;
+            it.by = None;
+            let wrong =
+                "IAM lets the user anna (arn:aws:iam::111122223333:user/anna) push to refs/heads/main".to_owned();
+            let finding = ProtectionFinding {
+                rule: "watch push-permissions".to_owned(),
+                wrong,
+                remedy: String::new(),
+                ..it.findings[0].clone()
+            };
+            it.findings = vec![finding; count];
+            it.left_out = left_out;
+        })
+    };
+    let one = mail_of(&event(1, 0), &Policy::none());
+    assert_eq!(one.subject, "IAM lets somebody push to payments past its protection");
+    assert!(one.body.contains("the user anna") && one.body.contains("refs/heads/main"), "{}", one.body);
+    let many = mail_of(&event(20, 10), &Policy::none());
+    assert_eq!(many.subject, "IAM lets 30 users and roles push to payments past its protection");
+    assert!(many.body.contains("... and 10 more"), "{}", many.body);
 }
