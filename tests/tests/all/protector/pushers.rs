@@ -16,7 +16,7 @@ use super::world::{World, policy};
 const GUARDED: &str = "{ refs: [main, \"release/**\"], forbid: [direct-push], watch: [default-branch, push-permissions], bypass: [\"arn:aws:iam::*:user/developer\", \"arn:aws:sts::*:assumed-role/break-glass/*\"] }";
 const BOTH: &str = "refs/heads/main, refs/heads/release/x";
 
-fn allow(condition: Value) -> Value {
+fn allow(condition: &Value) -> Value {
     let repository = "arn:aws:codecommit:*:111122223333:demo";
     json!({ "Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Action": "codecommit:Git*", "Resource": repository, "Condition": condition,
@@ -31,7 +31,7 @@ impl World {
     }
 
     fn make_role(&self, path: &str, name: &str) {
-        let definition = Definition::of_service("ec2.amazonaws.com", "push", allow(json!({})));
+        let definition = Definition::of_service("ec2.amazonaws.com", "push", allow(&json!({})));
         let definition = Definition { path: path.to_owned(), ..definition };
         self.ground.cloud().world.iam.put_role(name, definition).unwrap();
     }
@@ -75,9 +75,9 @@ async fn begun(ground: Ground) -> World {
 async fn whoever_may_push_is_told_once_by_mail_and_afterwards_only_who_is_new() {
     let mut world = begun(Ground::without_functions().await.unwrap()).await;
     let elsewhere = json!({ "StringLike": { "codecommit:References": "refs/heads/feature/*" } });
-    world.make_user("anna", &[("push", allow(json!({})))]);
-    world.make_user("ben", &[("push", allow(elsewhere))]);
-    world.make_user("carol", &[("push", allow(json!({}))), ("signalbox", denied(&world.ground))]);
+    world.make_user("anna", &[("push", allow(&json!({})))]);
+    world.make_user("ben", &[("push", allow(&elsewhere))]);
+    world.make_user("carol", &[("push", allow(&json!({}))), ("signalbox", denied(&world.ground))]);
     world.make_user("dora", &[]);
     world.make_role("/teams/", "deploy");
     world.make_role("/ops/", "break-glass");
@@ -107,7 +107,7 @@ async fn whoever_may_push_is_told_once_by_mail_and_afterwards_only_who_is_new() 
     world.sweep("clock-2").await;
     assert_eq!(world.wrongs().await, Vec::<String>::new());
     // A newcomer, and whoever loses the permission and gets it again.
-    let text = allow(json!({})).to_string();
+    let text = allow(&json!({})).to_string();
     let of = |user| [("UserName", user), ("PolicyName", "push"), ("PolicyDocument", text.as_str())];
     world.iam("PutUserPolicy", &of("dora"));
     world.iam("DeleteUserPolicy", &of("anna")[..2]);
@@ -135,7 +135,7 @@ async fn whoever_may_push_is_told_once_by_mail_and_afterwards_only_who_is_new() 
 async fn many_are_asked_for_in_parts_and_told_together_when_all_were() {
     let mut world = begun(Ground::in_pages_of_one(Programs::None).await.unwrap()).await;
     for name in ["anna", "ben", "carol"] {
-        world.make_user(name, &[("push", allow(json!({})))]);
+        world.make_user(name, &[("push", allow(&json!({})))]);
     }
     world.protector = Protector::new(&world.ground.setup("protector").unwrap())
         .with_bounds(Bounds { questions: 2, ..Bounds::default() });
@@ -152,7 +152,7 @@ async fn many_are_asked_for_in_parts_and_told_together_when_all_were() {
     assert_eq!(told, all);
     assert!(sweeps > 3, "two questions are one user: {sweeps} sweeps");
     // The second round is silent, but for a newcomer.
-    world.make_user("aaron", &[("push", allow(json!({})))]);
+    world.make_user("aaron", &[("push", allow(&json!({})))]);
     let mut told = Vec::new();
     for later in 1..=sweeps + 1 {
         world.sweep(&format!("later-{later}")).await;
@@ -169,7 +169,7 @@ async fn a_call_of_iam_that_cloudtrail_tells_of_is_answered_at_once_with_who_mad
     world.make_user("dora", &[]);
     let there = world.ground.stage.regions().find("us-east-1").unwrap().clone();
     let mut bus = there.eventbridge.subscribe();
-    let text = allow(json!({})).to_string();
+    let text = allow(&json!({})).to_string();
     let members = [("UserName", "dora"), ("PolicyName", "push"), ("PolicyDocument", text.as_str())];
     there.iam.perform("PutUserPolicy", &members, &world.ground.developer()).unwrap();
     let call = bus.recv().await.unwrap().event.clone();
@@ -186,8 +186,8 @@ async fn a_call_of_iam_that_cloudtrail_tells_of_is_answered_at_once_with_who_mad
     let mut other = call.clone();
     other["id"] = json!("another");
     other["detail"]["userIdentity"]["arn"] = json!("arn:aws:iam::111122223333:user/administrator");
-    world.make_user("emil", &[("push", allow(json!({})))]);
-    world.make_user("fred", &[("push", allow(json!({})))]);
+    world.make_user("emil", &[("push", allow(&json!({})))]);
+    world.make_user("fred", &[("push", allow(&json!({})))]);
     other["detail"]["requestParameters"] = json!({ "userName": "emil", "policyName": "push" });
     assert_eq!(world.reported(&other).await.verdict, "reported");
     let said = world.said().await;
@@ -208,7 +208,7 @@ async fn a_call_of_iam_that_cloudtrail_tells_of_is_answered_at_once_with_who_mad
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_permission_is_told_by_its_name_and_hinders_nothing_else() {
     let mut world = begun(Ground::without_functions().await.unwrap()).await;
-    world.make_user("anna", &[("push", allow(json!({})))]);
+    world.make_user("anna", &[("push", allow(&json!({})))]);
     world.push("main:refs/heads/develop");
     world.sweep("clock-1").await;
     assert_eq!(world.wrongs().await, [wrong("user", "", "anna", BOTH)]);
