@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use signalbox_approver_rules::{
     BuildFacts, CheckFacts, CheckNeeds, CommentSeen, Facts, Found, Head, Memory, Needs, Occasion, Overrider, Paths,
-    Project, PullRequestFacts, RuleFacts, Subject, Void, check_needs, is_concerned, may_be_overridden, wants_more,
-    wants_review,
+    Project, PullRequestFacts, RuleFacts, Subject, Void, check_needs, is_concerned, is_held_to_merge_results,
+    may_be_overridden, wants_more, wants_review,
 };
 use signalbox_aws::{Build, Failure, Merges, ReviewedPullRequest};
 use signalbox_events::{BuildId, BuildStart, BuildspecOf, CommitId, Detail, Event, ReviewRecord};
@@ -82,6 +82,12 @@ pub(crate) async fn gather(
     if is_elsewhere || !is_concerned(policy, subject, &here, &from.gate) {
         facts.pull_request = Found::Here(Box::new(here));
         return Ok(gathered);
+    }
+    if is_held_to_merge_results(policy, &subject.repository, &here.destination) {
+        // Where a branch is, the branch says: a pull request may tell it later.
+        if let Some(tip) = from.codecommit.branch_tip(&subject.repository, here.destination.short()).await? {
+            here.destination_commit = tip;
+        }
     }
     here.approvals = Some(from.reviews.approvals(&found.id, &found.now.revision).await?);
     if may_be_overridden(facts) {
@@ -233,6 +239,7 @@ async fn gather_more(
     policy: &Policy,
 ) -> Result<(), Failure> {
     let more = wants_more(facts, policy);
+    let target = facts.here().map_or_else(|| found.now.into_commit.clone(), |here| here.destination_commit.clone());
     let (repository, commit) = (&found.repository, &found.now.source_commit);
     if more.head {
         let read = from.codecommit.commit(repository, commit).await?;
@@ -243,7 +250,7 @@ async fn gather_more(
         facts.paths = read.map(|paths| Paths { paths, left_out: 0 });
     }
     if more.conflicts {
-        let merges = from.codecommit.merges(repository, commit, &found.now.into_commit).await?;
+        let merges = from.codecommit.merges(repository, commit, &target).await?;
         facts.conflicts = Some(merges == Merges::WithConflicts);
     }
     for check in more.projects {

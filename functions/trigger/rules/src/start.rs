@@ -11,6 +11,7 @@ use crate::journal::Origin;
 use crate::needs::state_key;
 use crate::review::{PullRequest, Review};
 use crate::review_needs::review_state_key;
+use crate::state::PastStart;
 
 /// What a build is started for: a push, or a pull request, whose source branch stands for one.
 #[derive(Debug, Clone, Copy)]
@@ -91,28 +92,32 @@ pub(crate) fn supersedes(push: &Push, trigger: &Trigger) -> bool {
 /// What takes the place of older builds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Newer<'a> {
-    /// A build of this commit that is yet to start, by the key of its action.
-    Starts { commit: &'a CommitId, key: &'a str },
+    /// A build of this commit that is yet to start, by the key of its action, and the commit that it merges first.
+    Starts { commit: &'a CommitId, merge: Option<&'a CommitId>, key: &'a str },
     /// The newest build of this commit, which is there already.
     IsThere(&'a CommitId),
 }
 
-/// Stops the builds of the same ref that still run for other commits.
+/// Stops the builds of the same ref that still run for other commits, or merge what the target branch has left behind.
 ///
 /// Where the newer one is there already, only those that are older: an invocation may have died, or been throttled, between
 /// its start and a stop.
 fn supersede(what: For<'_>, trigger: &Trigger, known: &TriggerFacts, newer: Newer<'_>, decision: &mut Decision) {
     let push = what.push;
     let state = known.state.settle(&known.settled);
+    let merged = |old: &PastStart| match newer {
+        Newer::Starts { merge, .. } => old.merge.is_some() && old.merge.as_ref() != merge,
+        Newer::IsThere(_) => false,
+    };
     let (commit, for_start, began) = match newer {
-        Newer::Starts { commit, key } => (commit, Some(key.to_owned()), None),
+        Newer::Starts { commit, key, .. } => (commit, Some(key.to_owned()), None),
         Newer::IsThere(commit) => match state.newest_of(commit, &push.reference) {
             Some(there) => (commit, None, Some(there.at)),
             None => return,
         },
     };
     for old in &state.starts {
-        let is_other = old.reference == push.reference && old.commit != *commit;
+        let is_other = old.reference == push.reference && (old.commit != *commit || merged(old));
         if old.status.is_terminal() || !is_other || began.is_some_and(|began| old.at > began) {
             continue;
         }
@@ -161,11 +166,14 @@ pub(crate) fn conclude(
                 attempt: start.attempt,
                 because,
             });
-            let newer = supersedes(what.push, trigger).then(|| (start.commit.clone(), start.key()));
+            let newer = supersedes(what.push, trigger).then(|| {
+                let merge = start.pull_request.as_ref().and_then(|of| of.merge.clone());
+                (start.commit.clone(), merge, start.key())
+            });
             decision.actions.push(Action::Start(Box::new(start)));
             // The older build is stopped only after the newer one could be asked for.
-            if let Some((commit, key)) = &newer {
-                supersede(what, trigger, known, Newer::Starts { commit, key }, decision);
+            if let Some((commit, merge, key)) = &newer {
+                supersede(what, trigger, known, Newer::Starts { commit, merge: merge.as_ref(), key }, decision);
             }
         }
         Err(idle) => {

@@ -485,6 +485,8 @@ fn a_stale_merge_result_is_built_anew_once_for_each_tip_of_the_target_branch() {
             "{}",
             told(&decision)
         );
+        let stops = decision.actions.iter().filter(|action| matches!(action, Action::Stop(_))).count();
+        assert_eq!(stops, usize::from(status == BuildStatus::InProgress), "what still runs for the old tip is stopped");
         assert!(starts(&decided(Some(('e', status)), Meets::Nothing)).is_empty(), "{status}: it is of this tip");
     }
     let first = decided(None, Meets::Nothing);
