@@ -81,7 +81,7 @@ mod tests {
         for (key, value, told) in [
             ("version", "2", "expected one of 1"),
             ("state", "RED", "expected one of WANTED"),
-            ("pull-request", "x", "pull-request"),
+            ("pull-request", "x/y", "pull-request"),
         ] {
             let before = std::mem::replace(&mut detail[key], json!(value));
             let refused = read(&detail).unwrap_err().to_string();
