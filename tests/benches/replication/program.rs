@@ -38,6 +38,10 @@ pub(crate) async fn build(folder: &Path) -> anyhow::Result<PathBuf> {
     let script = folder.join("replicator");
     std::fs::write(&script, format!("#!/bin/sh\nulimit -f 0\nexec '{}'\n", program.display()))?;
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+    // Without its settings it ends at once. When a new file is read for the first time the system writes down when that was, which would count as
+    // something that the program wrote.
+    let first = Command::new(&script).env_clear().stdin(Stdio::null()).output().await;
+    ensure!(!first.context("the function cannot be run")?.status.success(), "the function runs without its settings");
     Ok(script)
 }
 
