@@ -33,6 +33,8 @@ struct Swept {
     left_out: usize,
     looked: usize,
     is_refused: bool,
+    /// The first look that may go better later.
+    later: Option<Failure>,
 }
 
 impl Swept {
@@ -124,6 +126,10 @@ impl Approver {
             let needs = |subject: Subject| Needs::of_target(subject, into.clone());
             self.look_at(event, in_force, (&repository, some), needs, invocation, &mut swept).await;
             left -= some.len();
+        }
+        // A vote that could not be taken back must not stand until the next sweep: the event comes again.
+        if let Some(failure) = swept.later {
+            return Err(failure);
         }
         if left > 0 {
             swept.tell(format!("{left} more pull requests are left to the next sweep"));
@@ -234,7 +240,12 @@ impl Approver {
                     swept.tell(told(&report));
                 }
                 Ok(Handled::Reported(_) | Handled::Before | Handled::NotOurs) => {}
-                Err(failure) => self.left(repository, &failure, swept),
+                Err(failure) => {
+                    self.left(repository, &failure, swept);
+                    if matches!(failure, Failure::Retry(_)) {
+                        swept.later.get_or_insert(failure);
+                    }
+                }
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Merge results: a push to the target branch makes them stale, and they are built anew.
 
 use signalbox_approver::Approver;
+use signalbox_aws::Failure;
 use signalbox_glue::Handled;
 use signalbox_tests::Ground;
 
@@ -118,6 +119,25 @@ async fn many_are_looked_at_in_pages_and_what_is_left_the_sweep_looks_at() {
         assert!(world.is_voted(id).await, "{}", world.comment(id).await);
     }
     assert_eq!(world.ground.builds("unit").await.unwrap().len(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_looked_at_for_now_has_the_event_come_again() {
+    let mut world = world().await;
+    let id = world.open("feature", &["good"]).await;
+    world.settle().await;
+    world.git(&["switch", "--quiet", "main"]);
+    world.commit("more", &["more"]);
+    world.git(&["push", "--quiet", "origin", "main"]);
+    let moved = world.waiting().into_iter().find(|event| event["detail"]["event"] == "referenceUpdated").unwrap();
+    let chaos = &world.ground.cloud().world.chaos;
+    chaos.set(Some("fail@codecommit:GetPullRequest=1".parse().unwrap()));
+    let failure = world.handle(&moved).await.unwrap_err();
+    assert!(matches!(failure, Failure::Retry(_)), "{failure}");
+    chaos.set(None);
+    assert!(world.is_voted(&id).await);
+    assert!(matches!(world.handle(&moved).await, Ok(Handled::Reported(_))));
+    assert!(!world.is_voted(&id).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
