@@ -239,7 +239,6 @@ async fn gather_more(
     policy: &Policy,
 ) -> Result<(), Failure> {
     let more = wants_more(facts, policy);
-    let target = facts.here().map_or_else(|| found.now.into_commit.clone(), |here| here.destination_commit.clone());
     let (repository, commit) = (&found.repository, &found.now.source_commit);
     if more.head {
         let read = from.codecommit.commit(repository, commit).await?;
@@ -249,7 +248,9 @@ async fn gather_more(
         let read = from.codecommit.changed_paths(repository, found.now.base.as_ref(), commit).await?;
         facts.paths = read.map(|paths| Paths { paths, left_out: 0 });
     }
-    if more.conflicts {
+    if more.conflicts
+        && let Some(target) = facts.here().map(|here| here.destination_commit.clone())
+    {
         let merges = from.codecommit.merges(repository, commit, &target).await?;
         facts.conflicts = Some(merges == Merges::WithConflicts);
     }

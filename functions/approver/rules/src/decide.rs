@@ -95,22 +95,25 @@ impl Look<'_> {
         self.say(decision);
     }
 
-    /// Has the protector judge what it has not: once, and again whenever the clock finds that nothing came of it.
+    /// Whether something is to be asked for: once, and again whenever the clock finds that nothing came of it.
+    fn is_due(&self, wanted: Option<&String>, asked: Option<&String>) -> bool {
+        wanted.is_some() && (wanted != asked || self.facts.occasion == Occasion::Sweep)
+    }
+
+    /// Has the protector judge what it has not.
     fn ask(&self, asked: &Asked<'_>, decision: &mut Decision) {
         let unjudged = unjudged(asked, self.here, self.facts).map(|unjudged| digest(&unjudged));
-        let is_asked = unjudged == self.facts.memory.asked && self.facts.occasion != Occasion::Sweep;
-        if unjudged.is_some() && !is_asked {
+        if self.is_due(unjudged.as_ref(), self.facts.memory.asked.as_ref()) {
             decision.actions.push(Action::Ask { subject: self.subject.clone() });
         }
         decision.memory.asked = unjudged;
     }
 
-    /// Has the trigger build what is stale, in the same way. Where the branches conflict there is nothing to build.
+    /// Has the trigger build what is stale. Where the branches conflict there is nothing to build.
     fn build(&self, asked: &Asked<'_>, decision: &mut Decision) {
         let stale = stale(asked, self.here, self.facts).filter(|_| self.facts.conflicts != Some(true));
         let stale = stale.map(|stale| digest(&stale));
-        let is_asked = stale == self.facts.memory.stale && self.facts.occasion != Occasion::Sweep;
-        if stale.is_some() && !is_asked {
+        if self.is_due(stale.as_ref(), self.facts.memory.stale.as_ref()) {
             decision.actions.push(Action::Build { subject: self.subject.clone() });
         }
         decision.memory.stale = stale;

@@ -1,5 +1,6 @@
 //! Merge results: a push to the target branch makes them stale, and they are built anew.
 
+use serde_json::Value;
 use signalbox_approver::Approver;
 use signalbox_aws::Failure;
 use signalbox_glue::Handled;
@@ -12,6 +13,14 @@ async fn world() -> World {
     let text = policy("{ checks: [unit], merge_result: required }")
         .replace("into: [main]", "into: [main], commit: merge-result");
     World::on(Ground::without_functions().await.unwrap(), &text).await
+}
+
+/// Pushes a commit of this file to `main`; gives its event, which nobody has taken, and leaves no other.
+fn move_main(world: &mut World, file: &str) -> Value {
+    world.git(&["switch", "--quiet", "main"]);
+    world.commit("another", &[file]);
+    world.git(&["push", "--quiet", "origin", "main"]);
+    world.waiting().into_iter().find(|event| event["detail"]["event"] == "referenceUpdated").unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,10 +55,7 @@ async fn the_vote_is_taken_back_at_once_and_what_conflicts_says_so() {
     let id = world.open("feature", &["good", "same"]).await;
     world.settle().await;
     assert!(world.is_voted(&id).await);
-    world.git(&["switch", "--quiet", "main"]);
-    world.commit("another", &["same"]);
-    world.git(&["push", "--quiet", "origin", "main"]);
-    let moved = world.waiting().into_iter().find(|event| event["detail"]["event"] == "referenceUpdated").unwrap();
+    let moved = move_main(&mut world, "same");
     world.deliver(&moved).await;
     assert!(!world.is_voted(&id).await);
     assert!(
@@ -72,10 +78,7 @@ async fn what_no_event_told_the_sweep_finds_and_asks_for_until_it_is_built() {
     let mut world = world().await;
     let id = world.open("feature", &["good"]).await;
     world.settle().await;
-    world.git(&["switch", "--quiet", "main"]);
-    world.commit("more", &["more"]);
-    world.git(&["push", "--quiet", "origin", "main"]);
-    world.waiting();
+    move_main(&mut world, "more");
     world.sweep("clock-1").await;
     assert!(!world.is_voted(&id).await && world.comment(&id).await.contains("the target branch has moved to"));
     // Its word to the trigger is lost, too.
@@ -100,10 +103,7 @@ async fn many_are_looked_at_in_pages_and_what_is_left_the_sweep_looks_at() {
     for id in &ids {
         assert!(world.is_voted(id).await, "{}", world.comment(id).await);
     }
-    world.git(&["switch", "--quiet", "main"]);
-    world.commit("more", &["more"]);
-    world.git(&["push", "--quiet", "origin", "main"]);
-    let moved = world.waiting().into_iter().find(|event| event["detail"]["event"] == "referenceUpdated").unwrap();
+    let moved = move_main(&mut world, "more");
     world.approver = Approver::new(&world.ground.setup("approver").unwrap()).with_sweep_time(std::time::Duration::ZERO);
     let Ok(Handled::Reported(report)) = world.handle(&moved).await else { panic!("refused") };
     assert!(report.actions.iter().any(|line| line == "2 more pull requests are left to the next sweep"), "{report:?}");
@@ -126,10 +126,7 @@ async fn what_cannot_be_looked_at_for_now_has_the_event_come_again() {
     let mut world = world().await;
     let id = world.open("feature", &["good"]).await;
     world.settle().await;
-    world.git(&["switch", "--quiet", "main"]);
-    world.commit("more", &["more"]);
-    world.git(&["push", "--quiet", "origin", "main"]);
-    let moved = world.waiting().into_iter().find(|event| event["detail"]["event"] == "referenceUpdated").unwrap();
+    let moved = move_main(&mut world, "more");
     let chaos = &world.ground.cloud().world.chaos;
     chaos.set(Some("fail@codecommit:GetPullRequest=1".parse().unwrap()));
     let failure = world.handle(&moved).await.unwrap_err();
@@ -145,10 +142,7 @@ async fn a_branch_that_nobody_asks_merge_results_of_costs_no_call() {
     let mut world = World::new("{ checks: [unit] }").await;
     let id = world.open("feature", &["good"]).await;
     world.settle().await;
-    world.git(&["switch", "--quiet", "main"]);
-    world.commit("more", &["more"]);
-    world.git(&["push", "--quiet", "origin", "main"]);
-    let moved = world.waiting().into_iter().find(|event| event["detail"]["event"] == "referenceUpdated").unwrap();
+    let moved = move_main(&mut world, "more");
     let Ok(Handled::Reported(report)) = world.handle(&moved).await else { panic!("refused") };
     assert_eq!(report.verdict, "not concerned");
     assert!(world.is_voted(&id).await);
